@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A workload attestor says what is true of a process as selectors of its type. It runs in the probe
+// role.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "spiffe/selector.h"
+
+namespace assay {
+
+// A process under attestation. Reads go through folder, an O_PATH descriptor of its /proc folder
+// opened while the pidfd was alive: of a dead process they fail, they never see another one.
+struct Subject {
+  pid_t pid = 0;
+  int folder = -1;
+  // Credentials of the process as it is now, from its status file.
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::vector<gid_t> supplementary_gids;
+};
+
+class WorkloadAttestor {
+ public:
+  virtual ~WorkloadAttestor() = default;
+  // "unix", "systemd", "docker", "k8s".
+  virtual std::string_view type() const = 0;
+  // The selectors proved; an error fails this attestor alone and is logged by the caller.
+  virtual absl::StatusOr<std::vector<Selector>> Attest(const Subject& subject) = 0;
+};
+
+}  // namespace assay

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# One static library and one test binary a folder, sources listed by hand.
+
+# assay_library(NAME SRCS ... [DEPS ...] [TESTS ...] [TEST_DEPS ...])
+# makes target assay_NAME, and test binary NAME_test when TESTS are given.
+function(assay_library NAME)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS;TESTS;TEST_DEPS" ${ARGN})
+  add_library(assay_${NAME} STATIC ${ARG_SRCS})
+  target_compile_options(assay_${NAME} PRIVATE ${ASSAY_WARNINGS})
+  target_link_libraries(assay_${NAME} PUBLIC ${ARG_DEPS})
+  if(ARG_TESTS)
+    assay_test(${NAME}_test LABEL unit SRCS ${ARG_TESTS} DEPS assay_${NAME} ${ARG_TEST_DEPS})
+  endif()
+endfunction()
+
+# assay_test(NAME LABEL unit|integration|conformance SRCS ... DEPS ...)
+function(assay_test NAME)
+  cmake_parse_arguments(ARG "" "LABEL" "SRCS;DEPS" ${ARGN})
+  add_executable(${NAME} ${ARG_SRCS})
+  target_compile_options(${NAME} PRIVATE ${ASSAY_WARNINGS})
+  target_link_libraries(${NAME} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  add_test(NAME ${NAME} COMMAND ${NAME})
+  set_tests_properties(${NAME} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 300)
+endfunction()
+
+# assay_proto(NAME PROTOS ... [GRPC]): protobuf code, with gRPC client stubs when GRPC is given.
+# Paths are relative to proto/, as the imports in the files are.
+function(assay_proto NAME)
+  cmake_parse_arguments(ARG "GRPC" "" "PROTOS;DEPS" ${ARGN})
+  set(generated)
+  foreach(proto ${ARG_PROTOS})
+    string(REGEX REPLACE "\\.proto$" "" stem ${proto})
+    set(out "${CMAKE_BINARY_DIR}/gen/${stem}")
+    set(outputs "${out}.pb.cc" "${out}.pb.h")
+    set(grpc_flags)
+    if(ARG_GRPC)
+      list(APPEND outputs "${out}.grpc.pb.cc" "${out}.grpc.pb.h")
+      set(grpc_flags "--plugin=protoc-gen-grpc=${GRPC_CPP_PLUGIN}"
+                     "--grpc_out=${CMAKE_BINARY_DIR}/gen")
+    endif()
+    add_custom_command(
+      OUTPUT ${outputs}
+      COMMAND ${CMAKE_COMMAND} -E make_directory "${CMAKE_BINARY_DIR}/gen"
+      COMMAND protobuf::protoc -I "${CMAKE_SOURCE_DIR}/proto" "--cpp_out=${CMAKE_BINARY_DIR}/gen"
+              ${grpc_flags} "${proto}"
+      DEPENDS "${CMAKE_SOURCE_DIR}/proto/${proto}"
+      WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}/proto"
+      VERBATIM)
+    list(APPEND generated ${outputs})
+  endforeach()
+  add_library(assay_proto_${NAME} STATIC ${generated})
+  target_include_directories(assay_proto_${NAME} SYSTEM PUBLIC "${CMAKE_BINARY_DIR}/gen")
+  target_link_libraries(assay_proto_${NAME} PUBLIC protobuf::libprotobuf ${ARG_DEPS})
+  if(ARG_GRPC)
+    target_link_libraries(assay_proto_${NAME} PUBLIC PkgConfig::GRPC)
+  endif()
+endfunction()

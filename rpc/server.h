@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A gRPC server over HTTP/2 (nghttp2) on a Unix socket or on TLS over TCP, on one event loop:
+// unary, server-streaming, client-streaming and bidirectional calls, with limits on everything a
+// hostile caller could pile up. Owned by the event loop's thread.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/event_loop.h"
+#include "base/status.h"
+#include "base/unique_fd.h"
+#include "crypto/tls.h"
+#include "rpc/call.h"
+
+namespace assay::rpc {
+
+struct Limits {
+  size_t max_connections = 20000;
+  size_t max_connections_per_uid = 12000;  // Unix sockets only; root is exempt.
+  uint32_t max_streams_per_connection = 100;
+  size_t max_header_bytes = 16 << 10;
+  size_t max_message_bytes = 4 << 20;  // RESOURCE_EXHAUSTED, in grpc-go's words.
+  size_t max_pending_bytes = 8 << 20;  // Unread answers of one connection; then it is closed.
+  absl::Duration handshake_timeout = absl::Seconds(10);    // Connect to the first complete request.
+  absl::Duration idle_timeout = absl::InfiniteDuration();  // Without any call open.
+  absl::Duration max_connection_age = absl::InfiniteDuration();  // Then GOAWAY, calls may end.
+};
+
+class Server final {
+ public:
+  struct Options {
+    Limits limits;
+    // For TLS: asked at each new connection, so that rotated certificates are used. Unset: plain
+    // HTTP/2 with prior knowledge.
+    std::function<absl::StatusOr<crypto::TlsConnection::ServerOptions>()> tls;
+    // Runs before every handler; a failed status answers the call. May be unset.
+    Registry::Interceptor interceptor;
+    // Told of each accepted connection on a Unix socket before anything is read from it, and may
+    // refuse it. May be unset.
+    std::function<absl::Status(Peer& peer)> on_connect;
+  };
+
+  // Both must outlive the server.
+  static absl::StatusOr<std::unique_ptr<Server>> Create(EventLoop& loop, const Registry& registry,
+                                                        Options options);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Accepts on a bound, listening socket (AF_UNIX or TCP) until the server dies. More than one may
+  // be listened on.
+  absl::Status Listen(UniqueFd listener);
+  size_t connections() const;
+  // Sends GOAWAY to all and lets calls finish; new connections are refused.
+  void Drain();
+
+ private:
+  struct Impl;
+  explicit Server(std::unique_ptr<Impl> impl);
+  const std::unique_ptr<Impl> impl_;
+};
+
+// A listening Unix socket at path with this mode, replacing a stale one (one nobody listens on); a
+// live one is AlreadyExists. The folder must exist.
+absl::StatusOr<UniqueFd> ListenUnix(const std::string& path, mode_t mode);
+// A listening TCP socket on an IP address and port (0: any free one).
+absl::StatusOr<UniqueFd> ListenTcp(const std::string& address, uint16_t port);
+
+}  // namespace assay::rpc

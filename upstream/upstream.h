@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The upstream as the agent sees it: whatever speaks SPIRE Server's API. Calls block, have
+// deadlines (30 s but for attestation), and reconnect by themselves: one owner rebuilds the TLS
+// tunnel and the gRPC channel after a drop, a rotation, or a new bundle. The errors carry the
+// upstream's code and words; a TLS failure is Unavailable with TLS's own words.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "attestors/node/node_attestor.h"
+#include "base/clock.h"
+#include "base/status.h"
+#include "crypto/tls.h"
+#include "spiffe/registration_entry.h"
+#include "spiffe/trust_bundle.h"
+#include "spiffe/x509_svid.h"
+
+namespace assay {
+
+// Why the upstream refused an agent (spire.api.types.PermissionDeniedDetails).
+enum class Refusal { kNone, kExpired, kNotAttested, kNotActive, kBanned, kMustReattest };
+// The refusal that a status of a call carries, kNone when it is an ordinary error.
+Refusal RefusalOf(const absl::Status& status);
+
+struct AttestationResult {
+  SpiffeId id;
+  std::vector<crypto::Certificate> chain;  // Leaf first; checked against the key that was sent.
+  bool reattestable = false;
+};
+
+// What changed since what the caller has.
+struct EntryRevision {
+  std::string id;
+  int64_t revision_number = 0;
+  int64_t created_at = 0;
+};
+
+// Says what the caller holds and takes what is new, page by page, during one sync. Called on the
+// thread that called Sync.
+class EntrySink {
+ public:
+  virtual ~EntrySink() = default;
+  // Whether the caller's copy of this entry is missing or stale. Also marks the entry as seen.
+  virtual bool NeedsEntry(const EntryRevision& revision) = 0;
+  // A new or changed entry. Marks it as seen. Malformed ones never get here: they are logged.
+  virtual void OnEntry(RegistrationEntry entry) = 0;
+};
+
+struct SvidRequest {
+  std::string entry_id;
+  std::string csr;  // DER
+};
+struct SvidResult {
+  absl::Status status;
+  std::vector<crypto::Certificate> chain;
+};
+
+class Upstream {
+ public:
+  virtual ~Upstream() = default;
+
+  // The whole bundle of the agent's own trust domain, over a connection without a certificate when
+  // the agent has no SVID yet.
+  virtual absl::StatusOr<TrustBundle> FetchBundle() = 0;
+  virtual absl::StatusOr<TrustBundle> FetchFederatedBundle(const TrustDomain& trust_domain) = 0;
+  // Node attestation over a fresh connection without a certificate.
+  virtual absl::StatusOr<AttestationResult> Attest(NodeAttestor& attestor,
+                                                   const crypto::Signer& key) = 0;
+  virtual absl::StatusOr<AttestationResult> Renew(const crypto::Signer& key) = 0;
+  // SyncAuthorizedEntries in its exact sequence. The entries not seen when this returns OK are
+  // gone.
+  virtual absl::Status Sync(EntrySink& sink) = 0;
+  // At most 500 at a call; one result for each request, in order.
+  virtual absl::StatusOr<std::vector<SvidResult>> SignX509Svids(
+      const std::vector<SvidRequest>& requests) = 0;
+  virtual absl::Status PostStatus(std::string_view version) = 0;
+
+  // What later handshakes use: the bundle to verify the upstream by, and the agent's own SVID
+  // (none: anonymous). Open connections are replaced when the SVID changes.
+  virtual void SetBundle(const TrustBundle& bundle) = 0;
+  virtual void SetSvid(std::optional<X509Svid> svid) = 0;
+};
+
+struct UpstreamOptions {
+  std::string address;
+  uint16_t port = 8081;
+  TrustDomain trust_domain;
+  // No bundle is known and the operator accepts that: the server's chain is not verified, only its
+  // SPIFFE ID, until SetBundle is called.
+  bool insecure_bootstrap = false;
+};
+
+// The clock must outlive it. Nothing is connected yet.
+std::unique_ptr<Upstream> MakeUpstream(const UpstreamOptions& options, const Clock& clock);
+
+}  // namespace assay
