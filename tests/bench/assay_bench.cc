@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Load on a Workload API socket, any agent's, and what it costs that agent: CPU per operation and
+// memory of the agent's process and its descendants, latency, rate. JSON on standard output.
+//
+//   assay-bench fetch   -socket S -pid P [-callers 8] [-seconds 10]   new connection each time
+//   assay-bench refetch -socket S -pid P [-callers 8] [-seconds 10]   one connection a caller
+//   assay-bench hold    -socket S -pid P [-streams 1000] [-seconds 0] streams held open; with
+//                       -seconds, waits that long for an update and times its way to all
+//   assay-bench idle    -pid P [-seconds 10]                          memory and CPU at rest
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <deque>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "tests/bench/load_client.h"
+#include "tests/bench/process_usage.h"
+
+namespace assay::bench {
+namespace {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+constexpr char kFetch[] = "/SpiffeWorkloadAPI/FetchX509SVID";
+
+struct Options {
+  std::string mode, socket;
+  pid_t pid = 0;
+  int callers = 8, streams = 1000;
+  double seconds = 0;
+};
+
+double SecondsSince(SteadyTime start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Runs clients of one epoll descriptor; a client's index is its event data.
+class Load {
+ public:
+  explicit Load(Options options) : options_(std::move(options)), epoll_(epoll_create1(0)) {}
+
+  // Calls on `callers` connections for `seconds`; reconnect: each call on a new one.
+  nlohmann::json Calls(bool reconnect);
+  nlohmann::json Hold();
+
+ private:
+  struct Caller {
+    std::unique_ptr<LoadClient> client;
+    SteadyTime started;
+    bool finished = false;
+  };
+
+  bool Connect(size_t index);
+  void Begin(size_t index);
+  void Poll(int timeout_ms);
+  nlohmann::json Summary(double seconds, const Usage& before, const Usage& after);
+  bool OpenStreams(std::vector<int>& messages, size_t& answered);
+
+  const Options options_;
+  const UniqueFd epoll_;
+  std::vector<Caller> callers_;
+  std::vector<double> latencies_ms_;
+  size_t errors_ = 0;
+};
+
+bool Load::Connect(size_t index) {
+  auto client = LoadClient::Connect(options_.socket);
+  if (!client.ok()) {
+    ++errors_;
+    return false;
+  }
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = index;
+  epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, (*client)->fd(), &event);
+  callers_[index].client = std::move(*client);
+  return true;
+}
+
+void Load::Begin(size_t index) {
+  Caller& caller = callers_[index];
+  caller.finished = false;
+  const absl::Status opened = caller.client->Call(
+      kFetch, "",
+      [this, &caller](size_t) {
+        latencies_ms_.push_back(SecondsSince(caller.started) * 1000);
+        caller.finished = true;
+      },
+      [this, &caller](int) {
+        ++errors_;
+        caller.finished = true;
+      });
+  if (!opened.ok()) {
+    ++errors_;
+    caller.finished = true;
+  }
+}
+
+void Load::Poll(int timeout_ms) {
+  epoll_event events[256];
+  const int ready = epoll_wait(epoll_.get(), events, 256, timeout_ms);
+  for (int i = 0; i < ready; ++i) {
+    Caller& caller = callers_[events[i].data.u64];
+    if (caller.client && !caller.client->OnReady()) {
+      caller.client.reset();
+      caller.finished = true;
+    }
+  }
+}
+
+nlohmann::json Load::Summary(double seconds, const Usage& before, const Usage& after) {
+  std::sort(latencies_ms_.begin(), latencies_ms_.end());
+  const auto percentile = [this](double p) {
+    return latencies_ms_.empty() ? 0
+                                 : latencies_ms_[static_cast<size_t>(
+                                       p * static_cast<double>(latencies_ms_.size() - 1))];
+  };
+  const double count = static_cast<double>(latencies_ms_.size());
+  return {{"mode", options_.mode},
+          {"callers", options_.callers},
+          {"calls", latencies_ms_.size()},
+          {"errors", errors_},
+          {"per_second", count / seconds},
+          {"agent_cpu_us_per_call",
+           count > 0 ? (after.cpu_microseconds - before.cpu_microseconds) / count : 0},
+          {"agent_processes", after.processes},
+          {"p50_ms", percentile(0.5)},
+          {"p99_ms", percentile(0.99)}};
+}
+
+nlohmann::json Load::Calls(bool reconnect) {
+  callers_.resize(static_cast<size_t>(options_.callers));
+  for (size_t i = 0; i < callers_.size(); ++i) {
+    callers_[i].finished = true;
+    if (!reconnect && !Connect(i)) {
+      return {{"error", "cannot connect to " + options_.socket}};
+    }
+  }
+  const Usage before = CpuOf(options_.pid);
+  const SteadyTime start = std::chrono::steady_clock::now();
+  while (SecondsSince(start) < options_.seconds && errors_ < 1000) {
+    for (size_t i = 0; i < callers_.size(); ++i) {
+      Caller& caller = callers_[i];
+      if (!caller.finished) {
+        continue;
+      }
+      caller.started = std::chrono::steady_clock::now();
+      if (reconnect || !caller.client) {
+        caller.client.reset();
+        if (!Connect(i)) {
+          continue;
+        }
+      } else {
+        caller.client->Cancel();
+      }
+      Begin(i);
+    }
+    Poll(100);
+  }
+  const double seconds = SecondsSince(start);
+  return Summary(seconds, before, CpuOf(options_.pid));
+}
+
+bool Load::OpenStreams(std::vector<int>& messages, size_t& answered) {
+  constexpr size_t kInFlight = 64;
+  size_t opened = 0;
+  const SteadyTime start = std::chrono::steady_clock::now();
+  while (answered < callers_.size() && SecondsSince(start) < 120) {
+    while (opened < callers_.size() && opened - answered < kInFlight) {
+      const size_t index = opened++;
+      if (!Connect(index)) {
+        return false;
+      }
+      const absl::Status called = callers_[index].client->Call(
+          kFetch, "", [&, index](size_t) { answered += messages[index]++ == 0 ? 1 : 0; },
+          [this](int) { ++errors_; });
+      if (!called.ok()) {
+        return false;
+      }
+    }
+    Poll(100);
+  }
+  return answered == callers_.size();
+}
+
+nlohmann::json Load::Hold() {
+  const size_t streams = static_cast<size_t>(options_.streams);
+  callers_.resize(streams);
+  std::vector<int> messages(streams, 0);
+  size_t answered = 0;
+  const Usage before = UsageOf(options_.pid);
+  if (!OpenStreams(messages, answered)) {
+    return {{"error", fmt::format("{} of {} streams answered", answered, streams)}};
+  }
+  const Usage held = UsageOf(options_.pid);
+  nlohmann::json result = {
+      {"mode", "hold"},
+      {"streams", streams},
+      {"pss_mb_before", static_cast<double>(before.pss_bytes) / 1e6},
+      {"pss_mb_held", static_cast<double>(held.pss_bytes) / 1e6},
+      {"bytes_per_stream",
+       (static_cast<double>(held.pss_bytes) - static_cast<double>(before.pss_bytes)) /
+           static_cast<double>(streams)},
+      {"open_cpu_us_per_stream",
+       (held.cpu_microseconds - before.cpu_microseconds) / static_cast<double>(streams)},
+      {"errors", errors_}};
+  if (options_.seconds <= 0) {
+    return result;
+  }
+  // Whoever runs this causes the update: a changed entry, a rotated authority, or a short TTL.
+  const SteadyTime start = std::chrono::steady_clock::now();
+  SteadyTime first{};
+  size_t updated = 0;
+  Usage at_first;
+  while (updated < streams && SecondsSince(start) < options_.seconds) {
+    const Usage now = updated == 0 ? CpuOf(options_.pid) : Usage{};
+    Poll(100);
+    updated = static_cast<size_t>(
+        std::count_if(messages.begin(), messages.end(), [](int n) { return n >= 2; }));
+    if (updated > 0 && first == SteadyTime{}) {
+      first = std::chrono::steady_clock::now();
+      at_first = now;
+    }
+  }
+  result["updated"] = updated;
+  if (updated > 0) {
+    result["update_first_to_last_ms"] = SecondsSince(first) * 1000;
+    result["update_cpu_us_per_stream"] =
+        (CpuOf(options_.pid).cpu_microseconds - at_first.cpu_microseconds) /
+        static_cast<double>(streams);
+  }
+  return result;
+}
+
+nlohmann::json Idle(const Options& options) {
+  const Usage before = UsageOf(options.pid);
+  std::this_thread::sleep_for(std::chrono::duration<double>(options.seconds));
+  const Usage after = UsageOf(options.pid);
+  return {{"mode", "idle"},
+          {"pss_mb", static_cast<double>(after.pss_bytes) / 1e6},
+          {"private_mb", static_cast<double>(after.private_bytes) / 1e6},
+          {"cpu_percent",
+           (after.cpu_microseconds - before.cpu_microseconds) / (options.seconds * 1e6) * 100},
+          {"processes", after.processes}};
+}
+
+bool Parse(int argc, char** argv, Options& options) {
+  if (argc < 2) {
+    return false;
+  }
+  options.mode = argv[1];
+  options.seconds = options.mode == "hold" ? 0 : 10;
+  for (int i = 2; i + 1 < argc; i += 2) {
+    const std::string name = argv[i];
+    const std::string value = argv[i + 1];
+    if (name == "-socket") {
+      options.socket = value;
+    } else if (name == "-pid") {
+      options.pid = std::atoi(value.c_str());
+    } else if (name == "-callers") {
+      options.callers = std::max(1, std::atoi(value.c_str()));
+    } else if (name == "-streams") {
+      options.streams = std::max(1, std::atoi(value.c_str()));
+    } else if (name == "-seconds") {
+      options.seconds = std::atof(value.c_str());
+    } else {
+      return false;
+    }
+  }
+  return argc % 2 == 0 && options.pid > 0 && (options.mode == "idle" || !options.socket.empty());
+}
+
+int Main(int argc, char** argv) {
+  Options options;
+  if (!Parse(argc, argv, options)) {
+    std::fputs(
+        "usage: assay-bench fetch|refetch|hold|idle -pid PID [-socket PATH] [-callers N]\n"
+        "                   [-streams N] [-seconds S]\n",
+        stderr);
+    return 2;
+  }
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+  nlohmann::json result;
+  if (options.mode == "fetch" || options.mode == "refetch") {
+    result = Load(options).Calls(options.mode == "fetch");
+  } else if (options.mode == "hold") {
+    result = Load(options).Hold();
+  } else if (options.mode == "idle") {
+    result = Idle(options);
+  } else {
+    std::fprintf(stderr, "unknown mode %s\n", options.mode.c_str());
+    return 2;
+  }
+  std::puts(result.dump(2).c_str());
+  return result.contains("error") ? 1 : 0;
+}
+
+}  // namespace
+}  // namespace assay::bench
+
+int main(int argc, char** argv) { return assay::bench::Main(argc, argv); }
