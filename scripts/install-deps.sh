@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Installs what Assay is built and tested with from Debian 12's packages, and says so first. Does
+# nothing when all is there. As root, or through sudo.
+#
+#   scripts/install-deps.sh          to build and try it
+#   scripts/install-deps.sh --test   and to test it
+set -euo pipefail
+
+packages=(
+  g++ cmake ninja-build pkg-config ccache protobuf-compiler protobuf-compiler-grpc
+  libwolfssl-dev libgrpc++-dev libprotobuf-dev libnghttp2-dev libtss2-dev libseccomp-dev
+  libsqlite3-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libabsl-dev
+  libsystemd-dev libgtest-dev libgmock-dev swtpm swtpm-tools openssl
+)
+if [[ "${1:-}" == "--test" ]]; then
+  packages+=(clang-format-14 tpm2-tools git)
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+  if [[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" != "installed" ]]; then
+    missing+=("$package")
+  fi
+done
+if [[ ${#missing[@]} -eq 0 ]]; then
+  exit 0
+fi
+
+as_root=()
+if [[ $EUID -ne 0 ]]; then
+  if ! command -v sudo >/dev/null; then
+    echo "missing packages: ${missing[*]}" >&2
+    echo "install them as root, or install sudo, and run this again" >&2
+    exit 1
+  fi
+  as_root=(sudo)
+fi
+echo "installing from Debian's packages: ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+"${as_root[@]}" apt-get -q -o DPkg::Lock::Timeout=300 update
+"${as_root[@]}" apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends \
+  "${missing[@]}"
