@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The monitor: the process that the operator starts. It holds the listening sockets and nothing
+// secret, starts the three roles by re-executing itself, links them, starts anew what dies, and
+// tells systemd.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/status.h"
+
+namespace assay {
+
+struct MonitorOptions {
+  // Handed to the identity role as they are.
+  std::string config_name;
+  std::string config_text;
+  std::vector<std::string> arguments;
+
+  std::string trust_domain;
+  bool allow_unauthenticated_verifiers = false;
+  std::string socket_path;        // The Workload API's; empty: none.
+  std::string admin_socket_path;  // Mode 0770; empty: none.
+
+  struct UnixAttestor {
+    bool discover_workload_path = false;
+    int64_t workload_size_limit = 0;  // Bytes; 0: no limit; below 0: never hash.
+  };
+  std::optional<UnixAttestor> unix_attestor;
+
+  // The user that the roles run as when the monitor was started by root; empty: they stay root.
+  // A user that does not exist is said in the log, and they stay root.
+  std::string run_as_user = "assay";
+  // Folders that identity keeps its state in. They are made when absent and given to that user when
+  // root owns them, with the files directly inside. One that is the working folder or "/" is left
+  // as it is, and then identity stays root.
+  std::vector<std::string> identity_folders;
+
+  log::Options log;  // With a file: opened by the monitor alone, reopened on SIGUSR2.
+
+  // What a role's process executes, and its arguments before "role NAME".
+  std::string executable = "/proc/self/exe";
+  std::string program_name = "assay-agent";
+};
+
+// Runs until SIGTERM or SIGINT (exit status 0), or until identity asks for the agent's end (the
+// status it gives). 1 when it cannot begin, with the reason in the log.
+int RunMonitor(const MonitorOptions& options);
+
+}  // namespace assay

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What every role's process has in common: an event loop, a clock, and the control channel to the
+// monitor, whose messages become calls of a RoleBody. The loss of the monitor, or a message that is
+// not permitted, ends the process. Owned by the role's one thread.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "agent/roles.h"
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "base/sandbox/channel.h"
+#include "base/status.h"
+#include "base/unique_fd.h"
+
+namespace assay {
+
+namespace roles {
+class MonitorToRole;
+class Start;
+}  // namespace roles
+
+// What a role does with the monitor's messages. A failed status ends the process, logged, with
+// exit status 1; the monitor then starts the role anew.
+class RoleBody {
+ public:
+  virtual ~RoleBody() = default;
+  // Once, before all others. The log is open already.
+  virtual absl::Status OnStart(const roles::Start& start) = 0;
+  // This role's end of a channel to peer. A second one for a peer replaces the first: the peer has
+  // been started anew and knows nothing.
+  virtual absl::Status OnLink(roles::Role peer, UniqueFd channel) = 0;
+  // A bound, listening socket; to the serve role alone.
+  virtual absl::Status OnListen(roles::Endpoint endpoint, UniqueFd listener);
+  // The last call: finish what must not be cut. The process exits with 0 afterwards.
+  virtual void OnStop() {}
+};
+
+class RoleContext final {
+ public:
+  // control is this role's end of the channel to the monitor.
+  static absl::StatusOr<std::unique_ptr<RoleContext>> Create(roles::Role self, UniqueFd control);
+  ~RoleContext();
+  RoleContext(const RoleContext&) = delete;
+  RoleContext& operator=(const RoleContext&) = delete;
+
+  EventLoop& loop() { return *loop_; }
+  const Clock& clock() const { return clock_; }
+
+  // Serves the monitor until it says stop; returns the process's exit status.
+  int Run(RoleBody& body);
+
+  // Tells the monitor, once, that the role does its work.
+  void Ready();
+  // Asks the monitor to stop the whole agent with this exit status; for identity alone. The role
+  // goes on until it is told to stop.
+  void ExitAgent(int code, std::string_view reason);
+  // Ends this process alone after the current callback: the monitor starts the role anew.
+  void Fail(const absl::Status& why);
+
+ private:
+  explicit RoleContext(roles::Role self);
+  void OnMessage(std::string_view bytes, UniqueFd fd);
+  absl::Status Dispatch(const roles::MonitorToRole& message, UniqueFd fd);
+  absl::Status Start(const roles::Start& start);
+
+  const roles::Role self_;
+  const SystemClock clock_;
+  std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<Channel> control_;
+  RoleBody* body_ = nullptr;
+  bool started_ = false;
+  bool ready_ = false;
+  int exit_status_ = 0;
+};
+
+}  // namespace assay

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "agent/roles.h"
+
+#include <linux/capability.h>
+
+#include <algorithm>
+#include <array>
+
+#include "assay/roles.pb.h"
+
+namespace assay {
+namespace {
+
+using roles::IDENTITY;
+using roles::MONITOR;
+using roles::PROBE;
+using roles::SERVE;
+
+struct Permitted {
+  roles::Role from;
+  roles::Role to;
+  std::vector<int> whats;
+};
+
+const std::array<RoleSpec, 3>& Specs() {
+  static const std::array<RoleSpec, 3> kSpecs = {{
+      // Its groups open the TPM device (tss); as root it keeps what lets it use a folder that
+      // another user owns.
+      {.role = IDENTITY,
+       .name = "identity",
+       .users_groups = true,
+       .dumpable = false,
+       .capabilities = {},
+       .capabilities_as_root = {CAP_DAC_OVERRIDE},
+       .endpoints = {}},
+      {.role = SERVE,
+       .name = "serve",
+       .users_groups = false,
+       .dumpable = false,
+       .capabilities = {},
+       .capabilities_as_root = {},
+       .endpoints = {roles::WORKLOAD_API, roles::ADMIN}},
+      // Reading /proc/PID/exe of another user's process takes the first, hashing a binary that
+      // only its owner may read the second. Its groups open the container runtimes' sockets.
+      {.role = PROBE,
+       .name = "probe",
+       .users_groups = true,
+       .dumpable = true,
+       .capabilities = {CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH},
+       .capabilities_as_root = {CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH},
+       .endpoints = {}},
+  }};
+  return kSpecs;
+}
+
+const std::vector<Permitted>& PermittedMessages() {
+  using To = roles::MonitorToRole;
+  using From = roles::RoleToMonitor;
+  using Serve = roles::ServeRequest;
+  static const std::vector<Permitted> kPermitted = {
+      {MONITOR, IDENTITY, {To::kStart, To::kLink, To::kStop}},
+      {MONITOR, SERVE, {To::kStart, To::kLink, To::kListen, To::kStop}},
+      {MONITOR, PROBE, {To::kStart, To::kLink, To::kStop}},
+      {IDENTITY, MONITOR, {From::kReady, From::kExit}},
+      {SERVE, MONITOR, {From::kReady}},
+      {PROBE, MONITOR, {From::kReady}},
+      {IDENTITY, SERVE, {kWholeMessage}},  // StateChange
+      {SERVE, IDENTITY, {Serve::kWanted, Serve::kRefused}},
+      {SERVE, PROBE, {kWholeMessage}},  // AttestRequest
+      {PROBE, SERVE, {kWholeMessage}},  // AttestReply
+  };
+  return kPermitted;
+}
+
+std::string_view NameOf(roles::Role role) {
+  return role == MONITOR ? "monitor" : SpecOf(role).name;
+}
+
+}  // namespace
+
+std::span<const RoleSpec> Roles() { return Specs(); }
+
+const RoleSpec& SpecOf(roles::Role role) {
+  const auto found = std::find_if(Specs().begin(), Specs().end(),
+                                  [role](const RoleSpec& spec) { return spec.role == role; });
+  return found == Specs().end() ? Specs().back() : *found;
+}
+
+absl::StatusOr<roles::Role> ParseRole(std::string_view name) {
+  for (const RoleSpec& spec : Specs()) {
+    if (spec.name == name) {
+      return spec.role;
+    }
+  }
+  return NotFound("no role is called {}", Quoted(name));
+}
+
+std::span<const RoleLink> RoleLinks() {
+  static constexpr std::array<RoleLink, 2> kLinks = {{{IDENTITY, SERVE}, {SERVE, PROBE}}};
+  return kLinks;
+}
+
+absl::Status CheckPermitted(roles::Role from, roles::Role to, int what) {
+  for (const Permitted& permitted : PermittedMessages()) {
+    if (permitted.from == from && permitted.to == to &&
+        std::find(permitted.whats.begin(), permitted.whats.end(), what) != permitted.whats.end()) {
+      return absl::OkStatus();
+    }
+  }
+  return PermissionDenied("the {} role may not send message {} to {}", NameOf(from), what,
+                          NameOf(to));
+}
+
+}  // namespace assay

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The one table of the agent's roles: as whom each runs, which privileges and descriptors it gets,
+// whom it is linked to, and which messages it may send to whom. A message that the table does not
+// list ends its sender.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+
+namespace assay {
+
+namespace roles {
+enum Role : int;
+enum Endpoint : int;
+}  // namespace roles
+
+struct RoleSpec {
+  roles::Role role;
+  std::string_view name;  // As on the command line: "assay-agent role NAME".
+  // Whether it has the supplementary groups of the user it runs as; otherwise none.
+  bool users_groups;
+  // Whether other processes of its user may look into its memory. Never where secrets are.
+  bool dumpable;
+  // Linux capabilities kept when the agent was started by root and the role runs as another user.
+  std::vector<int> capabilities;
+  // Those it keeps when it has to run as root itself.
+  std::vector<int> capabilities_as_root;
+  // The listening sockets it is given.
+  std::vector<roles::Endpoint> endpoints;
+};
+
+// The three roles that the monitor starts, in the order of their start.
+std::span<const RoleSpec> Roles();
+const RoleSpec& SpecOf(roles::Role role);
+// NotFound for a name that is no role.
+absl::StatusOr<roles::Role> ParseRole(std::string_view name);
+
+// Two roles that have a channel to each other.
+struct RoleLink {
+  roles::Role first;
+  roles::Role second;
+};
+std::span<const RoleLink> RoleLinks();
+
+// For messages that are not a choice of several.
+constexpr int kWholeMessage = 0;
+
+// Whether the table lets from send to a message whose oneof "what" has this field number
+// (kWholeMessage where the channel carries one kind alone). PermissionDenied names all three.
+absl::Status CheckPermitted(roles::Role from, roles::Role to, int what);
+
+}  // namespace assay
