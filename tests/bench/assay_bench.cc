@@ -2,7 +2,8 @@
 // Load on a Workload API socket, any agent's, and what it costs that agent: CPU per operation and
 // memory of the agent's process and its descendants, latency, rate. JSON on standard output.
 //
-//   assay-bench fetch   -socket S -pid P [-callers 8] [-seconds 10]   new connection each time
+//   assay-bench fetch   -socket S -pid P [-callers 8] [-seconds 10]   new connection each time;
+//                       -calls N stops after N answers
 //   assay-bench refetch -socket S -pid P [-callers 8] [-seconds 10]   one connection a caller
 //   assay-bench hold    -socket S -pid P [-streams 1000] [-seconds 0] streams held open; with
 //                       -seconds, waits that long for an update and times its way to all
@@ -36,6 +37,7 @@ struct Options {
   std::string mode, socket;
   pid_t pid = 0;
   int callers = 8, streams = 1000;
+  size_t calls = SIZE_MAX;  // Stop after so many answers.
   double seconds = 0;
 };
 
@@ -147,7 +149,8 @@ nlohmann::json Load::Calls(bool reconnect) {
   }
   const Usage before = CpuOf(options_.pid);
   const SteadyTime start = std::chrono::steady_clock::now();
-  while (SecondsSince(start) < options_.seconds && errors_ < 1000) {
+  while (SecondsSince(start) < options_.seconds && errors_ < 1000 &&
+         latencies_ms_.size() < options_.calls) {
     for (size_t i = 0; i < callers_.size(); ++i) {
       Caller& caller = callers_[i];
       if (!caller.finished) {
@@ -270,6 +273,8 @@ bool Parse(int argc, char** argv, Options& options) {
       options.callers = std::max(1, std::atoi(value.c_str()));
     } else if (name == "-streams") {
       options.streams = std::max(1, std::atoi(value.c_str()));
+    } else if (name == "-calls") {
+      options.calls = static_cast<size_t>(std::max(1, std::atoi(value.c_str())));
     } else if (name == "-seconds") {
       options.seconds = std::atof(value.c_str());
     } else {
@@ -284,7 +289,7 @@ int Main(int argc, char** argv) {
   if (!Parse(argc, argv, options)) {
     std::fputs(
         "usage: assay-bench fetch|refetch|hold|idle -pid PID [-socket PATH] [-callers N]\n"
-        "                   [-streams N] [-seconds S]\n",
+        "                   [-calls N] [-streams N] [-seconds S]\n",
         stderr);
     return 2;
   }
