@@ -78,14 +78,13 @@ END
     { tail "$work/$name.log" >&2; exit 1; }
 }
 
-entries() { # count: one for root, prefetch-less ones for uids 40001.., the rest for uids nobody has
+entries() { # count: one for root, the rest for uids nobody has
   awk -v parent="$parent" -v count="$1" 'BEGIN {
     printf "{\"entries\":["
     for (i = 0; i < count; i++) {
-      uid = i == 0 ? 0 : i <= 20 ? 40000 + i : 1000000 + i
+      uid = i == 0 ? 0 : 1000000 + i
       printf "%s{\"parent_id\":\"%s\",\"spiffe_id\":\"spiffe://bench.test/w/%d\"", i ? "," : "", parent, i
       printf ",\"selectors\":[{\"type\":\"unix\",\"value\":\"uid:%d\"}]", uid
-      if (i > 0 && i <= 20) printf ",\"disable_x509_svid_prefetch\":true"
       printf "}"
     }
     printf "]}"
@@ -97,8 +96,12 @@ report() { sed "s/^/$1: /"; }
 measure() { # name, binary
   local name=$1 socket=$work/$1.sock
   start_agent "$1" "$2"
-  entries 30 >"$work/entries.json"
+  entries 10 >"$work/entries.json"
   server entry create -data "$work/entries.json" >/dev/null
+  for uid in $(seq 40001 40020); do
+    server entry create -parentID "$parent" -spiffeID "spiffe://bench.test/late/$uid" \
+      -selector "unix:uid:$uid" -disableX509SVIDPrefetch >/dev/null
+  done
   await "$bench" fetch -socket "$socket" -pid "$agent_pid" -calls 1 -seconds 2
   await bash -c "'$bench' fetch -socket '$socket' -pid $agent_pid -calls 1 | grep -q '\"errors\": 0'"
   sleep 5
