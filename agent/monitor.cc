@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "agent/monitor.h"
+
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <map>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "agent/log_pipe.h"
+#include "agent/privileges.h"
+#include "agent/role_process.h"
+#include "agent/roles.h"
+#include "assay/roles.pb.h"
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "base/files.h"
+#include "rpc/server.h"
+
+namespace assay {
+namespace {
+
+constexpr absl::Duration kStopGrace = absl::Seconds(5);
+constexpr mode_t kWorkloadSocketMode = 0777;
+constexpr mode_t kAdminSocketMode = 0770;
+
+struct Running {
+  const RoleSpec* spec = nullptr;
+  Privileges privileges;
+  std::unique_ptr<RoleProcess> process;  // Null while dead.
+  absl::Duration started;
+  RestartBackoff backoff;
+  EventLoop::TimerId restart_timer = 0;
+  bool ready = false;
+};
+
+struct Socket {
+  roles::Endpoint endpoint;
+  std::string path;
+  UniqueFd fd;
+};
+
+class Monitor final {
+ public:
+  Monitor(const MonitorOptions& options, const Clock& clock, EventLoop& loop)
+      : options_(options), clock_(clock), loop_(loop) {}
+
+  absl::Status Begin();
+  int exit_status() const { return exit_status_; }
+
+ private:
+  absl::Status WatchSignals();
+  absl::Status PreparePrivileges();
+  absl::Status GiveIdentityFolders(std::optional<User>& user);
+  absl::Status Bind(const std::string& path, roles::Endpoint endpoint, mode_t mode);
+
+  absl::Status StartRole(Running& role);
+  absl::Status Introduce(Running& role);
+  absl::Status LinkRole(roles::Role role);
+  roles::MonitorToRole StartMessage(roles::Role role) const;
+  void Restart(Running& role);
+
+  void OnSignal();
+  void OnMessage(Running& role, std::string_view bytes, const UniqueFd& fd);
+  void OnReady(Running& role);
+  void Reap();
+  void OnDeath(Running& role, int wait_status);
+  void BeginStop(int exit_status);
+  void FinishStopWhenAllAreDead();
+
+  const MonitorOptions& options_;
+  const Clock& clock_;
+  EventLoop& loop_;
+  UniqueFd signals_;
+  std::optional<LogPipe> log_pipe_;
+  std::vector<Socket> sockets_;
+  std::map<roles::Role, Running> roles_;
+  bool stopping_ = false;
+  bool announced_ = false;
+  int exit_status_ = 0;
+};
+
+absl::Status Monitor::Begin() {
+  RETURN_IF_ERROR(WatchSignals());
+  if (!options_.log.file.empty()) {
+    ASSIGN_OR_RETURN(log_pipe_, LogPipe::Create(loop_, options_.log.file));
+  }
+  RETURN_IF_ERROR(Bind(options_.socket_path, roles::WORKLOAD_API, kWorkloadSocketMode));
+  RETURN_IF_ERROR(Bind(options_.admin_socket_path, roles::ADMIN, kAdminSocketMode));
+  RETURN_IF_ERROR(PreparePrivileges());
+  for (auto& [role, running] : roles_) {
+    RETURN_IF_ERROR(StartRole(running));
+  }
+  for (const RoleLink& link : RoleLinks()) {
+    RETURN_IF_ERROR(LinkRole(link.first == roles::SERVE ? link.second : link.first));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Monitor::WatchSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int number : {SIGTERM, SIGINT, SIGCHLD, SIGUSR2}) {
+    sigaddset(&set, number);
+  }
+  // Also for the others, so that a write to a closed pipe is an error and not the end.
+  signal(SIGPIPE, SIG_IGN);
+  if (sigprocmask(SIG_BLOCK, &set, nullptr) != 0) {
+    return ErrnoStatus(errno, "blocking signals");
+  }
+  signals_.Reset(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals_.valid()) {
+    return ErrnoStatus(errno, "watching for signals");
+  }
+  return loop_.Watch(signals_.get(), EPOLLIN, [this](uint32_t) { OnSignal(); });
+}
+
+absl::Status Monitor::PreparePrivileges() {
+  std::optional<User> user;
+  const uid_t self = geteuid();
+  if (self == 0 && !options_.run_as_user.empty()) {
+    ASSIGN_OR_RETURN(user, FindUser(options_.run_as_user));
+    if (!user.has_value()) {
+      log::Warn("User does not exist: the roles run as root", {{"user", options_.run_as_user}});
+    }
+  }
+  for (const RoleSpec& spec : Roles()) {
+    std::optional<User> role_user = user;
+    if (spec.role == roles::IDENTITY && user.has_value()) {
+      RETURN_IF_ERROR(GiveIdentityFolders(role_user));
+    }
+    Running& role = roles_[spec.role];
+    role.spec = &spec;
+    role.privileges = PrivilegesOf(spec, self, role_user);
+  }
+  return self == 0 ? KeepOnlyMonitorCapabilities() : absl::OkStatus();
+}
+
+absl::Status Monitor::GiveIdentityFolders(std::optional<User>& user) {
+  const User given = *user;
+  for (const std::string& folder : options_.identity_folders) {
+    ASSIGN_OR_RETURN(const bool usable, GiveFolder(folder, given));
+    if (!usable) {
+      log::Warn("Folder cannot be given to the user: the identity role runs as root",
+                {{"folder", folder}, {"user", given.name}});
+      user.reset();
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Monitor::Bind(const std::string& path, roles::Endpoint endpoint, mode_t mode) {
+  if (path.empty()) {
+    return absl::OkStatus();
+  }
+  // Every user must be able to reach the socket, whatever umask the agent was started with.
+  RETURN_IF_ERROR(MakeFolders(FolderOf(path), 0755));
+  absl::StatusOr<UniqueFd> listener = rpc::ListenUnix(path, mode);
+  if (listener.status().code() == absl::StatusCode::kAlreadyExists) {
+    return FailedPrecondition("another process serves {}: stop it, or choose another socket_path",
+                              path);
+  }
+  RETURN_IF_ERROR(WithContext(listener.status(), fmt::format("listening on {}", path)));
+  sockets_.push_back({endpoint, path, std::move(*listener)});
+  return absl::OkStatus();
+}
+
+absl::Status Monitor::StartRole(Running& role) {
+  const RoleProgram program{
+      .executable = options_.executable,
+      .name = options_.program_name,
+      .log_fd = log_pipe_.has_value() ? log_pipe_->writer() : -1,
+  };
+  role.ready = false;
+  role.started = clock_.SinceBoot();
+  ASSIGN_OR_RETURN(role.process,
+                   RoleProcess::Start(*role.spec, program, role.privileges, loop_,
+                                      [this, &role](std::string_view bytes, UniqueFd fd) {
+                                        OnMessage(role, bytes, fd);
+                                      }));
+  return Introduce(role);
+}
+
+absl::Status Monitor::Introduce(Running& role) {
+  RETURN_IF_ERROR(role.process->control().Send(StartMessage(role.spec->role)));
+  for (const Socket& socket : sockets_) {
+    const auto& endpoints = role.spec->endpoints;
+    if (std::find(endpoints.begin(), endpoints.end(), socket.endpoint) != endpoints.end()) {
+      roles::MonitorToRole message;
+      message.mutable_listen()->set_endpoint(socket.endpoint);
+      RETURN_IF_ERROR(role.process->control().Send(message, socket.fd.get()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+roles::MonitorToRole Monitor::StartMessage(roles::Role role) const {
+  roles::MonitorToRole message;
+  roles::Start& start = *message.mutable_start();
+  start.mutable_log()->set_level(static_cast<int>(options_.log.level));
+  start.mutable_log()->set_format(static_cast<int>(options_.log.format));
+  if (role == roles::IDENTITY) {
+    roles::IdentityStart& identity = *start.mutable_identity();
+    identity.set_config_name(options_.config_name);
+    identity.set_config_text(options_.config_text);
+    identity.mutable_arguments()->Add(options_.arguments.begin(), options_.arguments.end());
+  } else if (role == roles::SERVE) {
+    start.mutable_serve()->set_trust_domain(options_.trust_domain);
+    start.mutable_serve()->set_allow_unauthenticated_verifiers(
+        options_.allow_unauthenticated_verifiers);
+  } else {
+    start.mutable_probe();
+    if (options_.unix_attestor.has_value()) {
+      roles::ProbeStart::Unix& unix_attestor = *start.mutable_probe()->mutable_unix();
+      unix_attestor.set_discover_workload_path(options_.unix_attestor->discover_workload_path);
+      unix_attestor.set_workload_size_limit(options_.unix_attestor->workload_size_limit);
+    }
+  }
+  return message;
+}
+
+// Gives the role and each running partner of it the ends of a new channel.
+absl::Status Monitor::LinkRole(roles::Role role) {
+  for (const RoleLink& link : RoleLinks()) {
+    if (link.first != role && link.second != role) {
+      continue;
+    }
+    Running& first = roles_[link.first];
+    Running& second = roles_[link.second];
+    if (first.process == nullptr || second.process == nullptr) {
+      continue;
+    }
+    ASSIGN_OR_RETURN(auto ends, Channel::MakePair());
+    roles::MonitorToRole message;
+    message.mutable_link()->set_peer(link.second);
+    RETURN_IF_ERROR(first.process->control().Send(message, ends.first.get()));
+    message.mutable_link()->set_peer(link.first);
+    RETURN_IF_ERROR(second.process->control().Send(message, ends.second.get()));
+  }
+  return absl::OkStatus();
+}
+
+void Monitor::OnSignal() {
+  signalfd_siginfo info{};
+  while (read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
+    if (info.ssi_signo == SIGCHLD) {
+      Reap();
+    } else if (info.ssi_signo == SIGUSR2) {
+      if (log_pipe_.has_value()) {
+        log_pipe_->Reopen();
+      }
+    } else {
+      BeginStop(0);
+    }
+  }
+}
+
+void Monitor::OnMessage(Running& role, std::string_view bytes, const UniqueFd& fd) {
+  roles::RoleToMonitor message;
+  absl::Status permitted =
+      message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) && !fd.valid()
+          ? CheckPermitted(role.spec->role, roles::MONITOR, message.what_case())
+          : InvalidArgument("a message that does not parse, or with a descriptor");
+  if (!permitted.ok()) {
+    log::Error("Role broke the rules and is ended",
+               {{"role", role.spec->name}, {"error", permitted}});
+    role.process->Kill();
+    return;
+  }
+  if (message.has_ready()) {
+    OnReady(role);
+  } else {
+    log::Debug("The identity role ends the agent", {{"reason", message.exit().reason()}});
+    BeginStop(message.exit().code());
+  }
+}
+
+void Monitor::OnReady(Running& role) {
+  role.ready = true;
+  const bool all = std::all_of(roles_.begin(), roles_.end(),
+                               [](const auto& entry) { return entry.second.ready; });
+  if (all && !std::exchange(announced_, true)) {
+    sd_notify(/*unset_environment=*/0, "READY=1");
+  }
+}
+
+void Monitor::Reap() {
+  // One signal may stand for several children, and some may be orphans given to us as process 1.
+  int wait_status = 0;
+  for (pid_t pid; (pid = waitpid(-1, &wait_status, WNOHANG)) > 0;) {
+    for (auto& [name, role] : roles_) {
+      if (role.process != nullptr && role.process->pid() == pid) {
+        role.process->Reaped();
+        OnDeath(role, wait_status);
+      }
+    }
+  }
+  if (stopping_) {
+    FinishStopWhenAllAreDead();
+  }
+}
+
+void Monitor::OnDeath(Running& role, int wait_status) {
+  role.process.reset();
+  role.ready = false;
+  if (stopping_) {
+    return;
+  }
+  const absl::Duration delay = role.backoff.Next(clock_.SinceBoot() - role.started);
+  log::Error("Role died and is started anew", {{"role", role.spec->name},
+                                               {"cause", DescribeExit(wait_status)},
+                                               {"delay", absl::FormatDuration(delay)}});
+  role.restart_timer = loop_.After(delay, [this, &role] { Restart(role); });
+}
+
+void Monitor::Restart(Running& role) {
+  role.restart_timer = 0;
+  absl::Status started = StartRole(role);
+  if (started.ok()) {
+    started = LinkRole(role.spec->role);
+  }
+  if (!started.ok()) {
+    // Out of processes or descriptors: the backoff grows, as after a death.
+    log::Error("Starting a role failed", {{"role", role.spec->name}, {"error", started}});
+    role.process.reset();
+    role.restart_timer =
+        loop_.After(role.backoff.Next(absl::ZeroDuration()), [this, &role] { Restart(role); });
+  }
+}
+
+void Monitor::BeginStop(int exit_status) {
+  if (std::exchange(stopping_, true)) {
+    return;
+  }
+  exit_status_ = exit_status;
+  sd_notify(/*unset_environment=*/0, "STOPPING=1");
+  roles::MonitorToRole message;
+  message.mutable_stop();
+  for (auto& [name, role] : roles_) {
+    loop_.Cancel(role.restart_timer);
+    if (role.process != nullptr && !role.process->control().Send(message).ok()) {
+      role.process->Kill();
+    }
+  }
+  loop_.After(kStopGrace, [this] {
+    for (auto& [name, role] : roles_) {
+      if (role.process != nullptr) {
+        log::Warn("Role did not stop in time and is killed", {{"role", role.spec->name}});
+        role.process->Kill();
+      }
+    }
+  });
+  FinishStopWhenAllAreDead();
+}
+
+void Monitor::FinishStopWhenAllAreDead() {
+  for (const auto& [name, role] : roles_) {
+    if (role.process != nullptr) {
+      return;
+    }
+  }
+  for (const Socket& socket : sockets_) {
+    unlink(socket.path.c_str());
+  }
+  loop_.Stop();
+}
+
+}  // namespace
+
+int RunMonitor(const MonitorOptions& options) {
+  const SystemClock clock;
+  absl::StatusOr<std::unique_ptr<EventLoop>> loop = EventLoop::Create(clock);
+  absl::Status begun = loop.status();
+  if (begun.ok()) {
+    begun = log::Open({.level = options.log.level, .format = options.log.format, .file = {}});
+  }
+  if (!begun.ok()) {
+    log::Error("Agent cannot start", {{"error", begun}});
+    return 1;
+  }
+  Monitor monitor(options, clock, **loop);
+  begun = monitor.Begin();
+  if (!begun.ok()) {
+    log::Error("Agent cannot start", {{"error", begun}});
+    return 1;
+  }
+  (*loop)->Run();
+  return monitor.exit_status();
+}
+
+}  // namespace assay

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "agent/role_process.h"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "agent/role_main.h"
+#include "base/log.h"
+
+namespace assay {
+namespace {
+
+constexpr int kCouldNotStart = 126;
+
+[[noreturn]] void EndChild(const char* what) {
+  // Nothing but system calls is safe between fork and exec.
+  const ssize_t ignored = write(STDERR_FILENO, what, strlen(what));
+  static_cast<void>(ignored);
+  _exit(kCouldNotStart);
+}
+
+struct Child {
+  const char* executable;
+  char* const* argv;
+  int control;
+  int log_fd;
+};
+
+[[noreturn]] void BecomeRole(const Child& child, const Privileges& privileges) {
+  // The log first: its descriptor may be the number that the control channel needs.
+  if (child.log_fd >= 0 && dup2(child.log_fd, STDOUT_FILENO) < 0) {
+    EndChild("assay: giving a role its log failed\n");
+  }
+  if (child.control == kControlFd ? fcntl(kControlFd, F_SETFD, 0) != 0
+                                  : dup2(child.control, kControlFd) < 0) {
+    EndChild("assay: giving a role its control channel failed\n");
+  }
+  // Every descriptor is close-on-exec where it is made; this holds even if one were not.
+  syscall(SYS_close_range, kControlFd + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+  sigset_t none;
+  sigemptyset(&none);
+  if (sigprocmask(SIG_SETMASK, &none, nullptr) != 0 || !Assume(privileges)) {
+    EndChild("assay: giving a role its privileges failed\n");
+  }
+  execv(child.executable, child.argv);
+  EndChild("assay: executing a role failed\n");
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<RoleProcess>> RoleProcess::Start(const RoleSpec& spec,
+                                                                const RoleProgram& program,
+                                                                const Privileges& privileges,
+                                                                EventLoop& loop,
+                                                                Channel::OnMessage on_message) {
+  std::unique_ptr<RoleProcess> process(new RoleProcess(loop));
+  ASSIGN_OR_RETURN(auto ends, Channel::MakePair());
+  const std::string_view name = spec.name;
+  RoleProcess* raw = process.get();
+  ASSIGN_OR_RETURN(
+      process->control_,
+      Channel::Create(loop, std::move(ends.first), std::move(on_message),
+                      [raw, name](const absl::Status& why) { raw->OnClosed(name, why); }));
+  std::string name_argument(spec.name);
+  std::string program_name = program.name;
+  std::string role_word = "role";
+  char* const argv[] = {program_name.data(), role_word.data(), name_argument.data(), nullptr};
+  const Child child{program.executable.c_str(), argv, ends.second.get(), program.log_fd};
+  process->pid_ = fork();
+  if (process->pid_ == 0) {
+    BecomeRole(child, privileges);
+  }
+  if (process->pid_ < 0) {
+    process->pid_ = 0;
+    return ErrnoStatus(errno, fmt::format("starting the {} role", name));
+  }
+  return process;
+}
+
+RoleProcess::~RoleProcess() {
+  loop_.Cancel(kill_timer_);
+  Kill();
+}
+
+void RoleProcess::OnClosed(std::string_view name, const absl::Status& why) {
+  if (why.code() == absl::StatusCode::kInvalidArgument) {
+    log::Error("Role broke its channel", {{"role", name}, {"error", why}});
+    Kill();
+    return;
+  }
+  kill_timer_ = loop_.After(kGrace, [this] { Kill(); });
+}
+
+void RoleProcess::Kill() {
+  if (pid_ > 0) {
+    kill(pid_, SIGKILL);
+  }
+}
+
+absl::Duration RestartBackoff::Next(absl::Duration lifetime) {
+  if (lifetime >= kLongLife) {
+    next_ = absl::ZeroDuration();
+  }
+  const absl::Duration delay = next_;
+  next_ = std::clamp(2 * next_, kFirst, kLongest);
+  return delay;
+}
+
+std::string DescribeExit(int wait_status) {
+  if (WIFSIGNALED(wait_status)) {
+    const int number = WTERMSIG(wait_status);
+    const char* name = sigdescr_np(number);
+    return fmt::format("signal {} ({})", number, name == nullptr ? "unknown" : name);
+  }
+  return fmt::format("exit status {}", WEXITSTATUS(wait_status));
+}
+
+}  // namespace assay
