@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "base/option_table.h"
+
+#include <algorithm>
+#include <charconv>
+#include <numeric>
+
+namespace assay {
+namespace {
+
+using Kind = ConfigValue::Kind;
+
+// How many letters to add, remove or change to make one word of the other.
+size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i);
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t changed = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({changed, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+// "; did you mean ...?" when a name is close enough to be a slip of the fingers.
+std::string Suggestion(std::string_view name, const OptionTable& table) {
+  constexpr size_t kLongestName = 64;
+  if (name.size() > kLongestName) {
+    return "";
+  }
+  const Option* nearest = nullptr;
+  size_t least = std::max<size_t>(2, name.size() / 3) + 1;
+  for (const Option& option : table) {
+    if (const size_t distance = EditDistance(name, option.name); distance < least) {
+      least = distance;
+      nearest = &option;
+    }
+  }
+  return nearest == nullptr ? "" : fmt::format("; did you mean {}?", Quoted(nearest->name));
+}
+
+std::string Joined(std::string_view path, std::string_view name) {
+  return path.empty() ? std::string(name) : fmt::format("{}.{}", path, name);
+}
+
+void WrongKind(const ConfigValue& value, std::string_view path, std::string_view wanted,
+               ConfigReport& report) {
+  report.AddError(value.position,
+                  fmt::format("{}: expected {}, found {}", path, wanted, KindName(value.kind)));
+}
+
+std::optional<int64_t> ParseInteger(std::string_view text) {
+  const bool negative = text.starts_with('-');
+  std::string_view digits = text.substr(negative ? 1 : 0);
+  const int base = digits.starts_with("0x") || digits.starts_with("0X") ? 16 : 10;
+  if (base == 16) {
+    digits.remove_prefix(2);
+  }
+  const std::string whole = (negative ? "-" : "") + std::string(digits);
+  int64_t number = 0;
+  const auto [end, error] =
+      std::from_chars(whole.data(), whole.data() + whole.size(), number, base);
+  if (error != std::errc() || end != whole.data() + whole.size()) {
+    return std::nullopt;
+  }
+  return number;
+}
+
+bool SameWithoutCase(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](unsigned char x, unsigned char y) { return tolower(x) == tolower(y); });
+}
+
+// Whether a value leaves everything as it is without it.
+bool IsHarmless(const ConfigValue& value) {
+  switch (value.kind) {
+    case Kind::kNull:
+      return true;
+    case Kind::kBool:
+      return !value.boolean;
+    case Kind::kString:
+      return value.text.empty();
+    case Kind::kNumber:
+      return value.text == "0";
+    case Kind::kList:
+      return value.items.empty();
+    case Kind::kObject:
+      return value.members.empty();
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string ConfigReport::At(ConfigPosition position, std::string_view what) const {
+  return fmt::format("{}:{}:{}: {}", name_, position.line, position.column, what);
+}
+
+void ConfigReport::AddError(ConfigPosition position, std::string_view what) {
+  errors_.push_back(At(position, what));
+}
+
+void ConfigReport::AddWarning(ConfigPosition position, std::string_view what) {
+  warnings_.push_back(At(position, what));
+}
+
+absl::Status ConfigReport::ToStatus() const {
+  return errors_.empty() ? absl::OkStatus() : InvalidArgument("{}", fmt::join(errors_, "\n"));
+}
+
+void ReadOptions(const ConfigValue& block, const OptionTable& table, std::string_view path,
+                 ConfigReport& report) {
+  if (block.kind != Kind::kObject) {
+    WrongKind(block, path, "a block", report);
+    return;
+  }
+  for (const ConfigMember& member : block.members) {
+    const auto option = std::find_if(table.begin(), table.end(),
+                                     [&](const Option& o) { return o.name == member.name; });
+    if (option == table.end()) {
+      report.AddError(member.position, fmt::format("unknown option {}{}{}", Quoted(member.name),
+                                                   path.empty() ? "" : fmt::format(" in {}", path),
+                                                   Suggestion(member.name, table)));
+    } else if (member.value.kind != Kind::kNull) {
+      option->read(member.value, Joined(path, option->name), report);
+    }
+  }
+  for (const Option& option : table) {
+    const ConfigValue* value = block.Find(option.name);
+    if (option.required && (value == nullptr || value->kind == Kind::kNull)) {
+      report.AddError(block.position,
+                      fmt::format("{} must be configured", Joined(path, option.name)));
+    }
+  }
+}
+
+std::optional<std::string> TextOf(const ConfigValue& value, std::string_view path,
+                                  ConfigReport& report) {
+  switch (value.kind) {
+    case Kind::kString:
+    case Kind::kNumber:
+    case Kind::kBool:
+      return value.text;
+    default:
+      WrongKind(value, path, "a string", report);
+      return std::nullopt;
+  }
+}
+
+OptionReader Into(std::string& field) {
+  return [&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+    if (auto text = TextOf(value, path, report); text.has_value()) {
+      field = *std::move(text);
+    }
+  };
+}
+
+OptionReader Into(Secret& field) {
+  return [&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+    if (auto text = TextOf(value, path, report); text.has_value()) {
+      field = Secret::TakeFrom(*text);
+    }
+  };
+}
+
+OptionReader Into(bool& field) {
+  return [&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+    const bool is_text = value.kind == Kind::kString || value.kind == Kind::kBool;
+    if (is_text && (value.text == "true" || value.text == "false")) {
+      field = value.text == "true";
+    } else {
+      WrongKind(value, path, "true or false", report);
+    }
+  };
+}
+
+OptionReader Into(std::vector<std::string>& field) {
+  return [&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+    if (value.kind != Kind::kList) {
+      WrongKind(value, path, "a list of strings", report);
+      return;
+    }
+    field.clear();
+    for (const ConfigValue& item : value.items) {
+      if (auto text = TextOf(item, path, report); text.has_value()) {
+        field.push_back(*std::move(text));
+      }
+    }
+  };
+}
+
+OptionReader Into(absl::Duration& field) {
+  return [&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+    if (value.kind != Kind::kString) {
+      WrongKind(value, path, "a duration in quotes, such as \"5s\" or \"1h30m\"", report);
+      return;
+    }
+    absl::Duration duration;
+    if (!absl::ParseDuration({value.text.data(), value.text.size()}, &duration) ||
+        duration < absl::ZeroDuration() || duration == absl::InfiniteDuration()) {
+      report.AddError(value.position,
+                      fmt::format("{}: {} is no duration, such as \"5s\" or \"1h30m\"", path,
+                                  Quoted(value.text)));
+      return;
+    }
+    field = duration;
+  };
+}
+
+OptionReader Into(int64_t& field, int64_t min, int64_t max) {
+  return [&field, min, max](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+    if (value.kind != Kind::kNumber && value.kind != Kind::kString) {
+      WrongKind(value, path, "a number", report);
+      return;
+    }
+    const std::optional<int64_t> number = ParseInteger(value.text);
+    if (!number.has_value() || *number < min || *number > max) {
+      report.AddError(value.position, fmt::format("{}: {} is no whole number from {} to {}", path,
+                                                  Quoted(value.text), min, max));
+      return;
+    }
+    field = *number;
+  };
+}
+
+OptionReader Into(int& field, int min, int max) {
+  return [&field, min, max](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+    int64_t number = field;
+    Into(number, min, max)(value, path, report);
+    field = static_cast<int>(number);
+  };
+}
+
+OptionReader Into(uint16_t& field, uint16_t min, uint16_t max) {
+  return [&field, min, max](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+    int64_t number = field;
+    Into(number, min, max)(value, path, report);
+    field = static_cast<uint16_t>(number);
+  };
+}
+
+OptionReader Section(OptionTable table) {
+  return [table = std::move(table)](const ConfigValue& value, std::string_view path,
+                                    ConfigReport& report) {
+    const std::vector<const ConfigValue*> blocks = value.Blocks();
+    if (blocks.size() != 1) {
+      report.AddError(value.position, fmt::format("{}: expected one block", path));
+      return;
+    }
+    ReadOptions(*blocks[0], table, path, report);
+  };
+}
+
+OptionReader Section(OptionTable table, bool& present) {
+  return [inner = Section(std::move(table)), &present](
+             const ConfigValue& value, std::string_view path, ConfigReport& report) {
+    present = true;
+    inner(value, path, report);
+  };
+}
+
+OptionReader LabelledBlocks(LabelledReader read) {
+  return [read = std::move(read)](const ConfigValue& value, std::string_view path,
+                                  ConfigReport& report) {
+    const std::vector<const ConfigValue*> blocks = value.Blocks();
+    if (blocks.empty()) {
+      WrongKind(value, path, "blocks with a label", report);
+    }
+    for (const ConfigValue* block : blocks) {
+      for (const ConfigMember& member : block->members) {
+        const std::string inner = fmt::format("{} {}", path, Quoted(member.name));
+        const std::vector<const ConfigValue*> bodies = member.value.Blocks();
+        if (bodies.size() != 1) {
+          report.AddError(member.position, fmt::format("{}: expected one block", inner));
+          continue;
+        }
+        read(member.name, *bodies[0], inner, report);
+      }
+    }
+  };
+}
+
+OptionReader WithoutEffect() {
+  return [](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+    if (!IsHarmless(value)) {
+      report.AddWarning(value.position, fmt::format("{} has no effect", path));
+    }
+  };
+}
+
+OptionReader NotSupported() {
+  return [](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+    if (!IsHarmless(value)) {
+      report.AddError(value.position, fmt::format("{} is not supported", path));
+    }
+  };
+}
+
+std::optional<size_t> FindChoice(const ConfigValue& value,
+                                 const std::vector<std::string_view>& names, std::string_view path,
+                                 ConfigReport& report) {
+  const std::optional<std::string> text = TextOf(value, path, report);
+  if (!text.has_value()) {
+    return std::nullopt;
+  }
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (SameWithoutCase(names[i], *text)) {
+      return i;
+    }
+  }
+  report.AddError(value.position,
+                  fmt::format("{}: {} is none of {}", path, Quoted(*text), fmt::join(names, ", ")));
+  return std::nullopt;
+}
+
+}  // namespace assay
