@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Prints the requirements of docs/conformance.md that no test names, and how many are named.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+named=$(git ls-files --cached --others --exclude-standard '*_test.cc' |
+  xargs grep -ohE '\b(ID|X509|TDB|WLEP|WLAPI)-[0-9]{2}\b' | sort -u)
+total=0
+uncovered=0
+while IFS='|' read -r _ number requirement _; do
+  number=${number// /}
+  total=$((total + 1))
+  if ! grep -qxF "$number" <<<"$named"; then
+    uncovered=$((uncovered + 1))
+    echo "$number:$requirement"
+  fi
+done < <(grep -E '^\| (ID|X509|TDB|WLEP|WLAPI)-' docs/conformance.md)
+echo "$((total - uncovered)) of $total requirements are named by a test"
