@@ -29,7 +29,7 @@ struct SignatureScheme {
 };
 
 // A public key by its SubjectPublicKeyInfo DER (RFC 5280 §4.1.2.7): EC P-256, P-384, P-521 or RSA
-// of 2048 to 8192 bits (1024-bit keys do not parse). Compares by those bytes.
+// of 2048 to 4096 bits, wolfCrypt's limit (1024-bit keys do not parse). Compares by those bytes.
 class PublicKey {
  public:
   static absl::StatusOr<PublicKey> ParseSpki(std::string_view der);
@@ -87,6 +87,8 @@ class PrivateKey final : public Signer {
   static absl::StatusOr<std::unique_ptr<PrivateKey>> Generate(KeyType type);
   // PKCS#8 (RFC 5958), SEC 1 (RFC 5915) or PKCS#1 DER.
   static absl::StatusOr<std::unique_ptr<PrivateKey>> Parse(const Secret& der);
+  // The first PRIVATE KEY, EC PRIVATE KEY or RSA PRIVATE KEY block of a PEM text.
+  static absl::StatusOr<std::unique_ptr<PrivateKey>> ParsePem(const Secret& text);
   ~PrivateKey() override;
 
   const PublicKey& public_key() const override;
