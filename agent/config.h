@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The agent's configuration: one struct with the defaults beside the fields, read from
+// spire-agent's file format with its option names. The command line overrides the file, the file
+// the defaults.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/status.h"
+#include "crypto/key.h"
+#include "spiffe/trust_domain.h"
+
+namespace assay {
+
+constexpr std::string_view kDefaultConfigPath = "conf/agent/agent.conf";
+constexpr std::string_view kDefaultSocketPath = "/tmp/spire-agent/public/api.sock";
+
+enum class BundleFormat { kPem, kSpiffe };
+
+// NodeAttestor "tpm_devid".
+struct TpmDevidConfig {
+  std::string tpm_device_path;  // Empty: the machine's only TPM.
+  std::string devid_cert_path;
+  std::string devid_priv_path;
+  std::string devid_pub_path;
+  Secret devid_password;
+  Secret owner_hierarchy_password;
+  Secret endorsement_hierarchy_password;
+};
+
+// WorkloadAttestor "unix".
+struct UnixAttestorConfig {
+  bool discover_workload_path = false;
+  int64_t workload_size_limit = 0;  // Bytes; 0: no limit; below 0: never hash.
+};
+
+struct AgentConfig {
+  std::string trust_domain;
+  std::string server_address;
+  uint16_t server_port = 0;
+
+  std::string data_dir = ".";
+  std::string socket_path{kDefaultSocketPath};
+  std::string admin_socket_path;  // Empty: no admin socket.
+
+  // At most one way to trust the upstream at the first contact.
+  std::string trust_bundle_path;
+  BundleFormat trust_bundle_format = BundleFormat::kPem;
+  bool insecure_bootstrap = false;
+
+  Secret join_token;
+  std::string join_token_file;
+
+  log::Options log;
+
+  crypto::KeyType workload_x509_svid_key_type = crypto::KeyType::kEcP256;
+  std::optional<absl::Duration> availability_target;
+  int x509_svid_cache_max_size = 1000;
+  bool allow_unauthenticated_verifiers = false;
+  absl::Duration sync_interval = absl::Seconds(5);
+
+  enum class KeyManager { kNone, kMemory, kDisk };
+  KeyManager key_manager = KeyManager::kNone;
+  std::string key_folder;  // KeyManager "disk": where keys.json is.
+
+  enum class Attestor { kNone, kJoinToken, kTpmDevid };
+  Attestor node_attestor = Attestor::kNone;
+  TpmDevidConfig tpm_devid;
+  std::optional<UnixAttestorConfig> unix_attestor;
+
+  // What is accepted though it has no effect, for the log.
+  std::vector<std::string> warnings;
+};
+
+// Options of the command line that stand for options of the file: {"trust_domain", "example.org"}.
+using ConfigOverrides = std::vector<std::pair<std::string, std::string>>;
+
+// The configuration of a text in HCL or JSON. All mistakes are found at once: InvalidArgument with
+// one a line, each with its place or the name of its option.
+absl::StatusOr<AgentConfig> ParseAgentConfig(std::string_view name, std::string_view text,
+                                             const ConfigOverrides& overrides);
+
+// The text with $NAME and ${NAME} replaced by the variables of the environment; unset ones are
+// empty.
+std::string ExpandEnvironment(std::string_view text);
+
+// Where a client finds the Workload API when no flag says: SPIRE_AGENT_PUBLIC_SOCKET, or with an
+// instance SPIRE_AGENT_PUBLIC_SOCKET_TEMPLATE with the instance for its %i.
+absl::StatusOr<std::string> ClientSocketPath(std::string_view instance);
+
+}  // namespace assay

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "agent/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "agent/config_arguments.h"
+#include "tests/support/status_matchers.h"
+
+namespace assay {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr std::string_view kAgent = R"(
+  trust_domain = "domain.test"
+  server_address = "spire-server"
+  server_port = "8081"   # in quotes
+  trust_bundle_path = "/b.crt"
+)";
+constexpr std::string_view kPlugins = R"(plugins {
+  NodeAttestor "join_token" { plugin_data { } }
+  KeyManager "memory" { plugin_data {} }
+  WorkloadAttestor "unix" { plugin_data {} }
+})";
+
+std::string Config(std::string_view agent = "", std::string_view plugins = kPlugins) {
+  return fmt::format("agent {{{}{}}}\n{}", kAgent, agent, plugins);
+}
+
+std::string ErrorOf(std::string_view text) {
+  const auto config = ParseAgentConfig("f", text, ConfigOverrides{});
+  return config.ok() ? "" : std::string(Message(config.status()));
+}
+
+TEST(AgentConfigTest, ReadsAConfigurationOfTheReferenceAndItsDefaults) {
+  const auto config = ParseAgentConfig("f", Config("log_level = \"DEBUG\""), ConfigOverrides{});
+  ASSERT_OK(config);
+  EXPECT_EQ(config->trust_domain, "domain.test");
+  EXPECT_EQ(config->server_port, 8081);
+  EXPECT_EQ(config->socket_path, kDefaultSocketPath);
+  EXPECT_EQ(config->log.level, log::Level::kDebug);
+  EXPECT_EQ(config->sync_interval, absl::Seconds(5));
+  EXPECT_EQ(config->x509_svid_cache_max_size, 1000);
+  EXPECT_EQ(config->node_attestor, AgentConfig::Attestor::kJoinToken);
+  EXPECT_EQ(config->key_manager, AgentConfig::KeyManager::kMemory);
+  EXPECT_TRUE(config->unix_attestor.has_value());
+  EXPECT_THAT(config->warnings, testing::IsEmpty());
+}
+
+TEST(AgentConfigTest, TheCommandLineOverridesTheFile) {
+  const auto config = ParseAgentConfig(
+      "f", Config("log_level = \"DEBUG\" join_token = \"a\""),
+      std::vector<std::string>{"-config", "x", "--logLevel=error", "-serverPort", "99",
+                               "-joinToken", "-b", "-allowUnauthenticatedVerifiers"});
+  ASSERT_OK(config);
+  EXPECT_EQ(config->log.level, log::Level::kError);
+  EXPECT_EQ(config->server_port, 99);
+  EXPECT_EQ(config->join_token.Reveal(), "-b");
+  EXPECT_TRUE(config->allow_unauthenticated_verifiers);
+}
+
+TEST(AgentConfigTest, ABadArgumentIsNamedByItsOption) {
+  EXPECT_THAT(
+      ParseAgentConfig("f", Config(),
+                       std::vector<std::string>{"-logLevel=x", "-trustBundleUrl=https://b"}),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               testing::AllOf(HasSubstr("command line: agent.log_level:"),
+                              HasSubstr("command line: agent.trust_bundle_url is not"))));
+}
+
+TEST(AgentConfigTest, SaysAllThatIsMissing) {
+  EXPECT_EQ(ErrorOf(""),
+            "server_address must be configured\nserver_port must be configured\n"
+            "trust_domain must be configured\n"
+            "insecure_bootstrap or trust_bundle_path must be configured\n"
+            "plugins section must be configured");
+  EXPECT_EQ(ErrorOf(Config("", "plugins {}")),
+            "plugins: one NodeAttestor must be configured\n"
+            "plugins: one KeyManager must be configured\n"
+            "plugins: at least one WorkloadAttestor must be configured");
+}
+
+TEST(AgentConfigTest, FindsUnknownNamesAtEveryDepth) {
+  EXPECT_THAT(ErrorOf(Config("sds { default_svid_nam = 1 }")),
+              HasSubstr("unknown option \"default_svid_nam\" in agent.sds; did you mean"));
+  EXPECT_THAT(ErrorOf(Config("experimental { sync_intervall = \"1s\" }")),
+              HasSubstr("did you mean \"sync_interval\"?"));
+  EXPECT_THAT(ErrorOf(Config("", R"(plugins { NodeAttestor "join_token" { plugin_data { x = 1 } }
+      KeyManager "memory" {} WorkloadAttestor "unix" {} })")),
+              HasSubstr("unknown option \"x\" in plugins.NodeAttestor \"join_token\".plugin_data"));
+}
+
+TEST(AgentConfigTest, RefusesWhatItWouldHaveToIgnoreAtARisk) {
+  const struct {
+    std::string_view agent;
+    std::string_view error;
+  } kCases[] = {
+      {"trust_bundle_url = \"https://x\"", "agent.trust_bundle_url is not supported"},
+      {"rebootstrap_mode = \"auto\"", "agent.rebootstrap_mode: \"auto\" is none of never"},
+      {"experimental { require_pq_kem = true }", "require_pq_kem is not supported"},
+      {"insecure_bootstrap = true", "only one of insecure_bootstrap or trust_bundle_path"},
+      {"join_token = \"a\" join_token_file = \"b\"", "only one of join_token or join_token_file"},
+      {"availability_target = \"23h\"", "availability_target must be at least 24h0m0s"},
+      {"admin_socket_path = \"/tmp/spire-agent/./public/x/../admin.sock\"",
+       "admin_socket_path cannot be in the same directory"},
+      {"workload_x509_svid_key_type = \"ec-p521\"", "is none of ec-p256, ec-p384, rsa-2048"},
+      {"} telemetry { DogStatsd = [{ address = \"a\" }] ", "telemetry.DogStatsd is not supported"},
+  };
+  for (const auto& [agent, error] : kCases) {
+    EXPECT_THAT(ErrorOf(Config(agent)), HasSubstr(std::string(error)));
+  }
+  EXPECT_EQ(ErrorOf(Config("admin_socket_path = \"/tmp/spire-agent/admin/a.sock\"")), "");
+}
+
+TEST(AgentConfigTest, RefusesPluginsThatDoNotExistUnlessTheyAreOff) {
+  const std::string_view others = R"(plugins { NodeAttestor "aws_iid" {%s} KeyManager "awskms" {%s}
+      WorkloadAttestor "docker" {%s} %s })";
+  const auto with = [&](std::string_view on, std::string_view rest) {
+    std::string text(others);
+    for (int i = 0; i < 3; ++i) {
+      text.replace(text.find("%s"), 2, on);
+    }
+    return text.replace(text.find("%s"), 2, rest);
+  };
+  const std::string error = ErrorOf(Config("", with("", "")));
+  EXPECT_THAT(error, HasSubstr("plugins.NodeAttestor \"aws_iid\" is not supported"));
+  EXPECT_THAT(error, HasSubstr("plugins.KeyManager \"awskms\" is not supported"));
+  EXPECT_THAT(error, HasSubstr("plugins.WorkloadAttestor \"docker\" is not supported"));
+  EXPECT_EQ(ErrorOf(Config("", with("enabled = false",
+                                    "NodeAttestor \"join_token\" {} KeyManager \"memory\" {} "
+                                    "WorkloadAttestor \"unix\" {}"))),
+            "");
+}
+
+TEST(AgentConfigTest, ReadsPluginDataAndWantsWhatIsNeeded) {
+  const auto config = ParseAgentConfig("f", Config("", R"(plugins {
+    NodeAttestor "tpm_devid" { plugin_data { devid_cert_path = "c" devid_priv_path = "r"
+      devid_pub_path = "u" devid_password = "p" } }
+    KeyManager "disk" { plugin_data { directory = "/k" } }
+    WorkloadAttestor "unix" { plugin_data { discover_workload_path = true
+      workload_size_limit = -1 } } })"),
+                                       ConfigOverrides{});
+  ASSERT_OK(config);
+  EXPECT_EQ(config->node_attestor, AgentConfig::Attestor::kTpmDevid);
+  EXPECT_EQ(config->tpm_devid.devid_pub_path, "u");
+  EXPECT_EQ(config->tpm_devid.devid_password.Reveal(), "p");
+  EXPECT_EQ(config->key_folder, "/k");
+  EXPECT_EQ(config->unix_attestor->workload_size_limit, -1);
+  EXPECT_THAT(ErrorOf(Config("", R"(plugins { KeyManager "disk" {} NodeAttestor "join_token" {}
+      NodeAttestor "tpm_devid" {} WorkloadAttestor "unix" {} })")),
+              testing::AllOf(HasSubstr("\"disk\".directory must be configured"),
+                             HasSubstr("\"tpm_devid\".devid_cert_path must be configured"),
+                             HasSubstr("only one NodeAttestor can be used")));
+}
+
+TEST(AgentConfigTest, WarnsOfWhatHasNoEffect) {
+  const auto config = ParseAgentConfig("f", Config("profiling_enabled = true"), ConfigOverrides{});
+  ASSERT_OK(config);
+  EXPECT_THAT(config->warnings, ElementsAre("f:6:21: agent.profiling_enabled has no effect"));
+}
+
+TEST(AgentConfigTest, ExpandsVariablesOfTheEnvironment) {
+  setenv("ASSAY_TEST_NAME", "value", 1);
+  EXPECT_EQ(ExpandEnvironment("a $ASSAY_TEST_NAME ${ASSAY_TEST_NAME}x $ASSAY_TEST_UNSET$ $"),
+            "a value valuex $ $");
+}
+
+}  // namespace
+}  // namespace assay
