@@ -29,8 +29,12 @@ class WorkloadAttestor {
   virtual ~WorkloadAttestor() = default;
   // "unix", "systemd", "docker", "k8s".
   virtual std::string_view type() const = 0;
-  // The selectors proved; an error fails this attestor alone and is logged by the caller.
+  // The selectors proved; an error fails this attestor alone and is logged by the caller. Called on
+  // several threads at once.
   virtual absl::StatusOr<std::vector<Selector>> Attest(const Subject& subject) = 0;
+  // Whether Attest would wait for somebody or read much now. If not, it is called on the role's
+  // one event loop, which it must not hold up for more than some microseconds.
+  virtual bool MayBlock(const Subject& subject) { return subject.pid != 0; }
 };
 
 }  // namespace assay
