@@ -19,7 +19,8 @@
 
 namespace assay::crypto {
 
-// Judges the peer's chain, leaf first. An error ends the handshake with bad_certificate.
+// Judges the peer's chain, leaf first, of at most nine certificates. An error ends the handshake
+// with a fatal alert.
 using ChainVerifier = std::function<absl::Status(const std::vector<Certificate>& chain)>;
 
 struct TlsIdentity {

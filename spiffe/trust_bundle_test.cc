@@ -48,13 +48,13 @@ json GoodDocument() {
 absl::StatusOr<TrustBundle> Parse(std::string_view text) {
   return ParseBundleDocument(TestDomain(), text);
 }
-absl::StatusOr<TrustBundle> Parse(const json& document) { return Parse(document.dump()); }
+absl::StatusOr<TrustBundle> ParseDom(const json& document) { return Parse(document.dump()); }
 
 // Whether a document of the good keys and this one has the good keys alone.
 void ExpectIgnored(const json& entry) {
   json document = GoodDocument();
   document["keys"].push_back(entry);
-  const auto bundle = Parse(document);
+  const auto bundle = ParseDom(document);
   ASSERT_OK(bundle) << entry;
   EXPECT_EQ(bundle->x509_authorities.size(), 1u) << entry;
   EXPECT_EQ(bundle->jwt_authorities.size(), 1u) << entry;
@@ -129,7 +129,7 @@ TEST(TrustBundleTest, ToleratesMembersItDoesNotKnow) {
   document["foo"] = 1;
   document["keys"][0]["alg"] = "ES256";
   document["keys"][1]["key_ops"] = {"verify"};
-  const auto bundle = Parse(document);
+  const auto bundle = ParseDom(document);
   ASSERT_OK(bundle);
   EXPECT_EQ(bundle->x509_authorities.size(), 1u);
   EXPECT_EQ(bundle->jwt_authorities.size(), 1u);
@@ -215,7 +215,7 @@ TEST(TrustBundleTest, ReadsTheFirstCertificateOfAnEntryAlone) {
   json document = GoodDocument();
   document["keys"][0]["x5c"].push_back(
       crypto::Base64Encode(TestCa("example.org").certificate().der()));
-  const auto bundle = Parse(document);
+  const auto bundle = ParseDom(document);
   ASSERT_OK(bundle);
   ASSERT_EQ(bundle->x509_authorities.size(), 1u);
   EXPECT_EQ(bundle->x509_authorities[0].certificate, Ca().certificate());
@@ -226,7 +226,7 @@ TEST(TrustBundleTest, RefusesAnX509EntryThatIsDamaged) {
   const auto with = [](const char* member, json value) {
     json document = GoodDocument();
     document["keys"][0][member] = std::move(value);
-    return Parse(document);
+    return ParseDom(document);
   };
   EXPECT_FALSE(with("x5c", {"!"}).ok());
   EXPECT_FALSE(with("x5c", json::array({5})).ok());
@@ -251,7 +251,7 @@ TEST(TrustBundleTest, RefusesAJwtKeyThatIsDamaged) {
   const auto with = [](const char* member, json value) {
     json document = GoodDocument();
     document["keys"][1][member] = std::move(value);
-    return Parse(document);
+    return ParseDom(document);
   };
   EXPECT_FALSE(with("x", "AAAA").ok());
   EXPECT_FALSE(with("x", "=").ok());
