@@ -6,8 +6,9 @@
 //
 // Errors: NotFound (no such device), Unavailable (busy, gone, or failing: retry later),
 // ResourceExhausted (locked out: `tpm2_dictionarylockout -c`), PermissionDenied (wrong password),
-// FailedPrecondition (blobs of another TPM or of one that was cleared; no EK certificate), each
-// with words that say what to do.
+// FailedPrecondition (DevID blobs of another TPM or of one that was cleared; no EK certificate),
+// Aborted (AK blobs of another TPM or of one that was cleared: make another AK), InvalidArgument
+// (blobs that are no key, a credential for another TPM), each with words that say what to do.
 #pragma once
 
 #include <memory>
