@@ -4,20 +4,16 @@
 
 #include <absl/time/time.h>
 
-#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/status.h"
 #include "crypto/certificate.h"
+#include "crypto/distinguished_name.h"
 #include "crypto/key.h"
 
 namespace assay::crypto {
-
-// A distinguished name as attributes in order; the types known are C, O, OU, CN, SERIALNUMBER.
-using DistinguishedName = std::vector<std::pair<std::string, std::string>>;
 
 struct CertificateTemplate {
   std::string serial;  // Big-endian bytes, 1 to 20 of them, positive.
