@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The probe role: answers serve's questions about callers. It parses no caller's bytes and holds
+// nothing.
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "agent/prober.h"
+#include "agent/role_context.h"
+#include "agent/role_main.h"
+#include "agent/roles.h"
+#include "agent/worker_threads.h"
+#include "assay/roles.pb.h"
+#include "attestors/workload/unix.h"
+#include "base/log.h"
+#include "base/sandbox/channel.h"
+
+namespace assay {
+namespace {
+
+constexpr size_t kThreads = 4;
+constexpr size_t kMaxQueued = 4096;
+
+void FillFacts(const Attestation& attestation, roles::AttestReply& reply) {
+  roles::Facts& facts = *reply.mutable_facts();
+  facts.set_start_time(attestation.start_time);
+  facts.set_executable_device(attestation.executable.device);
+  facts.set_executable_inode(attestation.executable.inode);
+  facts.set_uid(attestation.credentials.uid);
+  facts.set_gid(attestation.credentials.gid);
+  facts.set_groups_digest(attestation.credentials.GroupsDigest());
+}
+
+void FillSelectors(Attestation& attestation, roles::AttestReply& reply) {
+  for (Selector& selector : attestation.selectors) {
+    roles::Selector& out = *reply.add_selectors();
+    out.set_type(std::move(selector.type));
+    out.set_value(std::move(selector.value));
+  }
+}
+
+roles::AttestReply Failure(uint64_t id, const absl::Status& why) {
+  roles::AttestReply reply;
+  reply.set_id(id);
+  reply.set_code(static_cast<int>(why.code()));
+  reply.set_error(std::string(Message(why)));
+  return reply;
+}
+
+roles::AttestReply Finish(const Prober& prober, uint64_t id, Attestation& attestation) {
+  if (absl::Status done = prober.Finish(attestation); !done.ok()) {
+    return Failure(id, done);
+  }
+  roles::AttestReply reply;
+  reply.set_id(id);
+  FillFacts(attestation, reply);
+  FillSelectors(attestation, reply);
+  return reply;
+}
+
+class ProbeRole final : public RoleBody {
+ public:
+  explicit ProbeRole(RoleContext& context) : context_(context), workers_(kThreads, kMaxQueued) {}
+
+  absl::Status OnStart(const roles::Start& start) override;
+  absl::Status OnLink(roles::Role peer, UniqueFd channel) override;
+
+ private:
+  void OnRequest(std::string_view bytes, UniqueFd fd);
+  void Attest(const roles::AttestRequest& request, UniqueFd pidfd);
+  void AttestOnWorker(uint64_t id, Attestation attestation);
+  void Reply(const roles::AttestReply& reply);
+
+  RoleContext& context_;
+  std::unique_ptr<const Prober> prober_;
+  std::unique_ptr<Channel> serve_;
+  uint64_t link_ = 0;      // Counts the links, so that no answer goes to another serve.
+  WorkerThreads workers_;  // Last: its jobs use the prober.
+};
+
+absl::Status ProbeRole::OnStart(const roles::Start& start) {
+  std::vector<std::unique_ptr<WorkloadAttestor>> attestors;
+  if (start.probe().has_unix()) {
+    attestors.push_back(std::make_unique<UnixAttestor>(
+        context_.clock(),
+        UnixAttestor::Options{
+            .discover_workload_path = start.probe().unix().discover_workload_path(),
+            .workload_size_limit = start.probe().unix().workload_size_limit()}));
+  }
+  prober_ = std::make_unique<const Prober>(std::move(attestors));
+  context_.Ready();
+  return absl::OkStatus();
+}
+
+absl::Status ProbeRole::OnLink(roles::Role peer, UniqueFd channel) {
+  if (peer != roles::SERVE) {
+    return PermissionDenied("the probe role is linked to serve alone");
+  }
+  ++link_;
+  ASSIGN_OR_RETURN(
+      serve_, Channel::Create(
+                  context_.loop(), std::move(channel),
+                  [this](std::string_view bytes, UniqueFd fd) { OnRequest(bytes, std::move(fd)); },
+                  [](const absl::Status& why) {
+                    log::Debug("Serve role is gone", {{"error", why}});
+                  }));
+  return absl::OkStatus();
+}
+
+void ProbeRole::OnRequest(std::string_view bytes, UniqueFd fd) {
+  roles::AttestRequest request;
+  absl::Status permitted = CheckPermitted(roles::SERVE, roles::PROBE, kWholeMessage);
+  if (permitted.ok() && !request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    permitted = InvalidArgument("serve sent a request that does not parse");
+  }
+  if (!permitted.ok()) {
+    // Without its channel serve must be started anew to be answered again.
+    log::Error("Serve role broke the rules", {{"error", permitted}});
+    context_.loop().Post([this, link = link_] {
+      if (link == link_) {
+        serve_.reset();
+      }
+    });
+    return;
+  }
+  if (!request.facts_only()) {
+    Attest(request, std::move(fd));
+    return;
+  }
+  const absl::StatusOr<Attestation> found =
+      prober_->Recheck({request.pid(), request.uid(), request.gid()});
+  if (!found.ok()) {
+    Reply(Failure(request.id(), found.status()));
+    return;
+  }
+  roles::AttestReply reply;
+  reply.set_id(request.id());
+  FillFacts(*found, reply);
+  Reply(reply);
+}
+
+void ProbeRole::Attest(const roles::AttestRequest& request, UniqueFd pidfd) {
+  absl::StatusOr<Attestation> begun =
+      prober_->Begin({request.pid(), request.uid(), request.gid()}, std::move(pidfd));
+  if (!begun.ok()) {
+    Reply(Failure(request.id(), begun.status()));
+  } else if (prober_->MayBlock(*begun)) {
+    AttestOnWorker(request.id(), *std::move(begun));
+  } else {
+    Reply(Finish(*prober_, request.id(), *begun));
+  }
+}
+
+void ProbeRole::AttestOnWorker(uint64_t id, Attestation attestation) {
+  const uint64_t owner = attestation.credentials.uid;
+  auto shared = std::make_shared<Attestation>(std::move(attestation));
+  const bool accepted = workers_.Run(owner, [this, id, shared, link = link_] {
+    context_.loop().Post([this, link, reply = Finish(*prober_, id, *shared)] {
+      if (link == link_) {
+        Reply(reply);
+      }
+    });
+  });
+  if (!accepted) {
+    Reply(Failure(id, ResourceExhausted("too many attestations wait")));
+  }
+}
+
+void ProbeRole::Reply(const roles::AttestReply& reply) {
+  if (serve_ == nullptr) {
+    return;
+  }
+  absl::Status sent = serve_->Send(reply);
+  if (!sent.ok() && reply.selectors_size() > 0) {
+    // More selectors than a message holds: thousands of groups.
+    log::Error("Attestation could not be sent", {{"error", sent}});
+    sent = serve_->Send(Failure(reply.id(), ResourceExhausted("too many selectors")));
+  }
+  if (!sent.ok()) {
+    context_.Fail(sent);
+  }
+}
+
+}  // namespace
+
+int RunProbe(UniqueFd control) {
+  absl::StatusOr<std::unique_ptr<RoleContext>> context =
+      RoleContext::Create(roles::PROBE, std::move(control));
+  if (!context.ok()) {
+    log::Error("Role failed", {{"role", "probe"}, {"error", context.status()}});
+    return 1;
+  }
+  ProbeRole role(**context);
+  return (*context)->Run(role);
+}
+
+}  // namespace assay

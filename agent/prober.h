@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Attests one process by its pidfd: that it lives, that it has the credentials its socket told,
+// what pins it, and the selectors that the attestors prove. Begin, and what may block, may run on
+// different threads. Thread-safe.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "agent/process_facts.h"
+#include "attestors/workload/workload_attestor.h"
+#include "base/status.h"
+#include "base/unique_fd.h"
+#include "spiffe/selector.h"
+
+namespace assay {
+
+// A process under attestation, and what was found so far.
+struct Attestation {
+  pid_t pid = 0;
+  UniqueFd pidfd;
+  UniqueFd folder;  // O_PATH of /proc/PID, opened before the pidfd was seen alive.
+  ProcessCredentials credentials;
+  ExecutableFile executable;
+  uint64_t start_time = 0;
+  std::vector<Selector> selectors;
+};
+
+class Prober final {
+ public:
+  // The credentials that a caller's socket was connected with.
+  struct Claim {
+    pid_t pid = 0;
+    uid_t uid = 0;
+    gid_t gid = 0;
+  };
+
+  explicit Prober(std::vector<std::unique_ptr<WorkloadAttestor>> attestors);
+
+  // Reads everything but the selectors. NotFound when the process is gone, PermissionDenied when
+  // its credentials are not the claimed ones.
+  absl::StatusOr<Attestation> Begin(const Claim& claim, UniqueFd pidfd) const;
+  // Whether Finish would wait or read much.
+  bool MayBlock(const Attestation& attestation) const;
+  // Fills in the selectors. An attestor that fails is logged and skipped; when all fail, or the
+  // process died meanwhile, the error is Unavailable.
+  absl::Status Finish(Attestation& attestation) const;
+
+  // What may change while the process lives, by its number: the asker holds its pidfd and must see
+  // it alive after the answer. The start time is not read. Errors as Begin's.
+  absl::StatusOr<Attestation> Recheck(const Claim& claim) const;
+
+ private:
+  Subject SubjectOf(const Attestation& attestation) const;
+
+  const UniqueFd proc_;
+  const std::vector<std::unique_ptr<WorkloadAttestor>> attestors_;
+};
+
+}  // namespace assay

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "agent/prober.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "tests/support/status_matchers.h"
+
+namespace assay {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class FakeAttestor final : public WorkloadAttestor {
+ public:
+  explicit FakeAttestor(absl::StatusOr<std::vector<Selector>> answer)
+      : answer_(std::move(answer)) {}
+  std::string_view type() const override { return "fake"; }
+  absl::StatusOr<std::vector<Selector>> Attest(const Subject& subject) override {
+    if (during) {
+      during(subject);
+    }
+    return answer_;
+  }
+  bool MayBlock(const Subject&) override { return may_block; }
+
+  std::function<void(const Subject&)> during;
+  bool may_block = false;
+
+ private:
+  absl::StatusOr<std::vector<Selector>> answer_;
+};
+
+Prober MakeProber(std::vector<FakeAttestor*> fakes) {
+  std::vector<std::unique_ptr<WorkloadAttestor>> attestors;
+  for (FakeAttestor* fake : fakes) {
+    attestors.emplace_back(fake);
+  }
+  return Prober(std::move(attestors));
+}
+
+// A child that waits until it is told to execute another program, or killed.
+class Child final {
+ public:
+  Child() {
+    int go[2];
+    EXPECT_EQ(pipe(go), 0);
+    pid_ = fork();
+    if (pid_ == 0) {
+      close(go[1]);
+      char byte = 0;
+      if (read(go[0], &byte, 1) == 1) {
+        execl("/bin/sleep", "sleep", "1000", nullptr);
+      }
+      _exit(0);
+    }
+    close(go[0]);
+    go_.Reset(go[1]);
+  }
+  ~Child() { Kill(); }
+  void Exec() const {
+    ASSERT_EQ(write(go_.get(), "x", 1), 1);
+    const ExecutableFile before = ReadExecutable(0, "/proc/self/exe");
+    while (ReadExecutable(0, "/proc/" + std::to_string(pid_) + "/exe").inode == before.inode) {
+    }
+  }
+  void Kill() {
+    if (pid_ > 0) {
+      kill(pid_, SIGKILL);
+      waitpid(pid_, nullptr, 0);
+      pid_ = 0;
+    }
+  }
+  UniqueFd OpenPidfd() const {
+    return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
+  }
+  Prober::Claim Claim() const { return {.pid = pid_, .uid = geteuid(), .gid = getegid()}; }
+
+ private:
+  pid_t pid_ = 0;
+  UniqueFd go_;
+};
+
+const std::vector<Selector> kOne = {{"fake", "one"}};
+const std::vector<Selector> kTwo = {{"fake", "two"}};
+
+TEST(ProberTest, GathersFactsAndTheSelectorsOfAllAttestors) {
+  const Prober prober = MakeProber({new FakeAttestor(kOne), new FakeAttestor(kTwo)});
+  Child child;
+  auto attestation = prober.Begin(child.Claim(), child.OpenPidfd());
+  ASSERT_OK(attestation);
+  EXPECT_GT(attestation->start_time, 0u);
+  EXPECT_EQ(attestation->executable.inode, ReadExecutable(0, "/proc/self/exe").inode);
+  ASSERT_OK(prober.Finish(*attestation));
+  EXPECT_THAT(attestation->selectors, ElementsAre(kOne[0], kTwo[0]));
+}
+
+TEST(ProberTest, RefusesADeadProcess) {
+  const Prober prober = MakeProber({});
+  Child child;
+  UniqueFd pidfd = child.OpenPidfd();
+  const Prober::Claim claim = child.Claim();
+  child.Kill();
+  EXPECT_THAT(prober.Begin(claim, std::move(pidfd)),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("is gone")));
+}
+
+// The number of a dead caller that another process has by now.
+TEST(ProberTest, RefusesThePidfdOfADeadProcessBesideALivePid) {
+  const Prober prober = MakeProber({});
+  Child dead;
+  UniqueFd pidfd = dead.OpenPidfd();
+  dead.Kill();
+  Child other;
+  EXPECT_FALSE(prober.Begin(other.Claim(), std::move(pidfd)).ok());
+}
+
+TEST(ProberTest, RefusesOtherCredentialsThanClaimed) {
+  const Prober prober = MakeProber({});
+  Child child;
+  Prober::Claim claim = child.Claim();
+  claim.uid += 1;
+  EXPECT_THAT(prober.Begin(claim, child.OpenPidfd()),
+              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("connected as")));
+  EXPECT_THAT(prober.Recheck(claim), StatusIs(absl::StatusCode::kPermissionDenied, testing::_));
+  claim = child.Claim();
+  claim.gid += 1;
+  EXPECT_FALSE(prober.Begin(claim, child.OpenPidfd()).ok());
+}
+
+TEST(ProberTest, SkipsAnAttestorThatFailsUnlessAllDo) {
+  Child child;
+  const Prober one = MakeProber({new FakeAttestor(Internal("no")), new FakeAttestor(kTwo)});
+  auto attestation = one.Begin(child.Claim(), child.OpenPidfd());
+  ASSERT_OK(one.Finish(*attestation));
+  EXPECT_THAT(attestation->selectors, ElementsAre(kTwo[0]));
+  const Prober none = MakeProber({new FakeAttestor(Internal("no"))});
+  attestation = none.Begin(child.Claim(), child.OpenPidfd());
+  EXPECT_THAT(none.Finish(*attestation),
+              StatusIs(absl::StatusCode::kUnavailable, "workload attestation failed"));
+}
+
+TEST(ProberTest, RefusesAProcessThatDiesOrExecutesWhileItIsAttested) {
+  Child dying;
+  auto* kills = new FakeAttestor(kOne);
+  kills->during = [&](const Subject&) { dying.Kill(); };
+  const Prober first = MakeProber({kills});
+  auto attestation = first.Begin(dying.Claim(), dying.OpenPidfd());
+  EXPECT_THAT(first.Finish(*attestation), StatusIs(absl::StatusCode::kNotFound, testing::_));
+
+  Child executing;
+  auto* execs = new FakeAttestor(kOne);
+  execs->during = [&](const Subject&) { executing.Exec(); };
+  const Prober second = MakeProber({execs});
+  attestation = second.Begin(executing.Claim(), executing.OpenPidfd());
+  EXPECT_THAT(second.Finish(*attestation),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("another program")));
+}
+
+TEST(ProberTest, RechecksTheExecutableByNumber) {
+  const Prober prober = MakeProber({});
+  Child child;
+  const auto before = prober.Recheck(child.Claim());
+  ASSERT_OK(before);
+  child.Exec();
+  const auto after = prober.Recheck(child.Claim());
+  ASSERT_OK(after);
+  EXPECT_NE(before->executable.inode, after->executable.inode);
+}
+
+TEST(ProberTest, AsksItsAttestorsWhetherTheyMayBlock) {
+  auto* fake = new FakeAttestor(kOne);
+  const Prober prober = MakeProber({fake});
+  Child child;
+  const auto attestation = prober.Begin(child.Claim(), child.OpenPidfd());
+  EXPECT_FALSE(prober.MayBlock(*attestation));
+  fake->may_block = true;
+  EXPECT_TRUE(prober.MayBlock(*attestation));
+}
+
+}  // namespace
+}  // namespace assay

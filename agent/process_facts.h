@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What /proc says of a process (proc(5)). Every read names its file under a folder descriptor; what
+// is read holds for the process behind a pidfd only when that polls alive afterwards, because a
+// number alone may have become another process's.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+
+namespace assay {
+
+// The credentials in a status file: the effective ones, as SO_PEERCRED has them.
+struct ProcessCredentials {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::vector<gid_t> groups;
+
+  // Equal for equal groups; never relied on against somebody who chooses groups.
+  uint64_t GroupsDigest() const;
+};
+
+struct ExecutableFile {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+};
+
+// path is relative to folder: "status", or "123/status" under /proc.
+absl::StatusOr<ProcessCredentials> ReadCredentials(int folder, const std::string& path);
+// Clock ticks after boot, from a stat file.
+absl::StatusOr<uint64_t> ReadStartTime(int folder, const std::string& path);
+// The file behind a link exe; zeros when it may not be seen or there is none.
+ExecutableFile ReadExecutable(int folder, const std::string& path);
+
+// The parts of the above that read no file, for their tests.
+absl::StatusOr<ProcessCredentials> ParseStatus(std::string_view status);
+absl::StatusOr<uint64_t> ParseStartTime(std::string_view stat);
+
+}  // namespace assay
