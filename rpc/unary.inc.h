@@ -6,7 +6,7 @@
 
 namespace assay::rpc {
 
-// What every unary call shares: one message, then its answer.
+// What every unary call shares: it is served as soon as its one message is whole.
 class UnaryHandler : public CallHandler {
  public:
   explicit UnaryHandler(Call& call) : call_(call) {}
@@ -20,7 +20,6 @@ class UnaryHandler : public CallHandler {
   Call& call_;
 
  private:
-  std::string request_;
   bool received_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// One HTTP/2 connection of a caller (RFC 9113): the socket, TLS when there is one, nghttp2's
+// session, and the calls open on it. Belongs to a ConnectionSet, which destroys it when it is dead.
+#pragma once
+
+#include <nghttp2/nghttp2.h>
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "base/unique_fd.h"
+#include "crypto/tls.h"
+#include "rpc/flood_guard.h"
+#include "rpc/output.h"
+#include "rpc/peer.h"
+#include "rpc/server_call.h"
+
+namespace assay::rpc {
+
+class ConnectionSet;
+
+class Connection final {
+ public:
+  // tls may be null.
+  Connection(ConnectionSet& set, UniqueFd socket, Peer peer,
+             std::unique_ptr<crypto::TlsConnection> tls);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Starts to read and write.
+  void Start();
+  // The socket is ready.
+  void OnReady(uint32_t events);
+  // Writes what calls have queued, and destroys the handlers of finished ones.
+  void Flush();
+  // Tells the caller to open no more calls; the connection ends with its last call.
+  void Shutdown();
+  // Must be destroyed: by its set, when no code of its own runs.
+  bool dead() const { return dead_ && !busy_; }
+  Peer& peer() { return peer_; }
+
+  // For the calls of this connection.
+  ConnectionSet& set() { return set_; }
+  nghttp2_session* session() { return session_; }
+  // Something awaits Flush().
+  void Touch();
+  void AddPending(size_t bytes);
+  void DropPending(size_t bytes) { pending_ -= bytes; }
+  void OnCallStarted();
+  void OnCallFinished();
+  // A call's part of an unfinished message grew or shrank. False: there is no memory for it.
+  bool Hold(size_t before, size_t now);
+
+  // For nghttp2's callbacks.
+  ServerCall* NewCall(int32_t stream_id);
+  void CloseCall(ServerCall* call);
+  void OnFrameBegin(const nghttp2_frame_hd& header);
+  void OnFrame(const nghttp2_frame& frame);
+  void OnFrameSent(const nghttp2_frame& frame);
+  // WOULDBLOCK of nghttp2 when the batch is full.
+  int SendData(ServerCall& call, const uint8_t* frame_header, size_t size);
+
+  size_t index = 0;  // Where the set keeps it.
+  // Where the set keeps it among those to flush, or kNotListed.
+  static constexpr size_t kNotListed = static_cast<size_t>(-1);
+  size_t flush_index = kNotListed;
+
+ private:
+  bool StartSession();
+  void Read();
+  void FeedTls(std::string_view bytes);
+  void FeedSession(std::string_view bytes);
+  // One batch; false when there is no more to write now.
+  bool WriteBatch();
+  bool FillBatch();
+  void WatchWhatMatters();
+  void ReapHandlers();
+  void EndForFlood();
+  void EndInOrder();
+  void OnHandshakeTimeout();
+  void StartIdleTimer();
+  void CancelTimer(EventLoop::TimerId& timer);
+
+  ConnectionSet& set_;
+  const UniqueFd socket_;
+  Peer peer_;
+  const std::unique_ptr<crypto::TlsConnection> tls_;
+  nghttp2_session* session_ = nullptr;
+  std::vector<std::unique_ptr<ServerCall>> calls_;
+  Backlog backlog_;
+  FloodGuard guard_;
+  size_t pending_ = 0;  // Bytes of answers that the calls still have.
+  size_t held_ = 0;     // Bytes of unfinished messages,
+  size_t large_ = 0;    // and of those the part taken from the set's.
+  uint32_t watched_ = 0;
+  EventLoop::TimerId open_timer_ = 0;  // Handshake at first, idle later.
+  EventLoop::TimerId age_timer_ = 0;
+  bool dead_ = false;
+  bool busy_ = false;          // OnReady, Flush or Shutdown runs.
+  bool has_finished_ = false;  // A finished call has a handler.
+  bool touched_ = false;       // Touch() was called meanwhile.
+  bool shutting_down_ = false;
+  bool flooding_ = false;
+  bool had_call_ = false;
+};
+
+}  // namespace assay::rpc

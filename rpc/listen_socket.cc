@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "rpc/server.h"
+
+namespace assay::rpc {
+namespace {
+
+constexpr int kBacklog = 4096;
+
+absl::StatusOr<UniqueFd> OpenSocket(int family) {
+  UniqueFd socket_fd(socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket_fd.valid()) {
+    return ErrnoStatus(errno, "opening a socket");
+  }
+  return socket_fd;
+}
+
+absl::StatusOr<sockaddr_un> UnixAddress(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(address.sun_path) ||
+      path.find('\0') != std::string::npos) {
+    return InvalidArgument("socket path {} must have 1 to {} bytes", Quoted(path),
+                           sizeof(address.sun_path) - 1);
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
+
+// Removes a socket that nobody listens on; whatever else is there stays.
+absl::Status RemoveStale(const std::string& path, const sockaddr_un& address) {
+  struct stat found {};
+  if (lstat(path.c_str(), &found) != 0) {
+    return errno == ENOENT ? absl::OkStatus() : ErrnoStatus(errno, "looking at " + path);
+  }
+  if (!S_ISSOCK(found.st_mode)) {
+    return MakeStatus(absl::StatusCode::kAlreadyExists,
+                      fmt::format("{} exists and is no socket; remove it", path));
+  }
+  ASSIGN_OR_RETURN(const UniqueFd probe, OpenSocket(AF_UNIX));
+  const int connected =
+      connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  if (connected == 0 || errno != ECONNREFUSED) {
+    return MakeStatus(absl::StatusCode::kAlreadyExists,
+                      fmt::format("{} is in use by another process", path));
+  }
+  if (unlink(path.c_str()) != 0) {
+    return ErrnoStatus(errno, "removing the stale socket " + path);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<UniqueFd> ListenUnix(const std::string& path, mode_t mode) {
+  ASSIGN_OR_RETURN(const sockaddr_un address, UnixAddress(path));
+  RETURN_IF_ERROR(RemoveStale(path, address));
+  ASSIGN_OR_RETURN(UniqueFd listener, OpenSocket(AF_UNIX));
+  if (bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    return ErrnoStatus(errno, "binding the socket " + path);
+  }
+  // The mode is set before anybody can connect: that takes listen().
+  if (chmod(path.c_str(), mode) != 0) {
+    return ErrnoStatus(errno, "setting the mode of " + path);
+  }
+  if (listen(listener.get(), kBacklog) != 0) {
+    return ErrnoStatus(errno, "listening on " + path);
+  }
+  return listener;
+}
+
+absl::StatusOr<UniqueFd> ListenTcp(const std::string& address, uint16_t port) {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+  auto* ip4 = reinterpret_cast<sockaddr_in*>(&storage);
+  auto* ip6 = reinterpret_cast<sockaddr_in6*>(&storage);
+  if (inet_pton(AF_INET, address.c_str(), &ip4->sin_addr) == 1) {
+    ip4->sin_family = AF_INET;
+    ip4->sin_port = htons(port);
+    size = sizeof(*ip4);
+  } else if (inet_pton(AF_INET6, address.c_str(), &ip6->sin6_addr) == 1) {
+    ip6->sin6_family = AF_INET6;
+    ip6->sin6_port = htons(port);
+    size = sizeof(*ip6);
+  } else {
+    return InvalidArgument("{} is no IP address", Quoted(address));
+  }
+  ASSIGN_OR_RETURN(UniqueFd listener, OpenSocket(storage.ss_family));
+  const int on = 1;
+  setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  if (bind(listener.get(), reinterpret_cast<const sockaddr*>(&storage), size) != 0 ||
+      listen(listener.get(), kBacklog) != 0) {
+    return ErrnoStatus(errno, fmt::format("listening on {} port {}", address, port));
+  }
+  return listener;
+}
+
+}  // namespace assay::rpc

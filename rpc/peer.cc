@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "rpc/peer.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace assay::rpc {
+namespace {
+
+// Of Linux 6.5; newer than the C library's headers. The same number on every architecture that uses
+// the generic socket options.
+constexpr int kSoPeerPidfd = 77;
+
+}  // namespace
+
+bool ProcessPeer::Alive() const {
+  pollfd poll_fd{.fd = pidfd.get(), .events = POLLIN, .revents = 0};
+  return pidfd.valid() && poll(&poll_fd, 1, 0) == 0;
+}
+
+absl::StatusOr<ProcessPeer> ProcessPeer::Of(int socket) {
+  ucred credentials{};
+  socklen_t size = sizeof(credentials);
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
+    return ErrnoStatus(errno, "asking the kernel who connected");
+  }
+  if (credentials.pid <= 0) {
+    return PermissionDenied("the caller runs in a process namespace that is not visible from here");
+  }
+  ProcessPeer peer;
+  peer.pid = credentials.pid;
+  peer.uid = credentials.uid;
+  peer.gid = credentials.gid;
+  int pidfd = -1;
+  size = sizeof(pidfd);
+  if (getsockopt(socket, SOL_SOCKET, kSoPeerPidfd, &pidfd, &size) == 0) {
+    peer.pidfd.Reset(pidfd);
+    return peer;
+  }
+  if (errno != ENOPROTOOPT) {
+    return ErrnoStatus(errno, "asking the kernel for the caller's pidfd");
+  }
+  // An older kernel: the pid may have been reused since the caller connected.
+  peer.pidfd.Reset(static_cast<int>(syscall(SYS_pidfd_open, credentials.pid, 0)));
+  if (!peer.pidfd.valid()) {
+    return ErrnoStatus(errno, "opening the caller's pidfd");
+  }
+  peer.pid_is_weak = true;
+  return peer;
+}
+
+}  // namespace assay::rpc

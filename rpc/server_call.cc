@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "rpc/server_call.h"
+
+#include <algorithm>
+#include <array>
+
+#include "rpc/connection.h"
+#include "rpc/connection_set.h"
+#include "rpc/header_fields.h"
+
+namespace assay::rpc {
+namespace {
+
+// What HTTP/2 adds to each header when it counts a list's size (RFC 9113 6.5.2).
+constexpr size_t kHeaderOverhead = 32;
+// Callers limit what trailers they accept, most of them to 8 KB.
+constexpr size_t kMaxDetailsBytes = 4 << 10;
+constexpr size_t kCompactAfter = 64;
+
+nghttp2_nv ContentTypeField() { return ConstantField("content-type", "application/grpc"); }
+
+ssize_t ReadData(nghttp2_session* /*session*/, int32_t /*stream_id*/, uint8_t* /*buffer*/,
+                 size_t limit, uint32_t* flags, nghttp2_data_source* source, void* /*user_data*/) {
+  return static_cast<ServerCall*>(source->ptr)->ReadFor(limit, *flags);
+}
+
+}  // namespace
+
+ServerCall::ServerCall(Connection& connection, int32_t stream_id)
+    : connection_(connection), stream_id_(stream_id) {}
+
+ServerCall::~ServerCall() {
+  CancelDeadline();
+  connection_.DropPending(pending_);
+  connection_.Hold(held_, 0);
+}
+
+Peer& ServerCall::peer() { return connection_.peer(); }
+
+void ServerCall::AddHeader(std::string_view name, std::string_view value) {
+  header_bytes_ += name.size() + value.size() + kHeaderOverhead;
+  if (header_bytes_ > connection_.set().limits().max_header_bytes) {
+    too_many_headers_ = true;
+  } else if (!headers_ended_) {
+    headers_.Add(name, value);
+  }
+}
+
+std::vector<std::string_view> ServerCall::Metadata(std::string_view name) const {
+  return headers_.All(name);
+}
+
+absl::Status ServerCall::CheckRequest(int& http_status) {
+  const std::string_view content_type = headers_.First("content-type");
+  if (!IsGrpcContentType(content_type)) {
+    http_status = 415;
+    return InvalidArgument("invalid gRPC request content-type {}", Quoted(content_type));
+  }
+  const std::string_view timeout_text = headers_.First("grpc-timeout");
+  if (!timeout_text.empty()) {
+    const absl::StatusOr<absl::Duration> timeout = ParseTimeout(timeout_text);
+    if (!timeout.ok()) {
+      http_status = 400;
+      return WithContext(timeout.status(), "malformed grpc-timeout");
+    }
+    StartDeadline(*timeout);
+  }
+  const std::string_view http_method = headers_.First(":method");
+  if (http_method != "POST") {
+    http_status = 405;
+    return Internal("Received a HEADERS frame with :method {} which should be POST",
+                    Quoted(http_method));
+  }
+  return absl::OkStatus();
+}
+
+void ServerCall::StartDeadline(absl::Duration timeout) {
+  deadline_ = connection_.set().loop().After(timeout, [this] {
+    deadline_ = 0;
+    Finish(MakeStatus(absl::StatusCode::kDeadlineExceeded, "context deadline exceeded"));
+  });
+}
+
+void ServerCall::CancelDeadline() {
+  if (deadline_ != 0) {
+    connection_.set().loop().Cancel(deadline_);
+    deadline_ = 0;
+  }
+}
+
+// The words for names that the registry does not hold are grpc-go's.
+absl::Status ServerCall::StartHandler() {
+  const size_t slash = method_.rfind('/');
+  if (!method_.starts_with('/') || slash == 0) {
+    return MakeStatus(absl::StatusCode::kUnimplemented,
+                      fmt::format("malformed method name: {}", Quoted(method_)));
+  }
+  const std::string_view encoding = headers_.First("grpc-encoding");
+  const MakeHandler* make = connection_.set().registry().Find(method_);
+  if (make == nullptr) {
+    const std::string_view service = method_.substr(1, slash - 1);
+    const std::string_view name = method_.substr(slash + 1);
+    return MakeStatus(absl::StatusCode::kUnimplemented,
+                      connection_.set().registry().HasService(service)
+                          ? fmt::format("unknown method {} for service {}", name, service)
+                          : fmt::format("unknown service {}", service));
+  }
+  if (!encoding.empty() && encoding != "identity") {
+    return MakeStatus(
+        absl::StatusCode::kUnimplemented,
+        fmt::format("grpc: Decompressor is not installed for grpc-encoding {}", Quoted(encoding)));
+  }
+  if (const auto& intercept = connection_.set().options().interceptor) {
+    RETURN_IF_ERROR(intercept(*this));
+  }
+  if (!finished_) {
+    handler_ = (*make)(*this);
+  }
+  return absl::OkStatus();
+}
+
+void ServerCall::OnHeadersEnd() {
+  headers_ended_ = true;
+  if (too_many_headers_) {
+    finished_ = true;
+    nghttp2_submit_rst_stream(connection_.session(), NGHTTP2_FLAG_NONE, stream_id_,
+                              NGHTTP2_FRAME_SIZE_ERROR);
+    return;
+  }
+  method_ = headers_.First(":path");
+  int http_status = 200;
+  if (const absl::Status status = CheckRequest(http_status); !status.ok()) {
+    End(status, {}, http_status);
+    return;
+  }
+  connection_.OnCallStarted();
+  if (const absl::Status status = StartHandler(); !status.ok()) {
+    Finish(status);
+  }
+}
+
+void ServerCall::OnData(std::string_view chunk) {
+  while (!finished_) {
+    const auto message = reader_.Next(chunk, connection_.set().limits().max_message_bytes);
+    if (!message.ok()) {
+      Finish(message.status());
+      return;
+    }
+    if (!*message) {
+      break;
+    }
+    if (handler_) {
+      handler_->OnMessage(**message);
+    }
+  }
+  const size_t buffered = finished_ ? 0 : reader_.buffered();
+  if (!connection_.Hold(held_, buffered)) {
+    Finish(ResourceExhausted("no memory for a large request at this time"));
+    return;
+  }
+  held_ = buffered;
+}
+
+void ServerCall::OnEnd() {
+  if (finished_) {
+    return;
+  }
+  if (reader_.in_message()) {
+    Finish(Internal("unexpected EOF"));
+  } else if (handler_) {
+    handler_->OnHalfClose();
+  }
+}
+
+void ServerCall::Send(SharedFrame frame) {
+  if (finished_ || frame->bytes().empty()) {
+    return;
+  }
+  pending_ += frame->bytes().size();
+  connection_.AddPending(frame->bytes().size());
+  queue_.push_back(std::move(frame));
+  if (!responded_) {
+    SubmitResponse();
+  } else {
+    Resume();
+  }
+  connection_.Touch();
+}
+
+void ServerCall::SubmitResponse() {
+  responded_ = true;
+  const std::array<nghttp2_nv, 2> fields = {ConstantField(":status", "200"), ContentTypeField()};
+  nghttp2_data_provider provider{};
+  provider.source.ptr = this;
+  provider.read_callback = ReadData;
+  nghttp2_submit_response(connection_.session(), stream_id_, fields.data(), fields.size(),
+                          &provider);
+}
+
+void ServerCall::Resume() {
+  if (deferred_) {
+    deferred_ = false;
+    nghttp2_session_resume_data(connection_.session(), stream_id_);
+  }
+}
+
+void ServerCall::Finish(const absl::Status& status, std::string_view details) {
+  if (!finished_) {
+    End(status, details, 200);
+  }
+}
+
+void ServerCall::End(const absl::Status& status, std::string_view details, int http_status) {
+  finished_ = true;
+  CancelDeadline();
+  ending_ = std::make_unique<Ending>();
+  ending_->code = std::to_string(static_cast<int>(status.code()));
+  if (!status.ok()) {
+    ending_->message = EncodeStatusMessage(Message(status));
+    if (!details.empty() && details.size() <= kMaxDetailsBytes) {
+      ending_->details = EncodeBinaryHeader(details);
+    }
+  }
+  if (!responded_) {
+    SubmitTrailersOnly(http_status);
+  } else {
+    Resume();
+  }
+  connection_.OnCallFinished();
+}
+
+size_t ServerCall::AddTrailers(nghttp2_nv* fields) const {
+  size_t count = 0;
+  fields[count++] = CopiedField("grpc-status", ending_->code);
+  if (!ending_->message.empty()) {
+    fields[count++] = CopiedField("grpc-message", ending_->message);
+  }
+  if (!ending_->details.empty()) {
+    fields[count++] = CopiedField("grpc-status-details-bin", ending_->details);
+  }
+  return count;
+}
+
+void ServerCall::SubmitTrailersOnly(int http_status) {
+  responded_ = true;
+  const std::string status = std::to_string(http_status);
+  std::array<nghttp2_nv, 5> fields = {CopiedField(":status", status), ContentTypeField()};
+  const size_t count = 2 + AddTrailers(fields.data() + 2);
+  nghttp2_submit_response(connection_.session(), stream_id_, fields.data(), count, nullptr);
+}
+
+void ServerCall::SubmitTrailers() {
+  std::array<nghttp2_nv, 3> fields;
+  const size_t count = AddTrailers(fields.data());
+  nghttp2_submit_trailer(connection_.session(), stream_id_, fields.data(), count);
+}
+
+ssize_t ServerCall::ReadFor(size_t limit, uint32_t& flags) {
+  const size_t size = Available(limit);
+  const bool last = ending_ != nullptr && size == pending_;
+  if (size == 0 && !last) {
+    deferred_ = true;
+    return NGHTTP2_ERR_DEFERRED;
+  }
+  flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+  if (last) {
+    flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    SubmitTrailers();
+  }
+  return static_cast<ssize_t>(size);
+}
+
+size_t ServerCall::Available(size_t limit) const {
+  if (pending_ <= limit && queue_.size() - next_ <= OutputBatch::kMaxFrameParts) {
+    return pending_;
+  }
+  size_t size = 0;
+  for (size_t i = next_; i < queue_.size() && i - next_ < OutputBatch::kMaxFrameParts; ++i) {
+    size += queue_[i]->bytes().size() - (i == next_ ? offset_ : 0);
+  }
+  return std::min(size, limit);
+}
+
+void ServerCall::Take(size_t size, OutputBatch& batch) {
+  pending_ -= size;
+  connection_.DropPending(size);
+  while (size > 0) {
+    SharedFrame& frame = queue_[next_];
+    const std::string_view part = frame->bytes().substr(offset_, size);
+    size -= part.size();
+    offset_ += part.size();
+    if (offset_ < frame->bytes().size()) {
+      batch.AddFrame(frame, part);
+    } else {
+      batch.AddFrame(std::move(frame), part);
+      ++next_;
+      offset_ = 0;
+    }
+  }
+  if (next_ == queue_.size()) {
+    std::vector<SharedFrame>().swap(queue_);
+    next_ = 0;
+  } else if (next_ >= kCompactAfter) {
+    queue_.erase(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(next_));
+    next_ = 0;
+  }
+}
+
+}  // namespace assay::rpc
