@@ -2,8 +2,10 @@
 // The upstream as the agent sees it: whatever speaks SPIRE Server's API. Calls block, have
 // deadlines (30 s but for attestation), and reconnect by themselves: one owner rebuilds the TLS
 // tunnel and the gRPC channel after a drop, a rotation, or a new bundle. The errors carry the
-// upstream's code and words; a TLS failure is Unavailable with TLS's own words.
+// upstream's code and words; a TLS failure is Unavailable with TLS's own words. Thread-safe.
 #pragma once
+
+#include <absl/time/time.h>
 
 #include <cstdint>
 #include <functional>
@@ -15,6 +17,7 @@
 
 #include "attestors/node/node_attestor.h"
 #include "base/clock.h"
+#include "base/secret.h"
 #include "base/status.h"
 #include "crypto/tls.h"
 #include "spiffe/registration_entry.h"
@@ -61,6 +64,13 @@ struct SvidResult {
   std::vector<crypto::Certificate> chain;
 };
 
+// A JWT-SVID that the upstream signed, whose claims nobody here has checked.
+struct MintedJwtSvid {
+  SpiffeId id;
+  Secret token;  // A bearer's: whoever has it is the workload.
+  absl::Time issued_at, expires_at;
+};
+
 class Upstream {
  public:
   virtual ~Upstream() = default;
@@ -76,9 +86,13 @@ class Upstream {
   // SyncAuthorizedEntries in its exact sequence. The entries not seen when this returns OK are
   // gone.
   virtual absl::Status Sync(EntrySink& sink) = 0;
-  // At most 500 at a call; one result for each request, in order.
+  // 1 to 500 at a call; one result for each request, in order. Each chain was checked against the
+  // key of its request, and against the URI in it, if there is one.
   virtual absl::StatusOr<std::vector<SvidResult>> SignX509Svids(
       const std::vector<SvidRequest>& requests) = 0;
+  // A JWT-SVID of an entry for one audience or more.
+  virtual absl::StatusOr<MintedJwtSvid> MintJwtSvid(const std::string& entry_id,
+                                                    const std::vector<std::string>& audience) = 0;
   virtual absl::Status PostStatus(std::string_view version) = 0;
 
   // What later handshakes use: the bundle to verify the upstream by, and the agent's own SVID

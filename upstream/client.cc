@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The calls of the upstream, each over the link's connection.
+#include <google/protobuf/message_lite.h>
+#include <grpcpp/client_context.h>
+
+#include <chrono>
+#include <functional>
+#include <utility>
+
+#include "crypto/issue.h"
+#include "spire/api/server/agent/v1/agent.grpc.pb.h"
+#include "spire/api/server/bundle/v1/bundle.grpc.pb.h"
+#include "spire/api/server/svid/v1/svid.grpc.pb.h"
+#include "upstream/answers.h"
+#include "upstream/call_status.h"
+#include "upstream/entry_sync.h"
+#include "upstream/link.h"
+#include "upstream/upstream.h"
+
+namespace assay {
+namespace {
+
+namespace agent = spire::api::server::agent::v1;
+namespace bundle = spire::api::server::bundle::v1;
+namespace svid = spire::api::server::svid::v1;
+namespace types = spire::api::types;
+
+constexpr std::chrono::seconds kCallDeadline(30);
+// An upstream makes the agents behind one address wait for each other, a second each.
+constexpr std::chrono::minutes kAttestationDeadline(15);
+constexpr int kMaxChallenges = 16;
+constexpr size_t kMaxSvidRequests = 500;
+
+// What became of one try of a call.
+struct Outcome {
+  absl::Status status;
+  bool answered = false;  // Something of an answer came, so it must not be tried again.
+};
+using Try = std::function<Outcome(const std::shared_ptr<grpc::Channel>&, grpc::ClientContext&)>;
+
+absl::Status StatusOfCall(const grpc::Status& status) {
+  return CallStatus(status.error_code(), status.error_message(), status.error_details());
+}
+
+// A unary call by its stub's method.
+template <typename Stub, typename Request, typename Response>
+Try UnaryCall(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+              const Request& request, Response& response) {
+  return [method, &request, &response](const std::shared_ptr<grpc::Channel>& channel,
+                                       grpc::ClientContext& context) {
+    Stub stub(channel);
+    return Outcome{.status = StatusOfCall((stub.*method)(&context, request, &response))};
+  };
+}
+
+absl::StatusOr<std::string> AgentRequest(const crypto::Signer& key) {
+  return crypto::MakeCertificateRequest(
+      {.subject = {{"C", "US"}, {"O", "SPIRE"}}, .uris = {}, .dns_names = {}}, key);
+}
+
+absl::StatusOr<AttestationResult> AgentSvid(const types::X509SVID& message,
+                                            const crypto::Signer& key,
+                                            const TrustDomain& trust_domain) {
+  ASSIGN_OR_RETURN(std::vector<crypto::Certificate> chain, ChainOf(message));
+  ASSIGN_OR_RETURN(SpiffeId id, ParseLeafId(chain.front()));
+  RETURN_IF_ERROR(CheckIssuedSvid(chain, id, key.public_key()));
+  if (id.trust_domain() != trust_domain || !id.is_agent()) {
+    return PermissionDenied("svid is of {}, which is no agent of {}", id.ToString(),
+                            trust_domain.name());
+  }
+  return AttestationResult{.id = std::move(id), .chain = std::move(chain), .reattestable = false};
+}
+
+// The chain answered to a request, which must be of the request's key and of the SPIFFE ID that it
+// names, if it does.
+SvidResult SvidOf(const SvidRequest& request,
+                  const svid::BatchNewX509SVIDResponse::Result& answer) {
+  if (answer.status().code() != 0) {
+    return {.status = CallStatus(answer.status().code(), answer.status().message(), {}),
+            .chain = {}};
+  }
+  const auto csr = crypto::CertificateRequest::Parse(request.csr);
+  if (!csr.ok()) {
+    return {.status = csr.status(), .chain = {}};
+  }
+  auto chain = ChainOf(answer.svid());
+  if (!chain.ok()) {
+    return {.status = chain.status(), .chain = {}};
+  }
+  const auto id =
+      csr->uris.empty() ? ParseLeafId(chain->front()) : SpiffeId::Parse(csr->uris.front());
+  absl::Status checked = id.ok() ? CheckIssuedSvid(*chain, *id, csr->public_key) : id.status();
+  if (!checked.ok()) {
+    return {.status = std::move(checked), .chain = {}};
+  }
+  return {.status = absl::OkStatus(), .chain = *std::move(chain)};
+}
+
+class Client final : public Upstream {
+ public:
+  Client(const UpstreamOptions& options, const Clock& clock)
+      : trust_domain_(options.trust_domain), link_(options, clock) {}
+
+  absl::StatusOr<TrustBundle> FetchBundle() override;
+  absl::StatusOr<TrustBundle> FetchFederatedBundle(const TrustDomain& trust_domain) override;
+  absl::StatusOr<AttestationResult> Attest(NodeAttestor& attestor,
+                                           const crypto::Signer& key) override;
+  absl::StatusOr<AttestationResult> Renew(const crypto::Signer& key) override;
+  absl::Status Sync(EntrySink& sink) override;
+  absl::StatusOr<std::vector<SvidResult>> SignX509Svids(
+      const std::vector<SvidRequest>& requests) override;
+  absl::StatusOr<MintedJwtSvid> MintJwtSvid(const std::string& entry_id,
+                                            const std::vector<std::string>& audience) override;
+  absl::Status PostStatus(std::string_view version) override;
+  void SetBundle(const TrustBundle& bundle) override { link_.SetBundle(bundle); }
+  void SetSvid(std::optional<X509Svid> svid) override { link_.SetSvid(std::move(svid)); }
+
+ private:
+  using AttestStream =
+      grpc::ClientReaderWriter<agent::AttestAgentRequest, agent::AttestAgentResponse>;
+
+  absl::Status Run(const Try& call);
+  absl::Status Converse(AttestStream& stream, NodeAttestor& attestor, const crypto::Signer& key,
+                        agent::AttestAgentResponse& response);
+
+  const TrustDomain trust_domain_;
+  Link link_;
+};
+
+// A connection that was kept may have died since; the call that finds out is made once more, on a
+// new one.
+absl::Status Client::Run(const Try& call) {
+  for (bool repeated = false;; repeated = true) {
+    ASSIGN_OR_RETURN(const Link::Lease lease, link_.Get());
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kCallDeadline);
+    const Outcome outcome = call(lease.connection->channel, context);
+    absl::Status status = link_.Explain(lease.connection, outcome.status);
+    const bool lost = status.code() == absl::StatusCode::kUnavailable;
+    if (lost || status.code() == absl::StatusCode::kDeadlineExceeded) {
+      link_.Drop(lease.connection);
+    }
+    if (!lost || lease.fresh || outcome.answered || repeated) {
+      return status;
+    }
+  }
+}
+
+absl::StatusOr<TrustBundle> Client::FetchBundle() {
+  types::Bundle response;
+  RETURN_IF_ERROR(
+      Run(UnaryCall(&bundle::Bundle::Stub::GetBundle, bundle::GetBundleRequest(), response)));
+  ASSIGN_OR_RETURN(TrustBundle fetched, BundleOf(response, trust_domain_));
+  if (fetched.x509_authorities.empty()) {
+    return InvalidArgument("bundle of {}: has no X.509 authority, so nothing could be verified",
+                           trust_domain_.name());
+  }
+  return fetched;
+}
+
+absl::StatusOr<TrustBundle> Client::FetchFederatedBundle(const TrustDomain& trust_domain) {
+  bundle::GetFederatedBundleRequest request;
+  request.set_trust_domain(trust_domain.name());
+  types::Bundle response;
+  RETURN_IF_ERROR(Run(UnaryCall(&bundle::Bundle::Stub::GetFederatedBundle, request, response)));
+  return BundleOf(response, trust_domain);
+}
+
+absl::StatusOr<AttestationResult> Client::Attest(NodeAttestor& attestor,
+                                                 const crypto::Signer& key) {
+  ASSIGN_OR_RETURN(const Link::SharedConnection connection, link_.ConnectAnonymously());
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kAttestationDeadline);
+  agent::Agent::Stub stub(connection->channel);
+  const auto stream = stub.AttestAgent(&context);
+  agent::AttestAgentResponse response;
+  const absl::Status conversed = Converse(*stream, attestor, key, response);
+  if (conversed.ok()) {
+    stream->WritesDone();
+  } else {
+    context.TryCancel();
+  }
+  const grpc::Status ended = stream->Finish();
+  if (!conversed.ok() && (ended.ok() || ended.error_code() == grpc::StatusCode::CANCELLED)) {
+    return conversed;
+  }
+  if (!ended.ok()) {
+    return link_.Explain(connection, StatusOfCall(ended));
+  }
+  ASSIGN_OR_RETURN(AttestationResult result,
+                   AgentSvid(response.result().svid(), key, trust_domain_));
+  result.reattestable = response.result().reattestable();
+  return result;
+}
+
+// Until response holds the result. The payload may be a secret and is wiped here; gRPC's copy is on
+// its way.
+absl::Status Client::Converse(AttestStream& stream, NodeAttestor& attestor,
+                              const crypto::Signer& key, agent::AttestAgentResponse& response) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<NodeAttestation> attestation, attestor.Begin());
+  ASSIGN_OR_RETURN(const Secret payload, attestation->Payload());
+  ASSIGN_OR_RETURN(const std::string csr, AgentRequest(key));
+  agent::AttestAgentRequest request;
+  types::AttestationData& data = *request.mutable_params()->mutable_data();
+  data.set_type(std::string(attestor.type()));
+  data.set_payload(std::string(payload.Reveal()));
+  request.mutable_params()->mutable_params()->set_csr(csr);
+  bool written = stream.Write(request);
+  Wipe(data.mutable_payload()->data(), data.payload().size());
+  for (int challenges = 0; written && stream.Read(&response); ++challenges) {
+    if (response.has_result()) {
+      return absl::OkStatus();
+    }
+    if (!response.has_challenge() || challenges == kMaxChallenges) {
+      return Internal(
+          "attesting by {}: the upstream answers neither result nor a challenge that "
+          "is expected",
+          attestor.type());
+    }
+    ASSIGN_OR_RETURN(std::string answer, attestation->Answer(response.challenge()));
+    request.set_challenge_response(std::move(answer));
+    written = stream.Write(request);
+  }
+  return Internal("attesting by {}: the upstream ended the call without a result", attestor.type());
+}
+
+absl::StatusOr<AttestationResult> Client::Renew(const crypto::Signer& key) {
+  agent::RenewAgentRequest request;
+  ASSIGN_OR_RETURN(*request.mutable_params()->mutable_csr(), AgentRequest(key));
+  agent::RenewAgentResponse response;
+  RETURN_IF_ERROR(Run(UnaryCall(&agent::Agent::Stub::RenewAgent, request, response)));
+  ASSIGN_OR_RETURN(AttestationResult result, AgentSvid(response.svid(), key, trust_domain_));
+  if (const auto own = link_.own_id(); own.has_value() && *own != result.id) {
+    return PermissionDenied("renewed svid is of {}, wanted {}", result.id.ToString(),
+                            own->ToString());
+  }
+  return result;
+}
+
+absl::Status Client::Sync(EntrySink& sink) {
+  return Run([&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context) {
+    EntrySync sync(trust_domain_, sink);
+    absl::Status status = sync.Run(channel, context);
+    return Outcome{.status = std::move(status), .answered = sync.answered()};
+  });
+}
+
+absl::StatusOr<std::vector<SvidResult>> Client::SignX509Svids(
+    const std::vector<SvidRequest>& requests) {
+  if (requests.empty() || requests.size() > kMaxSvidRequests) {
+    return InvalidArgument("{} svids asked for at a call, wanted 1 to {}", requests.size(),
+                           kMaxSvidRequests);
+  }
+  svid::BatchNewX509SVIDRequest batch;
+  for (const SvidRequest& request : requests) {
+    svid::NewX509SVIDParams& params = *batch.add_params();
+    params.set_entry_id(request.entry_id);
+    params.set_csr(request.csr);
+  }
+  svid::BatchNewX509SVIDResponse response;
+  RETURN_IF_ERROR(Run(UnaryCall(&svid::SVID::Stub::BatchNewX509SVID, batch, response)));
+  if (static_cast<size_t>(response.results_size()) != requests.size()) {
+    return Internal("the upstream answered {} svids, {} were asked for", response.results_size(),
+                    requests.size());
+  }
+  std::vector<SvidResult> results;
+  results.reserve(requests.size());
+  for (size_t i = 0; i < requests.size(); ++i) {
+    results.push_back(SvidOf(requests[i], response.results(static_cast<int>(i))));
+  }
+  return results;
+}
+
+absl::StatusOr<MintedJwtSvid> Client::MintJwtSvid(const std::string& entry_id,
+                                                  const std::vector<std::string>& audience) {
+  svid::NewJWTSVIDRequest request;
+  request.set_entry_id(entry_id);
+  request.mutable_audience()->Add(audience.begin(), audience.end());
+  svid::NewJWTSVIDResponse response;
+  RETURN_IF_ERROR(Run(UnaryCall(&svid::SVID::Stub::NewJWTSVID, request, response)));
+  types::JWTSVID& answer = *response.mutable_svid();
+  auto id = IdOf(answer.id());
+  if (!id.ok()) {
+    return WithContext(id.status(), "jwt-svid of the upstream");
+  }
+  if (id->trust_domain() != trust_domain_ || answer.token().empty() || answer.issued_at() <= 0 ||
+      answer.expires_at() < answer.issued_at()) {
+    return Internal("jwt-svid of the upstream for {}: no token, or a wrong time or trust domain",
+                    id->ToString());
+  }
+  return MintedJwtSvid{.id = *std::move(id),
+                       .token = Secret::TakeFrom(*answer.mutable_token()),
+                       .issued_at = absl::FromUnixSeconds(answer.issued_at()),
+                       .expires_at = absl::FromUnixSeconds(answer.expires_at())};
+}
+
+absl::Status Client::PostStatus(std::string_view version) {
+  agent::PostStatusRequest request;
+  request.set_agent_version(std::string(version));
+  agent::PostStatusResponse response;
+  return Run(UnaryCall(&agent::Agent::Stub::PostStatus, request, response));
+}
+
+}  // namespace
+
+std::unique_ptr<Upstream> MakeUpstream(const UpstreamOptions& options, const Clock& clock) {
+  return std::make_unique<Client>(options, clock);
+}
+
+}  // namespace assay

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "upstream/entry_sync.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "upstream/answers.h"
+#include "upstream/call_status.h"
+
+namespace assay {
+namespace {
+
+// The fields an agent has a use for; the upstream applies the others itself.
+spire::api::types::EntryMask AgentMask() {
+  spire::api::types::EntryMask mask;
+  mask.set_spiffe_id(true);
+  mask.set_selectors(true);
+  mask.set_federates_with(true);
+  mask.set_admin(true);
+  mask.set_downstream(true);
+  mask.set_revision_number(true);
+  mask.set_store_svid(true);
+  mask.set_hint(true);
+  mask.set_additional_attributes(true);
+  mask.set_created_at(true);
+  return mask;
+}
+
+// Says that the stream is over; Finish has the reason, unless that is OK.
+absl::Status StreamEnded() { return Internal("sync: the upstream ended the call in between"); }
+
+}  // namespace
+
+EntrySync::EntrySync(const TrustDomain& trust_domain, EntrySink& sink)
+    : trust_domain_(trust_domain), sink_(sink) {}
+
+absl::Status EntrySync::Run(const std::shared_ptr<grpc::Channel>& channel,
+                            grpc::ClientContext& context) {
+  spire::api::server::entry::v1::Entry::Stub stub(channel);
+  const auto stream = stub.SyncAuthorizedEntries(&context);
+  const absl::Status conversed = Converse(*stream);
+  if (conversed.ok()) {
+    stream->WritesDone();
+  } else {
+    context.TryCancel();
+  }
+  const grpc::Status ended = stream->Finish();
+  // A call that is cancelled here says so; why it was cancelled tells more.
+  if (!conversed.ok() && (ended.ok() || ended.error_code() == grpc::StatusCode::CANCELLED)) {
+    return conversed;
+  }
+  return CallStatus(ended.error_code(), ended.error_message(), ended.error_details());
+}
+
+absl::Status EntrySync::Converse(Stream& stream) {
+  Request request;
+  *request.mutable_output_mask() = AgentMask();
+  if (!stream.Write(request)) {
+    return StreamEnded();
+  }
+  RETURN_IF_ERROR(Read(stream));
+  if (response_.entry_revisions().empty()) {
+    return TakeAllEntries(stream);
+  }
+  RETURN_IF_ERROR(TakeRevisions(stream));
+  return FetchStale(stream);
+}
+
+absl::Status EntrySync::Read(Stream& stream) {
+  if (!stream.Read(&response_)) {
+    return StreamEnded();
+  }
+  answered_ = true;
+  return absl::OkStatus();
+}
+
+// Takes the entries of the response at hand and of those that belong to it.
+absl::Status EntrySync::TakeAllEntries(Stream& stream) {
+  while (true) {
+    if (!response_.entry_revisions().empty()) {
+      return Internal("sync: the upstream sent revisions among entries");
+    }
+    TakeEntries();
+    if (!response_.more()) {
+      return absl::OkStatus();
+    }
+    RETURN_IF_ERROR(Read(stream));
+  }
+}
+
+absl::Status EntrySync::TakeRevisions(Stream& stream) {
+  page_size_ = static_cast<size_t>(response_.entry_revisions_size());
+  while (true) {
+    if (!response_.entries().empty()) {
+      return Internal("sync: the upstream sent entries among revisions");
+    }
+    TakeRevisionPage();
+    if (!response_.more()) {
+      return absl::OkStatus();
+    }
+    RETURN_IF_ERROR(Read(stream));
+  }
+}
+
+void EntrySync::TakeRevisionPage() {
+  for (const auto& revision : response_.entry_revisions()) {
+    if (revision.id().empty() || revision.revision_number() < 0) {
+      log::Warn("Left out a malformed entry revision",
+                {{"entry_id", revision.id()}, {"revision", revision.revision_number()}});
+      continue;
+    }
+    revision_.id = revision.id();
+    revision_.revision_number = revision.revision_number();
+    revision_.created_at = revision.created_at();
+    if (sink_.NeedsEntry(revision_)) {
+      stale_.push_back(revision.id());
+    }
+  }
+}
+
+absl::Status EntrySync::FetchStale(Stream& stream) {
+  std::sort(stale_.begin(), stale_.end());
+  for (size_t start = 0; start < stale_.size(); start += page_size_) {
+    Request request;
+    const size_t end = std::min(start + page_size_, stale_.size());
+    for (size_t i = start; i < end; ++i) {
+      *request.add_ids() = std::move(stale_[i]);
+    }
+    if (!stream.Write(request)) {
+      return StreamEnded();
+    }
+    RETURN_IF_ERROR(Read(stream));
+    RETURN_IF_ERROR(TakeAllEntries(stream));
+  }
+  return absl::OkStatus();
+}
+
+void EntrySync::TakeEntries() {
+  for (const auto& message : response_.entries()) {
+    auto entry = EntryOf(message, trust_domain_);
+    if (!entry.ok()) {
+      log::Warn("Left out a malformed entry",
+                {{"entry_id", message.id()}, {"error", entry.status()}});
+      continue;
+    }
+    sink_.OnEntry(*std::move(entry));
+  }
+}
+
+}  // namespace assay

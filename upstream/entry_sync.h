@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// One SyncAuthorizedEntries call: the entries an agent may serve, all at once when they are few,
+// otherwise their revisions page by page and then those that the agent lacks.
+#pragma once
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "spire/api/server/entry/v1/entry.grpc.pb.h"
+#include "upstream/upstream.h"
+
+namespace assay {
+
+class EntrySync final {
+ public:
+  // Both must outlive it; the context carries the call's deadline.
+  EntrySync(const TrustDomain& trust_domain, EntrySink& sink);
+
+  absl::Status Run(const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context);
+  // Whether the upstream answered anything.
+  bool answered() const { return answered_; }
+
+ private:
+  using Request = spire::api::server::entry::v1::SyncAuthorizedEntriesRequest;
+  using Response = spire::api::server::entry::v1::SyncAuthorizedEntriesResponse;
+  using Stream = grpc::ClientReaderWriter<Request, Response>;
+
+  absl::Status Converse(Stream& stream);
+  absl::Status Read(Stream& stream);
+  absl::Status TakeAllEntries(Stream& stream);
+  absl::Status TakeRevisions(Stream& stream);
+  absl::Status FetchStale(Stream& stream);
+  void TakeRevisionPage();
+  void TakeEntries();
+
+  const TrustDomain& trust_domain_;
+  EntrySink& sink_;
+  bool answered_ = false;
+  // One message for all pages, so that reading a page allocates nothing after the first.
+  Response response_;
+  EntryRevision revision_;
+  size_t page_size_ = 0;
+  std::vector<std::string> stale_;
+};
+
+}  // namespace assay
