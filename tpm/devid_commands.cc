@@ -64,16 +64,6 @@ absl::StatusOr<TPM2B_PUBLIC> UnmarshalPublic(std::string_view bytes) {
   return area;
 }
 
-// Parses a key's public blob, for a message that says what is wrong with it.
-absl::StatusOr<PublicArea> ParsePublicBlob(std::string_view bytes) {
-  absl::StatusOr<PublicArea> area = PublicArea::Parse(bytes);
-  constexpr size_t kPrefix = 2;
-  if (!area.ok() && bytes.size() > kPrefix && PublicArea::Parse(bytes.substr(kPrefix)).ok()) {
-    return InvalidArgument("has a TPM2B size in front: cut off its first two bytes");
-  }
-  return area;
-}
-
 absl::StatusOr<std::string> SignatureBytes(const TPMT_SIGNATURE& signature) {
   if (signature.sigAlg == TPM2_ALG_RSASSA) {
     const TPM2B_PUBLIC_KEY_RSA& rsa = signature.signature.rsassa.sig;

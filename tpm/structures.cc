@@ -147,6 +147,15 @@ absl::StatusOr<crypto::PublicKey> PublicArea::Key() const {
   return crypto::PublicKey::FromRsa(unique, number);
 }
 
+absl::StatusOr<PublicArea> ParsePublicBlob(std::string_view bytes) {
+  constexpr size_t kSize = 2;
+  absl::StatusOr<PublicArea> area = PublicArea::Parse(bytes);
+  if (!area.ok() && bytes.size() > kSize && PublicArea::Parse(bytes.substr(kSize)).ok()) {
+    return InvalidArgument("public area has a TPM2B size in front: cut off its first two bytes");
+  }
+  return area;
+}
+
 absl::StatusOr<CertifyInfo> CertifyInfo::Parse(std::string_view bytes) {
   if (bytes.size() > kMaxAttestBytes) {
     return InvalidArgument("attestation has {} bytes, wanted at most {}", bytes.size(),

@@ -45,6 +45,10 @@ struct PublicArea {
   absl::StatusOr<crypto::PublicKey> Key() const;
 };
 
+// A key file's public area, as PublicArea::Parse; the words for one with a TPM2B size in front, as
+// other tools write it, say so.
+absl::StatusOr<PublicArea> ParsePublicBlob(std::string_view bytes);
+
 // A TPMS_ATTEST of type certify.
 struct CertifyInfo {
   std::string extra_data;
