@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// tpm_devid node attestation: the node shows its DevID certificate (IEEE 802.1AR), and proves that
+// the certificate's key lives in the TPM that its manufacturer's endorsement certificate is for.
+// The messages and files are those of spire-agent's attestor of this name.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "attestors/node/node_attestor.h"
+#include "base/secret.h"
+#include "base/status.h"
+#include "tpm/tpm.h"
+
+namespace assay {
+
+struct TpmDevIdOptions {
+  std::string tpm_device_path;  // As Tpm::Options::device; empty: the machine's only TPM.
+  std::string devid_cert_path;  // PEM: the DevID certificate, then its intermediates.
+  std::string devid_priv_path;  // Blobs without the TPM2B size.
+  std::string devid_pub_path;
+  Secret devid_password;
+  Secret owner_hierarchy_password;
+  Secret endorsement_hierarchy_password;
+  // Where the attestation key is kept between attestations, for a TPM takes seconds to make one.
+  // The file is of use to this TPM alone.
+  std::string ak_cache_path;
+};
+
+// Not thread-safe. It must outlive the attestations it began.
+class TpmDevIdAttestor final : public NodeAttestor {
+ public:
+  // Reads the DevID's files. FailedPrecondition when the certificate is not for the key.
+  static absl::StatusOr<std::unique_ptr<TpmDevIdAttestor>> Create(TpmDevIdOptions options);
+
+  std::string_view type() const override { return "tpm_devid"; }
+  // Opens the TPM when it is not yet open; errors are the Tpm's, but PermissionDenied, which is
+  // FailedPrecondition here: a password is the operator's to mend.
+  absl::StatusOr<std::unique_ptr<NodeAttestation>> Begin() override;
+
+ private:
+  friend class TpmDevIdAttestation;
+  struct Identity {
+    std::vector<std::string> chain;  // DER, leaf first.
+    tpm::KeyBlobs key;
+  };
+
+  TpmDevIdAttestor(std::string device, std::string ak_cache_path, Identity identity,
+                   tpm::Passwords passwords)
+      : device_(std::move(device)),
+        ak_cache_path_(std::move(ak_cache_path)),
+        identity_(std::move(identity)),
+        passwords_(std::move(passwords)) {}
+
+  const std::string device_, ak_cache_path_;
+  const Identity identity_;
+  const tpm::Passwords passwords_;
+  // Kept open, for it remembers which passwords were refused.
+  std::unique_ptr<tpm::Tpm> tpm_;
+};
+
+}  // namespace assay
