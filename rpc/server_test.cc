@@ -5,10 +5,7 @@
 #include <google/protobuf/wrappers.pb.h>
 #include <gtest/gtest.h>
 
-#include "tests/support/fake_clock.h"
-#include "tests/support/http2_client.h"
-#include "tests/support/status_matchers.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/test_server.h"
 
 namespace assay::rpc {
 namespace {
@@ -46,41 +43,23 @@ class WatchedHandler final : public CallHandler {
 
 class ServerTest : public testing::Test {
  protected:
-  ServerTest() : loop_(EventLoop::Create(clock_).value()) {
-    registry_.Add("/test.Echo/Say",
-                  Unary<StringValue>([](Call&, const StringValue& request,
-                                        const Responder& responder) { responder.Reply(request); }));
-    registry_.Add("/test.Echo/Watch",
-                  [this](Call& call) { return std::make_unique<WatchedHandler>(call, watched_); });
+  ServerTest() {
+    server_.registry.Add("/test.Echo/Say", Unary<StringValue>([](Call&, const StringValue& request,
+                                                                 const Responder& responder) {
+                           responder.Reply(request);
+                         }));
+    server_.registry.Add("/test.Echo/Watch", [this](Call& call) {
+      return std::make_unique<WatchedHandler>(call, watched_);
+    });
   }
 
-  void Serve(Server::Options options = {}) {
-    auto server = Server::Create(*loop_, registry_, std::move(options));
-    ASSERT_OK(server);
-    server_ = std::move(*server);
-    auto listener = ListenUnix(path(), 0600);
-    ASSERT_OK(listener);
-    ASSERT_OK(server_->Listen(std::move(*listener)));
-  }
-  std::string path() const { return folder_.path() + "/s"; }
-  Http2Client::Pump pump() {
-    return [this] { loop_->RunOnce(absl::ZeroDuration()); };
-  }
-  std::unique_ptr<Http2Client> Connect(Http2Client::Fields settings = {}) {
-    return std::make_unique<Http2Client>(ConnectUnix(path()), pump(), std::move(settings));
-  }
-
-  TempFolder folder_;
-  FakeClock clock_;
-  std::unique_ptr<EventLoop> loop_;
   Watched watched_;
-  Registry registry_;
-  std::unique_ptr<Server> server_;
+  TestServer server_;
 };
 
 TEST_F(ServerTest, AnswersAUnaryCall) {
-  Serve();
-  auto client = Connect();
+  server_.Start();
+  auto client = server_.Connect();
   const auto& answer = client->Call("/test.Echo/Say", Text("hello"));
   EXPECT_EQ(answer.headers.at(":status"), "200");
   EXPECT_EQ(answer.headers.at("content-type"), "application/grpc");
