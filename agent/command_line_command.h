@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The commands behind the command line, each in a file with its like.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/command_line.h"
+#include "base/arguments.h"
+
+namespace assay {
+
+using CommandArguments = std::vector<std::string>;
+using Command = int (*)(const CommandArguments& arguments, const CommandStreams& streams);
+
+int RunCommand(const CommandArguments& arguments, const CommandStreams& streams);
+int ValidateCommand(const CommandArguments& arguments, const CommandStreams& streams);
+int HealthcheckCommand(const CommandArguments& arguments, const CommandStreams& streams);
+int FetchX509Command(const CommandArguments& arguments, const CommandStreams& streams);
+int WatchCommand(const CommandArguments& arguments, const CommandStreams& streams);
+
+// Says what is wrong with the arguments (or gives the help asked for) and returns the exit status.
+int Misused(const absl::Status& why, std::string_view usage, const CommandStreams& streams);
+
+// The flags that say where the Workload API is.
+class SocketFlags final {
+ public:
+  // Declares them; this object must outlive the arguments.
+  void AddTo(Arguments& arguments, std::string_view help);
+  // After the arguments were read.
+  absl::StatusOr<std::string> Path(const Arguments& arguments) const;
+
+ private:
+  std::string path_;
+  std::string instance_;
+};
+
+}  // namespace assay

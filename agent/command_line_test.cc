@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "agent/command_line.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "base/files.h"
+#include "tests/support/temp_folder.h"
+
+namespace assay {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+struct Ran {
+  int status;
+  std::string out, err;
+};
+
+Ran Run(const std::vector<std::string>& arguments) {
+  std::ostringstream out, err;
+  const int status = RunCommandLine(arguments, {.out = out, .err = err});
+  return {status, out.str(), err.str()};
+}
+
+TEST(CommandLineTest, WithoutACommandItListsThem) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{}, std::vector<std::string>{"nosuch"}}) {
+    const Ran ran = Run(arguments);
+    EXPECT_EQ(ran.status, 127);
+    EXPECT_THAT(ran.err, StartsWith("Usage: assay-agent [--version] [--help] <command> [<args>]\n\n"
+                                    "Available commands are:\n"
+                                    "    api            \n"));
+    EXPECT_THAT(ran.err, HasSubstr("    run            Runs the agent\n"));
+  }
+  EXPECT_EQ(Run({"-h"}).status, 0);
+}
+
+TEST(CommandLineTest, AGroupListsItsCommands) {
+  const Ran ran = Run({"api"});
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.err, HasSubstr("Subcommands:\n    fetch    Fetches X509 SVIDs"));
+}
+
+TEST(CommandLineTest, VersionGoesToStandardErrorAsTheReferences) {
+  EXPECT_EQ(Run({"--version"}).status, 0);
+  EXPECT_EQ(Run({"--version"}).err, "0.1.0\n");
+}
+
+TEST(CommandLineTest, HelpSucceedsAndAnUnknownFlagFails) {
+  EXPECT_EQ(Run({"run", "-h"}).status, 0);
+  EXPECT_THAT(Run({"run", "-h"}).err, StartsWith("Usage of run:\n  -allowUnauthenticatedVeri"));
+  const Ran ran = Run({"api", "watch", "-bogus"});
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.err, StartsWith("flag provided but not defined: -bogus\nUsage of watch:\n"));
+}
+
+TEST(CommandLineTest, AnUnknownOutputIsRefusedAsTheReferenceDoes) {
+  const Ran ran = Run({"api", "fetch", "x509", "-output", "bogus"});
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.err,
+              StartsWith("invalid value \"bogus\" for flag -output: bad formatter flag: unknown "
+                         "format option: \"bogus\"\nUsage of fetch x509:\n  -instance string\n"));
+}
+
+TEST(CommandLineTest, ValidateSaysValidOrWhyNot) {
+  const TempFolder folder;
+  const std::string path = folder.path() + "/agent.conf";
+  ASSERT_TRUE(WriteFileAtomically(path, R"(agent { trust_domain = "d.test" server_address = "h"
+    server_port = 1 insecure_bootstrap = true }
+    plugins { NodeAttestor "join_token" {} KeyManager "memory" {} WorkloadAttestor "unix" {} })",
+                                  0600)
+                  .ok());
+  Ran ran = Run({"validate", "-config", path});
+  EXPECT_EQ(ran.status, 0);
+  EXPECT_EQ(ran.out, "SPIRE agent configuration file is valid.\n");
+  ran = Run({"validate", "-config", path, "-logLevel=loud"});
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.err, StartsWith("SPIRE agent configuration file is invalid: command line: "));
+  ran = Run({"validate", "-config", folder.path() + "/none"});
+  EXPECT_EQ(ran.err, "SPIRE agent configuration file is invalid: could not find config file " +
+                         folder.path() + "/none: please use the -config flag\n");
+}
+
+TEST(CommandLineTest, ASocketThatIsNotThereIsToldAsTheReferenceDoes) {
+  const std::string error =
+      "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while "
+      "dialing: dial unix /nonexistent.sock: connect: no such file or directory\"\n";
+  Ran ran = Run({"api", "fetch", "-socketPath", "/nonexistent.sock"});
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_EQ(ran.err, error);
+  ran = Run({"healthcheck", "-verbose", "-socketPath", "/nonexistent.sock"});
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_EQ(ran.out, "Checking agent health...\n");
+  EXPECT_EQ(ran.err, "Failed to check health: " + error +
+                         "Agent is unhealthy: unable to determine health\n");
+}
+
+}  // namespace
+}  // namespace assay

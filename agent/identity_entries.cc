@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "agent/identity_entries.h"
+
+#include <utility>
+
+#include "assay/roles.pb.h"
+
+namespace assay {
+namespace {
+
+roles::Entry Parsed(const StoredEntry& entry) {
+  roles::Entry message;
+  const std::string_view bytes = entry.message();
+  message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+  return message;
+}
+
+StoredEntry Compact(const RegistrationEntry& entry) {
+  roles::Entry message;
+  message.set_id(entry.id);
+  message.set_spiffe_id(entry.spiffe_id.ToString());
+  for (const Selector& selector : entry.selectors) {
+    roles::Selector& added = *message.add_selectors();
+    added.set_type(selector.type);
+    added.set_value(selector.value);
+  }
+  for (const TrustDomain& domain : entry.federates_with) {
+    message.add_federates_with(domain.name());
+  }
+  message.set_hint(entry.hint);
+  message.set_created_at(entry.created_at);
+  message.set_store_svid(entry.store_svid);
+  std::string bytes = entry.id;
+  message.AppendToString(&bytes);
+  bytes.shrink_to_fit();
+  return {.bytes = std::move(bytes),
+          .id_size = static_cast<uint8_t>(entry.id.size()),
+          .wants_prefetch = !entry.store_svid && !entry.disable_x509_svid_prefetch,
+          .revision_number = entry.revision_number,
+          .created_at = entry.created_at};
+}
+
+}  // namespace
+
+std::string SpiffeIdOf(const StoredEntry& entry) { return Parsed(entry).spiffe_id(); }
+
+const StoredEntry* EntryStore::Find(std::string_view id) const {
+  const auto at = index_.find(id);
+  return at == index_.end() ? nullptr : &slots_[at->second];
+}
+
+uint32_t EntryStore::NewSlot() {
+  if (!free_.empty()) {
+    const uint32_t slot = free_.back();
+    free_.pop_back();
+    return slot;
+  }
+  slots_.emplace_back();
+  return static_cast<uint32_t>(slots_.size() - 1);
+}
+
+void EntryStore::CountDomains(const StoredEntry& entry, int by) {
+  const roles::Entry message = Parsed(entry);
+  for (const std::string& domain : message.federates_with()) {
+    if ((domains_[domain] += by) <= 0) {
+      domains_.erase(domain);
+    }
+  }
+}
+
+EntryStore::Changes EntryStore::Apply(SyncPass& pass) {
+  Changes changes;
+  for (uint32_t place = 0; place < pass.seen_.size(); ++place) {
+    StoredEntry& slot = slots_[place];
+    if (pass.seen_[place] || slot.bytes.empty()) {
+      continue;
+    }
+    CountDomains(slot, -1);
+    changes.removed.emplace_back(slot.id());
+    index_.erase(slot.id());
+    slot = StoredEntry();
+    free_.push_back(place);
+  }
+  for (StoredEntry& fresh : pass.fresh_) {
+    Put(std::move(fresh), changes);
+  }
+  pass.fresh_.clear();
+  return changes;
+}
+
+void EntryStore::Put(StoredEntry fresh, Changes& changes) {
+  CountDomains(fresh, +1);
+  const auto at = index_.find(fresh.id());
+  if (at == index_.end()) {
+    changes.created.emplace_back(fresh.id());
+    const uint32_t place = NewSlot();
+    slots_[place] = std::move(fresh);
+    index_.emplace(slots_[place].id(), place);
+    return;
+  }
+  StoredEntry& slot = slots_[at->second];
+  CountDomains(slot, -1);
+  // A full answer repeats what has not changed.
+  if (slot.revision_number != fresh.revision_number || slot.bytes != fresh.bytes) {
+    changes.updated.push_back({std::string(fresh.id()), SpiffeIdOf(slot) != SpiffeIdOf(fresh)});
+  }
+  auto node = index_.extract(at);
+  slot = std::move(fresh);
+  node.key() = slot.id();
+  index_.insert(std::move(node));
+}
+
+std::vector<std::string> EntryStore::FederatedDomains() const {
+  std::vector<std::string> names;
+  for (const auto& [name, count] : domains_) {
+    names.push_back(name);
+  }
+  return names;
+}
+
+bool SyncPass::NeedsEntry(const EntryRevision& revision) {
+  const auto at = store_.index_.find(revision.id);
+  if (at == store_.index_.end()) {
+    return true;
+  }
+  seen_[at->second] = true;
+  const StoredEntry& entry = store_.slots_[at->second];
+  return entry.revision_number != revision.revision_number ||
+         (revision.created_at != 0 && entry.created_at != revision.created_at);
+}
+
+void SyncPass::OnEntry(RegistrationEntry entry) {
+  if (entry.id.empty() || entry.id.size() > RegistrationEntry::kMaxIdBytes) {
+    return;
+  }
+  if (const auto at = store_.index_.find(entry.id); at != store_.index_.end()) {
+    seen_[at->second] = true;
+  }
+  for (const TrustDomain& domain : entry.federates_with) {
+    new_domains_.insert(domain.name());
+  }
+  fresh_.push_back(Compact(entry));
+}
+
+}  // namespace assay

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "agent/identity_serve_link.h"
+
+#include <utility>
+
+#include "agent/roles.h"
+#include "assay/roles.pb.h"
+#include "base/log.h"
+
+namespace assay {
+namespace {
+
+// Room for the fields around the items of a packet.
+constexpr size_t kMostPacketBytes = Channel::kMaxMessageBytes - 1024;
+// Around each item: its tag and its length.
+constexpr size_t kItemOverhead = 16;
+constexpr size_t kMostQueuedBytes = 1 << 20;
+constexpr absl::Duration kPumpInterval = absl::Milliseconds(2);
+
+// Adds the names to the packet while they fit and takes them from the set.
+template <typename Add>
+bool Drain(std::set<std::string>& names, const Add& add) {
+  while (!names.empty()) {
+    if (!add(*names.begin())) {
+      return false;
+    }
+    names.erase(names.begin());
+  }
+  return true;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ServeLink>> ServeLink::Create(EventLoop& loop, UniqueFd channel,
+                                                             const ServedState& state,
+                                                             OnRequest on_request,
+                                                             OnClosed on_closed) {
+  std::unique_ptr<ServeLink> link(
+      new ServeLink(loop, state, std::move(on_request), std::move(on_closed)));
+  ServeLink* raw = link.get();
+  ASSIGN_OR_RETURN(link->channel_,
+                   Channel::Create(
+                       loop, std::move(channel),
+                       [raw](std::string_view bytes, UniqueFd fd) { raw->OnMessage(bytes, fd); },
+                       [raw](const absl::Status& why) { raw->on_closed_(why); }));
+  return link;
+}
+
+ServeLink::ServeLink(EventLoop& loop, const ServedState& state, OnRequest on_request,
+                     OnClosed on_closed)
+    : loop_(loop),
+      state_(state),
+      on_request_(std::move(on_request)),
+      on_closed_(std::move(on_closed)) {
+  for (const auto& id : state_.svids.Ids()) {
+    svids_.insert(id);
+  }
+  for (const auto& [name, bundle] : state_.bundles) {
+    bundles_.insert(name);
+  }
+}
+
+ServeLink::~ServeLink() { loop_.Cancel(timer_); }
+
+void ServeLink::OnMessage(std::string_view bytes, const UniqueFd& fd) {
+  roles::ServeRequest request;
+  absl::Status permitted =
+      request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) && !fd.valid()
+          ? CheckPermitted(roles::SERVE, roles::IDENTITY, request.what_case())
+          : InvalidArgument("a message that does not parse, or with a descriptor");
+  if (permitted.ok()) {
+    on_request_(request);
+  } else {
+    on_closed_(WithContext(permitted, "the serve role broke the rules"));
+  }
+}
+
+void ServeLink::Commit(absl::Time last_sync) {
+  commit_ = true;
+  last_sync_ = last_sync;
+  if (timer_ == 0) {
+    Pump();
+  }
+}
+
+void ServeLink::Drop() {
+  loop_.Cancel(timer_);
+  timer_ = 0;
+  commit_ = false;
+  roles::StateChange packet;
+  packet.set_reset(true);
+  packet.set_commit(true);
+  if (absl::Status sent = channel_->Send(packet); !sent.ok()) {
+    log::Error("Telling the serve role to forget failed", {{"error", sent}});
+  }
+}
+
+void ServeLink::Pump() {
+  timer_ = 0;
+  while (commit_ && channel_->queued_bytes() < kMostQueuedBytes) {
+    roles::StateChange packet;
+    packet.set_reset(std::exchange(reset_, false));
+    packet_bytes_ = 0;
+    if (Fill(packet)) {
+      packet.set_commit(true);
+      packet.set_last_sync(absl::ToUnixSeconds(last_sync_));
+      commit_ = false;
+    }
+    if (absl::Status sent = channel_->Send(packet); !sent.ok()) {
+      on_closed_(sent);
+      return;
+    }
+  }
+  if (commit_) {
+    timer_ = loop_.After(kPumpInterval, [this] { Pump(); });
+  }
+}
+
+// Whether all that is to be told is in the packet.
+bool ServeLink::Fill(roles::StateChange& packet) {
+  return FillFromPlaces(packet) &&
+         Drain(entries_, [&](const std::string& id) { return AddEntry(id, packet); }) &&
+         Drain(svids_, [&](const std::string& id) { return AddSvid(id, packet); }) &&
+         Drain(bundles_, [&](const std::string& name) { return AddBundle(name, packet); });
+}
+
+bool ServeLink::Fits(size_t size) {
+  if (packet_bytes_ > 0 && packet_bytes_ + size + kItemOverhead > kMostPacketBytes) {
+    return false;
+  }
+  packet_bytes_ += size + kItemOverhead;
+  return true;
+}
+
+bool ServeLink::FillFromPlaces(roles::StateChange& packet) {
+  for (; next_place_ < state_.entries.places(); ++next_place_) {
+    const StoredEntry* entry = state_.entries.At(next_place_);
+    if (entry != nullptr && !AddEntry(std::string(entry->id()), packet)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool ServeLink::AddEntry(const std::string& id, roles::StateChange& packet) {
+  const StoredEntry* entry = state_.entries.Find(id);
+  if (entry == nullptr) {
+    if (!Fits(id.size())) {
+      return false;
+    }
+    packet.add_removed_entries(id);
+    return true;
+  }
+  const std::string_view bytes = entry->message();
+  if (bytes.size() > kMostPacketBytes) {
+    log::Error("Entry is too large to be served", {{"entry", id}, {"bytes", bytes.size()}});
+    return true;
+  }
+  if (!Fits(bytes.size())) {
+    return false;
+  }
+  packet.add_entries()->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+  return true;
+}
+
+bool ServeLink::AddSvid(const std::string& id, roles::StateChange& packet) {
+  const ReadySvid* svid = state_.svids.Find(id);
+  if (svid == nullptr) {
+    if (!Fits(id.size())) {
+      return false;
+    }
+    packet.add_removed_svids(id);
+    return true;
+  }
+  const size_t size = id.size() + svid->chain.size() + svid->key.size() + 2 * kItemOverhead;
+  if (size > kMostPacketBytes) {
+    log::Error("X509-SVID is too large to be served", {{"entry", id}, {"bytes", size}});
+    return true;
+  }
+  if (!Fits(size)) {
+    return false;
+  }
+  roles::Svid& added = *packet.add_svids();
+  added.set_entry_id(id);
+  added.set_chain(svid->chain);
+  added.set_key(std::string(svid->key.Reveal()));
+  added.set_expires_at(absl::ToUnixSeconds(svid->expires));
+  return true;
+}
+
+bool ServeLink::AddBundle(const std::string& trust_domain, roles::StateChange& packet) {
+  const auto at = state_.bundles.find(trust_domain);
+  if (at == state_.bundles.end()) {
+    if (!Fits(trust_domain.size())) {
+      return false;
+    }
+    packet.add_removed_bundles(trust_domain);
+    return true;
+  }
+  roles::Bundle bundle;
+  bundle.set_trust_domain(trust_domain);
+  bundle.set_x509_authorities(at->second.X509Der());
+  bundle.set_jwt_authorities(ToJwtBundleDocument(at->second));
+  const size_t size = bundle.ByteSizeLong();
+  if (size > kMostPacketBytes) {
+    log::Error("Trust bundle is too large to be served",
+               {{"trust_domain_id", at->second.trust_domain.IdString()}, {"bytes", size}});
+    return true;
+  }
+  if (!Fits(size)) {
+    return false;
+  }
+  *packet.add_bundles() = std::move(bundle);
+  return true;
+}
+
+}  // namespace assay

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The identity role's end of the channel to serve: it tells the complete state when the channel is
+// new, and changes after that, in packets that serve makes visible at once with the last of them.
+// While serve reads slowly, changes gather here and each is sent once. Owned by the identity
+// thread.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "agent/identity_entries.h"
+#include "agent/identity_svids.h"
+#include "base/event_loop.h"
+#include "base/sandbox/channel.h"
+#include "base/status.h"
+#include "base/unique_fd.h"
+#include "spiffe/trust_bundle.h"
+
+namespace assay {
+
+namespace roles {
+class ServeRequest;
+class StateChange;
+}  // namespace roles
+
+// What serve may know. By the names of trust domains, the bundles.
+struct ServedState {
+  const EntryStore& entries;
+  const SvidStore& svids;
+  const std::map<std::string, TrustBundle>& bundles;
+};
+
+class ServeLink final {
+ public:
+  using OnRequest = std::function<void(const roles::ServeRequest& request)>;
+  // May destroy the link.
+  using OnClosed = std::function<void(const absl::Status& why)>;
+
+  // Starts with the complete state, which is sent by the first Commit. The loop and what the state
+  // refers to must outlive the link.
+  static absl::StatusOr<std::unique_ptr<ServeLink>> Create(EventLoop& loop, UniqueFd channel,
+                                                           const ServedState& state,
+                                                           OnRequest on_request,
+                                                           OnClosed on_closed);
+  ~ServeLink();
+  ServeLink(const ServeLink&) = delete;
+  ServeLink& operator=(const ServeLink&) = delete;
+
+  // Something with this name is new, changed, or gone.
+  void EntryChanged(std::string_view id) { entries_.emplace(id); }
+  void SvidChanged(std::string_view id) { svids_.emplace(id); }
+  void BundleChanged(std::string_view trust_domain) { bundles_.emplace(trust_domain); }
+  // Sends what has changed so far, to be seen as a whole.
+  void Commit(absl::Time last_sync);
+  // Has serve forget everything.
+  void Drop();
+
+ private:
+  ServeLink(EventLoop& loop, const ServedState& state, OnRequest on_request, OnClosed on_closed);
+  void OnMessage(std::string_view bytes, const UniqueFd& fd);
+  void Pump();
+  bool Fill(roles::StateChange& packet);
+  bool FillFromPlaces(roles::StateChange& packet);
+  bool AddEntry(const std::string& id, roles::StateChange& packet);
+  bool AddSvid(const std::string& id, roles::StateChange& packet);
+  bool AddBundle(const std::string& trust_domain, roles::StateChange& packet);
+  bool Fits(size_t size);
+
+  EventLoop& loop_;
+  const ServedState state_;
+  const OnRequest on_request_;
+  const OnClosed on_closed_;
+  std::unique_ptr<Channel> channel_;
+  EventLoop::TimerId timer_ = 0;
+
+  bool reset_ = true;      // The next packet begins the complete state.
+  size_t next_place_ = 0;  // Of the entries, while the complete state is told.
+  bool commit_ = false;
+  absl::Time last_sync_;
+  std::set<std::string> entries_;
+  std::set<std::string> svids_;
+  std::set<std::string> bundles_;
+  size_t packet_bytes_ = 0;  // Of the packet being filled.
+};
+
+}  // namespace assay
