@@ -33,7 +33,7 @@ struct SignatureScheme {
 class PublicKey {
  public:
   static absl::StatusOr<PublicKey> ParseSpki(std::string_view der);
-  // From uncompressed coordinates, each of the curve's size, of P-256 (32) or P-384 (48).
+  // From uncompressed coordinates, each of the curve's size: P-256 (32), P-384 (48), P-521 (66).
   static absl::StatusOr<PublicKey> FromEcPoint(std::string_view x, std::string_view y);
   // From big-endian modulus and exponent.
   static absl::StatusOr<PublicKey> FromRsa(std::string_view modulus, std::string_view exponent);

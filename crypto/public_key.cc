@@ -213,9 +213,10 @@ absl::StatusOr<PublicKey> PublicKey::ParseSpki(std::string_view der) {
 }
 
 absl::StatusOr<PublicKey> PublicKey::FromEcPoint(std::string_view x, std::string_view y) {
-  const Curve* curve = FindCurve(x.size() * 8);
+  constexpr size_t kP521Bytes = 66;
+  const Curve* curve = FindCurve(x.size() == kP521Bytes ? 521 : x.size() * 8);
   if (curve == nullptr || x.size() != y.size()) {
-    return InvalidArgument("EC coordinates of {} and {} bytes, wanted 32 or 48 each", x.size(),
+    return InvalidArgument("EC coordinates of {} and {} bytes, wanted 32, 48 or 66 each", x.size(),
                            y.size());
   }
   const std::string point = fmt::format("{}{}{}", kUncompressed, x, y);

@@ -247,6 +247,24 @@ TEST(TrustBundleTest, IgnoresAJwtKeyWithoutAnIdentifierOrWithOneAlreadyTaken) {
   ExpectIgnored(entry);
 }
 
+// JWT-04
+TEST(TrustBundleTest, ReadsKeysOfEveryCurveThatJwtSvidsAreSignedBy) {
+  const json p521 = {
+      {"kty", "EC"},
+      {"crv", "P-521"},
+      {"use", "jwt-svid"},
+      {"kid", "p521"},
+      {"x",
+       "ASPKkpvCa76pGvYMtiEBnZlNjhtj56DhFjxGUmvUsxtNhgIi-eEzUyyLOh5rs82Lk1E5Ll6dkveP5OFlk-sh2hr_"},
+      {"y",
+       "AFHsUY_oeX86t36588zUFIMQlmbZo6ndQClEfui4ud3eoT9Qan9jNokZ45OKVfuKFvSMv8WnKAxIO7FTW4jqxxCY"}};
+  const auto bundle = ParseDom({{"keys", {p521}}});
+  ASSERT_OK(bundle);
+  ASSERT_EQ(bundle->jwt_authorities.size(), 1u);
+  EXPECT_EQ(bundle->jwt_authorities[0].public_key.bits(), 521u);
+  EXPECT_EQ(json::parse(ToBundleDocument(*bundle))["keys"][0], p521);
+}
+
 TEST(TrustBundleTest, RefusesAJwtKeyThatIsDamaged) {
   const auto with = [](const char* member, json value) {
     json document = GoodDocument();

@@ -64,10 +64,7 @@ absl::StatusOr<SpiffeId> VerifyX509Svid(const std::vector<Certificate>& chain,
   }
   const std::vector<Certificate> intermediates(chain.begin() + 1, chain.end());
   const crypto::PathOptions options{.now = now, .tolerated_critical = {}};
-  if (absl::Status bad = VerifyPath(chain.front(), intermediates, bundle.Roots(), options);
-      !bad.ok()) {
-    return WithContext(bad, "x509");
-  }
+  RETURN_IF_ERROR(VerifyPath(chain.front(), intermediates, bundle.Roots(), options));
   return id;
 }
 
