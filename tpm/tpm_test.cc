@@ -4,12 +4,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/files.h"
 #include "tests/support/software_tpm.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/temp_folder.h"
 #include "tpm/structures.h"
 
 namespace assay::tpm {
@@ -19,6 +22,7 @@ using absl::StatusCode;
 using crypto::KeyType;
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 std::unique_ptr<Tpm> Open(const SoftwareTpm& software) {
   return Tpm::Open({.device = software.socket()}).value();
@@ -328,6 +332,34 @@ TEST(TpmTest, SurvivesATpmThatDiesInTheMiddleOfAnything) {
     killer.join();
     software->Restart();
     ASSERT_OK(tpm->AttestDevId(devid, ak, {})) << round;
+  }
+}
+
+TEST(TpmTest, LetsNoSecretCrossTheBusInTheClear) {
+  ASSAY_SOFTWARE_TPM(software);
+  software->Run("tpm2_changeauth -c owner owner-password");
+  const TempFolder folder;
+  const std::string recording = folder.path() + "/bus.pcap";
+  setenv("TCTI_PCAP_FILE", recording.c_str(), 1);
+  const auto tpm = Tpm::Open({.device = "pcap:swtpm:path=" + software->socket()}).value();
+  Passwords passwords = WithPassword("devid-password");
+  passwords.owner = Secret("owner-password");
+  const KeyBlobs devid = tpm->CreateDevId(KeyType::kEcP256, passwords).value();
+  const KeyBlobs ak = tpm->CreateAk(passwords).value();
+  const DevIdEvidence evidence = tpm->AttestDevId(devid, ak, passwords).value();
+  const Credential credential =
+      MakeCredential(PublicArea::Parse(evidence.ek_public).value(),
+                     PublicArea::Parse(evidence.ak_public)->Name().value(), "activated-secret")
+          .value();
+  ASSERT_EQ(
+      tpm->ActivateCredential(ak, credential.credential, credential.encrypted_secret, passwords)
+          .value(),
+      "activated-secret");
+  ASSERT_OK(tpm->SignWithDevId(devid, DigestOf("x"), passwords));
+  const std::string bus = ReadFile(recording).value();
+  EXPECT_THAT(bus, HasSubstr(devid.public_area));  // It is the bus indeed.
+  for (const char* secret : {"owner-password", "devid-password", "activated-secret"}) {
+    EXPECT_THAT(bus, Not(HasSubstr(secret)));
   }
 }
 

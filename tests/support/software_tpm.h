@@ -62,9 +62,6 @@ class SoftwareTpm final {
     Stop();
     Launch();
   }
-  // Stops answering without going away, and goes on.
-  void Freeze() { kill(pid_, SIGSTOP); }
-  void Thaw() { kill(pid_, SIGCONT); }
 
   // Runs a line of the shell with tpm2-tools' programs on this TPM; its output. A failure fails the
   // test.
