@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "workload-api/identity_set.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/secret.h"
+#include "workload-api/x509_answers.h"
+
+namespace assay {
+namespace {
+
+// Sets that no connection holds are kept between calls, up to so many beside those held.
+constexpr size_t kIdleSets = 256;
+// A caller's wish for SVIDs is repeated at most so often for a set.
+constexpr absl::Duration kWantInterval = absl::Seconds(1);
+// The wall clock may be stepped past an expiry: it is looked at so often.
+constexpr absl::Duration kExpiryRecheck = absl::Seconds(60);
+
+// A frame of these bytes, which are wiped; the old frame when it is equal.
+rpc::SharedFrame Reuse(rpc::SharedFrame old, std::string bytes) {
+  auto frame = std::make_shared<const rpc::Frame>(std::string_view(bytes));
+  Wipe(bytes.data(), bytes.size());
+  return old != nullptr && old->bytes() == frame->bytes() ? old : frame;
+}
+
+}  // namespace
+
+bool IdentitySet::empty() {
+  Update();
+  return identities_.empty();
+}
+
+bool IdentitySet::complete() {
+  Update();
+  return missing_.empty() && svids_ != nullptr;
+}
+
+rpc::SharedFrame IdentitySet::x509_svids() {
+  Update();
+  return svids_;
+}
+
+rpc::SharedFrame IdentitySet::x509_bundles() {
+  Update();
+  return bundles_;
+}
+
+const std::vector<EntryIndex::Slot>& IdentitySet::identities() {
+  Update();
+  return identities_;
+}
+
+void IdentitySet::Want() {
+  Update();
+  const absl::Duration now = sets_.clock_.SinceBoot();
+  if (missing_.empty()) {
+    return;
+  }
+  wanted_since_ = std::min(wanted_since_, now);
+  if (now - wanted_last_ < kWantInterval) {
+    return;
+  }
+  wanted_last_ = now;
+  std::vector<std::string> ids;
+  for (EntryIndex::Slot slot : missing_) {
+    ids.emplace_back(sets_.state_.entries().Get(slot).id);
+  }
+  sets_.options_.want(ids);
+}
+
+bool IdentitySet::overdue() const { return sets_.clock_.SinceBoot() - wanted_since_ >= kPatience; }
+
+void IdentitySet::Observe(IdentityObserver& observer) {
+  if (observers_.empty()) {
+    Update();
+    told_ = Now();
+  }
+  observer.place_ = observers_.size();
+  observers_.push_back(&observer);
+  sets_.WatchExpiry(earliest_expiry_);
+}
+
+void IdentitySet::Forget(IdentityObserver& observer) {
+  if (observer.place_ >= observers_.size() || observers_[observer.place_] != &observer) {
+    return;
+  }
+  observers_.back()->place_ = observer.place_;
+  observers_[observer.place_] = observers_.back();
+  observers_.pop_back();
+  observer.place_ = SIZE_MAX;
+}
+
+void IdentitySet::Update() {
+  const bool expired = earliest_expiry_ <= absl::ToUnixSeconds(sets_.clock_.Now());
+  if (generation_ == sets_.generation_ && !expired) {
+    return;
+  }
+  generation_ = sets_.generation_;
+  if (!matched_ || entries_version_ != sets_.state_.entries_version()) {
+    Match();
+  }
+  std::vector<uint64_t> fingerprint = Fingerprint();
+  if (fingerprint == fingerprint_ && !expired) {
+    return;
+  }
+  fingerprint_ = std::move(fingerprint);
+  BuildSvids();
+  BuildBundles();
+  if (missing_.empty()) {
+    wanted_since_ = absl::InfiniteDuration();
+  }
+}
+
+void IdentitySet::Match() {
+  const EntryIndex& entries = sets_.state_.entries();
+  matched_ = true;
+  entries_version_ = sets_.state_.entries_version();
+  matching_ = entries.Match(selectors_);
+  std::erase_if(matching_, [&](EntryIndex::Slot slot) { return entries.Get(slot).store_svid; });
+  // WLAPI-18: of the entries with one hint the oldest keeps it, and of these the first by id.
+  std::map<std::string_view, EntryIndex::Slot> by_hint;
+  for (EntryIndex::Slot slot : matching_) {
+    const EntryIndex::View view = entries.Get(slot);
+    const auto [holder, first] = by_hint.try_emplace(view.hint, slot);
+    if (!first && view.created_at < entries.Get(holder->second).created_at) {
+      holder->second = slot;
+    }
+  }
+  identities_ = matching_;
+  std::erase_if(identities_, [&](EntryIndex::Slot slot) {
+    const std::string_view hint = entries.Get(slot).hint;
+    return !hint.empty() && by_hint[hint] != slot;
+  });
+}
+
+std::vector<uint64_t> IdentitySet::Fingerprint() const {
+  std::vector<uint64_t> versions;
+  for (EntryIndex::Slot slot : matching_) {
+    const ServedState::Svid* svid = sets_.state_.FindSvid(slot);
+    versions.push_back(sets_.state_.EntryVersion(slot));
+    versions.push_back(svid == nullptr ? 0 : svid->version);
+  }
+  std::set<std::string_view> trust_domains = FederatesWith();
+  trust_domains.insert(sets_.options_.trust_domain);
+  for (std::string_view name : trust_domains) {
+    const ServedState::Bundle* bundle = sets_.state_.FindBundle(name);
+    versions.push_back(bundle == nullptr ? 0 : bundle->version);
+  }
+  return versions;
+}
+
+std::set<std::string_view> IdentitySet::FederatesWith() const {
+  std::set<std::string_view> names;
+  for (EntryIndex::Slot slot : matching_) {
+    for (std::string_view name : sets_.state_.entries().FederatesWith(slot)) {
+      names.insert(name);
+    }
+  }
+  names.erase(sets_.options_.trust_domain);
+  return names;
+}
+
+void IdentitySet::BuildSvids() {
+  const ServedState& state = sets_.state_;
+  const ServedState::Bundle* own = state.FindBundle(sets_.options_.trust_domain);
+  const std::string_view authorities =
+      own == nullptr ? std::string_view() : std::string_view(own->x509_authorities);
+  const int64_t now = absl::ToUnixSeconds(sets_.clock_.Now());
+  missing_.clear();
+  earliest_expiry_ = INT64_MAX;
+  std::vector<X509SvidItem> items;
+  for (EntryIndex::Slot slot : identities_) {
+    const ServedState::Svid* svid = state.FindSvid(slot);
+    if (svid == nullptr || svid->expires_at <= now) {
+      missing_.push_back(slot);
+      continue;
+    }
+    const EntryIndex::View view = state.entries().Get(slot);
+    earliest_expiry_ = std::min(earliest_expiry_, svid->expires_at);
+    items.push_back({view.spiffe_id, svid->chain, svid->key.Reveal(), authorities, view.hint});
+  }
+  // AMB-05: nothing can be verified by an own bundle without authorities.
+  if (items.empty() || authorities.empty()) {
+    svids_ = nullptr;
+    return;
+  }
+  X509Bundles federated;
+  for (std::string_view name : FederatesWith()) {
+    if (const ServedState::Bundle* bundle = state.FindBundle(name)) {
+      federated[name] = bundle->x509_authorities;
+    }
+  }
+  svids_ = Reuse(svids_, X509SvidAnswer(items, federated));
+}
+
+void IdentitySet::BuildBundles() {
+  const ServedState& state = sets_.state_;
+  const ServedState::Bundle* own = state.FindBundle(sets_.options_.trust_domain);
+  if (own == nullptr) {
+    bundles_ = nullptr;
+    return;
+  }
+  X509Bundles bundles{{sets_.options_.trust_domain, own->x509_authorities}};
+  for (std::string_view name : FederatesWith()) {
+    if (const ServedState::Bundle* bundle = state.FindBundle(name)) {
+      bundles[name] = bundle->x509_authorities;
+    }
+  }
+  bundles_ = Reuse(bundles_, X509BundlesAnswer(bundles));
+}
+
+IdentitySet::Told IdentitySet::Now() const {
+  return {svids_, bundles_, missing_.size(), identities_.empty()};
+}
+
+void IdentitySet::UpdateAndTell() {
+  Update();
+  if (Now() != told_) {
+    told_ = Now();
+    // From the end, for an observer may forget itself and the last then takes its place.
+    for (size_t i = observers_.size(); i > 0; --i) {
+      observers_[i - 1]->OnIdentitiesChanged();
+    }
+  }
+  sets_.WatchExpiry(earliest_expiry_);
+}
+
+IdentitySets::IdentitySets(const ServedState& state, const Clock& clock, EventLoop& loop,
+                           Options options)
+    : state_(state),
+      clock_(clock),
+      loop_(loop),
+      options_(std::move(options)),
+      sweep_at_(kIdleSets) {}
+
+IdentitySets::~IdentitySets() { loop_.Cancel(expiry_timer_); }
+
+std::shared_ptr<IdentitySet> IdentitySets::Get(std::vector<Selector> selectors) {
+  const auto found = sets_.find(selectors);
+  if (found != sets_.end()) {
+    return *found;
+  }
+  if (sets_.size() >= sweep_at_) {
+    std::erase_if(sets_, [](const auto& set) { return set.use_count() == 1; });
+    sweep_at_ = 2 * sets_.size() + kIdleSets;
+  }
+  auto set = std::make_shared<IdentitySet>(*this, std::move(selectors));
+  sets_.insert(set);
+  return set;
+}
+
+void IdentitySets::Refresh() {
+  ++generation_;
+  // Sets that nobody holds go, with the keys in their answers.
+  std::erase_if(sets_, [](const auto& set) { return set.use_count() == 1; });
+  for (const auto& set : sets_) {
+    if (set->observed()) {
+      set->UpdateAndTell();
+    }
+  }
+}
+
+void IdentitySets::WantAgain() {
+  for (const auto& set : sets_) {
+    if (set->wanted_since_ != absl::InfiniteDuration()) {
+      set->wanted_last_ = -absl::InfiniteDuration();
+      set->Want();
+    }
+  }
+}
+
+void IdentitySets::WatchExpiry(int64_t when) {
+  if (when >= next_expiry_) {
+    return;
+  }
+  next_expiry_ = when;
+  loop_.Cancel(expiry_timer_);
+  const absl::Duration left = absl::FromUnixSeconds(when) - clock_.Now();
+  expiry_timer_ = loop_.After(std::min(left, kExpiryRecheck), [this] { OnExpiry(); });
+}
+
+void IdentitySets::OnExpiry() {
+  next_expiry_ = INT64_MAX;
+  expiry_timer_ = 0;
+  for (const auto& set : sets_) {
+    if (set->observed()) {
+      set->UpdateAndTell();
+    }
+  }
+}
+
+}  // namespace assay

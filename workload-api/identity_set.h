@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The identities of callers with equal selectors, and the answers made of them: built once, when
+// first asked for after a change, and shared by all calls of all those callers. Owned by the event
+// loop's thread.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "rpc/call.h"
+#include "spiffe/selector.h"
+#include "workload-api/served_state.h"
+
+namespace assay {
+
+class IdentitySets;
+
+// A stream that wants to know when an answer has changed. It may stop watching in the call.
+class IdentityObserver {
+ public:
+  virtual ~IdentityObserver() = default;
+  virtual void OnIdentitiesChanged() = 0;
+
+ private:
+  friend class IdentitySet;
+  size_t place_ = SIZE_MAX;  // Among the set's observers.
+};
+
+class IdentitySet final {
+ public:
+  // How long a caller waits for SVIDs that are not signed yet.
+  static constexpr absl::Duration kPatience = absl::Seconds(30);
+
+  IdentitySet(IdentitySets& sets, std::vector<Selector> selectors)
+      : sets_(sets), selectors_(std::move(selectors)) {}
+  IdentitySet(const IdentitySet&) = delete;
+  IdentitySet& operator=(const IdentitySet&) = delete;
+
+  const std::vector<Selector>& selectors() const { return selectors_; }
+
+  // All of these are true of now: SVIDs that have expired since the last change count no more.
+  // Whether any entry grants an identity.
+  bool empty();
+  // Whether every identity has an SVID.
+  bool complete();
+  // FetchX509SVID's answer of the SVIDs that there are; null when there are none, or nothing to
+  // verify them by (an own bundle without authorities).
+  rpc::SharedFrame x509_svids();
+  // FetchX509Bundles' answer, of a set without identities the own bundle alone; null as long as
+  // that is unknown.
+  rpc::SharedFrame x509_bundles();
+  // The entries that grant the identities, sorted by id (WLAPI-48), one for each hint.
+  const std::vector<EntryIndex::Slot>& identities();
+
+  // Asks for the SVIDs that are missing to be signed now.
+  void Want();
+  // Whether they have been wanted for longer than a caller waits.
+  bool overdue() const;
+
+  void Observe(IdentityObserver& observer);
+  void Forget(IdentityObserver& observer);
+  bool observed() const { return !observers_.empty(); }
+
+ private:
+  friend class IdentitySets;
+
+  // What the observers know. A call between two changes updates the set without telling them.
+  struct Told {
+    rpc::SharedFrame svids;
+    rpc::SharedFrame bundles;
+    size_t missing = 0;
+    bool empty = true;
+    bool operator==(const Told&) const = default;
+  };
+
+  Told Now() const;
+  void Update();
+  void Match();
+  std::vector<uint64_t> Fingerprint() const;
+  void BuildSvids();
+  void BuildBundles();
+  // The federated trust domains of all matching entries, sorted.
+  std::set<std::string_view> FederatesWith() const;
+  // Updates, and tells the observers when an answer is another one than they were told of.
+  void UpdateAndTell();
+
+  IdentitySets& sets_;
+  const std::vector<Selector> selectors_;
+  uint64_t generation_ = 0;       // Of the last update; 0: never.
+  uint64_t entries_version_ = 0;  // That was matched last.
+  bool matched_ = false;
+  std::vector<EntryIndex::Slot> matching_;    // All of them, without those for stores.
+  std::vector<EntryIndex::Slot> identities_;  // Of these, one for each hint.
+  std::vector<EntryIndex::Slot> missing_;     // Of these, those without a valid SVID.
+  std::vector<uint64_t> fingerprint_;
+  int64_t earliest_expiry_ = INT64_MAX;  // Unix seconds, of the SVIDs in the answer.
+  rpc::SharedFrame svids_;
+  rpc::SharedFrame bundles_;
+  absl::Duration wanted_since_ = absl::InfiniteDuration();
+  absl::Duration wanted_last_ = -absl::InfiniteDuration();
+  std::vector<IdentityObserver*> observers_;
+  Told told_;
+};
+
+class IdentitySets final {
+ public:
+  struct Options {
+    std::string trust_domain;
+    // Asks the identity role to sign for these entries (ids); called on the loop's thread.
+    std::function<void(const std::vector<std::string>& entry_ids)> want;
+  };
+
+  // All must outlive the sets, and the sets every IdentitySet of theirs.
+  IdentitySets(const ServedState& state, const Clock& clock, EventLoop& loop, Options options);
+  ~IdentitySets();
+  IdentitySets(const IdentitySets&) = delete;
+  IdentitySets& operator=(const IdentitySets&) = delete;
+
+  // The set of callers with these selectors, normalized.
+  std::shared_ptr<IdentitySet> Get(std::vector<Selector> selectors);
+  // After a commit of the state: tells the observers of all sets whose answers changed.
+  void Refresh();
+  // After the loss of the identity role, which knew what was wanted: asks again.
+  void WantAgain();
+
+  const ServedState& state() const { return state_; }
+
+ private:
+  friend class IdentitySet;
+
+  struct BySelectors {
+    using is_transparent = void;
+    using Key = std::vector<Selector>;
+    static const Key& Of(const Key& key) { return key; }
+    static const Key& Of(const std::shared_ptr<IdentitySet>& set) { return set->selectors(); }
+    template <typename A, typename B>
+    bool operator()(const A& a, const B& b) const {
+      return Of(a) < Of(b);
+    }
+  };
+
+  void WatchExpiry(int64_t when);
+  void OnExpiry();
+
+  const ServedState& state_;
+  const Clock& clock_;
+  EventLoop& loop_;
+  const Options options_;
+  uint64_t generation_ = 1;  // Counts the commits.
+  std::set<std::shared_ptr<IdentitySet>, BySelectors> sets_;
+  size_t sweep_at_;
+  int64_t next_expiry_ = INT64_MAX;  // What the timer waits for.
+  EventLoop::TimerId expiry_timer_ = 0;
+};
+
+}  // namespace assay

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What this node may serve, as the identity role told: entries, their SVIDs, and bundles. Changes
+// gather unseen until a commit makes them visible at once, so that no caller ever sees half of one;
+// a complete new state is built beside the old, which is served meanwhile. Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/secret.h"
+#include "base/status.h"
+#include "workload-api/entry_index.h"
+
+namespace assay {
+
+namespace roles {
+class StateChange;
+}  // namespace roles
+
+class ServedState final {
+ public:
+  struct Svid {
+    std::string chain;  // DER certificates, leaf first.
+    Secret key;         // PKCS#8 DER.
+    int64_t expires_at = 0;
+    uint64_t version = 0;
+  };
+  struct Bundle {
+    std::string x509_authorities;  // DER certificates.
+    std::string jwt_authorities;   // A JWKS document.
+    uint64_t version = 0;
+  };
+
+  ServedState();
+  ~ServedState();
+  ServedState(const ServedState&) = delete;
+  ServedState& operator=(const ServedState&) = delete;
+
+  // Takes one message's worth of changes. True when it was the commit of what has gathered.
+  absl::StatusOr<bool> Receive(roles::StateChange change);
+  // Whether there has been a commit: before it nothing is known, not even that nobody has an
+  // identity.
+  bool ready() const { return ready_; }
+
+  const EntryIndex& entries() const;
+  // Null when there is none.
+  const Svid* FindSvid(EntryIndex::Slot slot) const;
+  const Bundle* FindBundle(std::string_view trust_domain) const;
+
+  // Numbers that no two states of a thing share: of the set of entries as a whole, and of one
+  // entry.
+  uint64_t entries_version() const;
+  uint64_t EntryVersion(EntryIndex::Slot slot) const;
+  // Unix seconds of the last good sync with the upstream; 0: never.
+  int64_t last_sync() const { return last_sync_; }
+
+ private:
+  struct Tables;
+
+  absl::Status Apply(const roles::StateChange& change, Tables& tables);
+  absl::Status PutEntries(const roles::StateChange& change, Tables& tables);
+  void PutSvids(const roles::StateChange& change, Tables& tables);
+  void Commit();
+
+  std::unique_ptr<Tables> tables_;
+  std::unique_ptr<Tables> staged_;            // A complete state on its way, after a reset.
+  std::vector<roles::StateChange> gathered_;  // Changes to tables_ on their way.
+  uint64_t version_ = 0;
+  int64_t last_sync_ = 0;
+  bool ready_ = false;
+};
+
+}  // namespace assay

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "workload-api/state_stream.h"
+
+#include <utility>
+
+#include "base/log.h"
+
+namespace assay {
+
+StateStream::StateStream(rpc::Call& call, const Context& context)
+    : call_(call), context_(context) {}
+
+StateStream::~StateStream() {
+  *alive_ = false;
+  context_.loop.Cancel(patience_);
+  if (observing_) {
+    identities_->Forget(*this);
+    context_.gate.Forget(call_, *this);
+  }
+}
+
+void StateStream::OnMessage(std::string_view /*bytes*/) {
+  // The requests have no fields, and what a later version adds is not for this one. A second
+  // message is ignored.
+  if (std::exchange(started_, true)) {
+    return;
+  }
+  context_.gate.Admit(call_, [this, alive = alive_](auto identities) {
+    if (*alive) {
+      OnAdmitted(std::move(identities));
+    }
+  });
+}
+
+void StateStream::OnHalfClose() {
+  if (!started_) {
+    End(Internal("the call has no request message"));
+  }
+}
+
+void StateStream::OnAdmitted(absl::StatusOr<std::shared_ptr<IdentitySet>> identities) {
+  if (identities.ok() && !context_.state.ready()) {
+    identities = Unavailable("the agent has not synchronised with its upstream yet");
+  }
+  if (!identities.ok()) {
+    log::Warn(
+        "Caller was not admitted",
+        {{"method", name()}, {"pid", call_.peer().process.pid}, {"error", identities.status()}});
+    End(identities.status());
+    return;
+  }
+  identities_ = *std::move(identities);
+  identities_->Observe(*this);
+  context_.gate.Observe(call_, *this);
+  observing_ = true;
+  patience_ = context_.loop.After(IdentitySet::kPatience, [this] {
+    patience_ = 0;
+    waited_ = true;
+    Push();
+  });
+  Push();
+}
+
+void StateStream::OnIdentitiesChanged() { Push(); }
+
+void StateStream::OnCallerGone() { End(Unavailable("the caller has exited")); }
+
+// Entitlement and life are looked at before each message (Workload API, appendix A).
+void StateStream::Push() {
+  if (!call_.peer().process.Alive()) {
+    OnCallerGone();
+    return;
+  }
+  Answer answer = Look(*identities_, waited_);
+  if (answer.refused) {
+    Refuse();
+    return;
+  }
+  if (sent_ == nullptr && answer.frame != nullptr && answer.partial && !waited_) {
+    return;
+  }
+  if (answer.frame == nullptr) {
+    if (sent_ == nullptr && waited_) {
+      End(Unavailable("no SVID could be had from the upstream in time"));
+    }
+    return;
+  }
+  context_.loop.Cancel(std::exchange(patience_, 0));
+  if (answer.frame != sent_) {
+    sent_ = std::move(answer.frame);
+    call_.Send(sent_);
+  }
+}
+
+void StateStream::Refuse() {
+  log::Error("No identity issued", {{"method", name()},
+                                    {"pid", call_.peer().process.pid},
+                                    {"registered", false},
+                                    {"service", "WorkloadAPI"},
+                                    {"subsystem_name", "endpoints"}});
+  context_.on_refused();
+  End(PermissionDenied("no identity issued"));
+}
+
+void StateStream::End(const absl::Status& status) {
+  context_.loop.Cancel(std::exchange(patience_, 0));
+  if (std::exchange(observing_, false)) {
+    identities_->Forget(*this);
+    context_.gate.Forget(call_, *this);
+  }
+  call_.Finish(status);
+}
+
+}  // namespace assay

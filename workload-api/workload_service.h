@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The SPIFFE Workload API (SPIFFE Workload API, workload.proto): the X.509 profile, on streams that
+// get a whole new message at each change. Owned by the event loop's thread.
+#pragma once
+
+#include <functional>
+
+#include "base/event_loop.h"
+#include "base/status.h"
+#include "rpc/call.h"
+#include "workload-api/caller_gate.h"
+#include "workload-api/identity_set.h"
+
+namespace assay {
+
+class WorkloadService final {
+ public:
+  struct Options {
+    // Whether callers without an identity get the own trust domain's bundle.
+    bool allow_unauthenticated_verifiers = false;
+    // Called when a caller had no identity: an entry for it may await upstream.
+    std::function<void()> on_refused;
+  };
+
+  // All must outlive the service, and the service the server that it is registered with.
+  WorkloadService(EventLoop& loop, const ServedState& state, CallerGate& gate, Options options);
+
+  void AddTo(rpc::Registry& registry);
+
+  // For all methods of the server: one of the Workload API without the metadata
+  // "workload.spiffe.io: true" is InvalidArgument, before anything else is looked at (Workload
+  // Endpoint §3).
+  static absl::Status CheckSecurityHeader(const rpc::Call& call);
+
+ private:
+  friend class StateStream;
+
+  EventLoop& loop_;
+  const ServedState& state_;
+  CallerGate& gate_;
+  const Options options_;
+};
+
+}  // namespace assay
