@@ -49,14 +49,17 @@ roles::AttestReply Failure(uint64_t id, const absl::Status& why) {
   return reply;
 }
 
+// The facts come also with a failure: they are of the program that connected, and a later attempt
+// is held against them.
 roles::AttestReply Finish(const Prober& prober, uint64_t id, Attestation& attestation) {
-  if (absl::Status done = prober.Finish(attestation); !done.ok()) {
-    return Failure(id, done);
-  }
   roles::AttestReply reply;
-  reply.set_id(id);
+  if (absl::Status done = prober.Finish(attestation); !done.ok()) {
+    reply = Failure(id, done);
+  } else {
+    reply.set_id(id);
+    FillSelectors(attestation, reply);
+  }
   FillFacts(attestation, reply);
-  FillSelectors(attestation, reply);
   return reply;
 }
 
@@ -164,7 +167,9 @@ void ProbeRole::AttestOnWorker(uint64_t id, Attestation attestation) {
     });
   });
   if (!accepted) {
-    Reply(Failure(id, ResourceExhausted("too many attestations wait")));
+    roles::AttestReply reply = Failure(id, ResourceExhausted("too many attestations wait"));
+    FillFacts(*shared, reply);
+    Reply(reply);
   }
 }
 
@@ -176,7 +181,9 @@ void ProbeRole::Reply(const roles::AttestReply& reply) {
   if (!sent.ok() && reply.selectors_size() > 0) {
     // More selectors than a message holds: thousands of groups.
     log::Error("Attestation could not be sent", {{"error", sent}});
-    sent = serve_->Send(Failure(reply.id(), ResourceExhausted("too many selectors")));
+    roles::AttestReply failure = Failure(reply.id(), ResourceExhausted("too many selectors"));
+    *failure.mutable_facts() = reply.facts();
+    sent = serve_->Send(failure);
   }
   if (!sent.ok()) {
     context_.Fail(sent);

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "agent/caller.h"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "assay/roles.pb.h"
+#include "base/log.h"
+
+namespace assay {
+namespace {
+
+// A check of the facts is good for calls that follow each other so closely.
+constexpr absl::Duration kFactsFreshFor = absl::Milliseconds(10);
+
+// Whether it is the same program.
+bool SameExecutable(const roles::Facts& a, const roles::Facts& b) {
+  return a.executable_device() == b.executable_device() &&
+         a.executable_inode() == b.executable_inode();
+}
+
+absl::Status StatusOf(const roles::AttestReply& reply) {
+  return MakeStatus(static_cast<absl::StatusCode>(reply.code()), reply.error());
+}
+
+std::vector<Selector> SelectorsOf(roles::AttestReply& reply) {
+  std::vector<Selector> selectors;
+  selectors.reserve(static_cast<size_t>(reply.selectors_size()));
+  for (roles::Selector& selector : *reply.mutable_selectors()) {
+    selectors.push_back(
+        {std::move(*selector.mutable_type()), std::move(*selector.mutable_value())});
+  }
+  return Normalized(std::move(selectors));
+}
+
+// What serve keeps of one connection's process.
+class Caller final : public rpc::PeerState {
+ public:
+  Caller(const Callers::Context& context, const rpc::ProcessPeer& process)
+      : context_(context), process_{process.pid, process.uid, process.gid, process.pidfd.get()} {}
+  ~Caller() override;
+
+  void Attest();
+  void Admit(CallerGate::Admitted admitted);
+  void Observe(CallerObserver& observer);
+  void Forget(CallerObserver& observer);
+
+ private:
+  void Recheck();
+  void OnAttested(const absl::StatusOr<roles::AttestReply>& reply);
+  void OnRechecked(const absl::StatusOr<roles::AttestReply>& reply);
+  absl::Status TakeFacts(const roles::AttestReply& reply);
+  void Answer(const absl::Status& status);
+  void OnGone();
+
+  const Callers::Context context_;
+  const ProbeClient::Caller process_;
+  uint64_t question_ = 0;              // That the probe has to answer; 0: none.
+  std::optional<roles::Facts> facts_;  // As they were first seen.
+  absl::Duration checked_ = -absl::InfiniteDuration();
+  absl::Status refused_;  // For good.
+  std::shared_ptr<IdentitySet> identities_;
+  std::vector<CallerGate::Admitted> waiting_;
+  std::vector<CallerObserver*> observers_;
+};
+
+Caller::~Caller() {
+  context_.probe.Cancel(question_);
+  if (!observers_.empty()) {
+    context_.loop.Unwatch(process_.pidfd);
+  }
+}
+
+void Caller::Attest() {
+  question_ = context_.probe.Attest(process_, [this](const auto& reply) { OnAttested(reply); });
+}
+
+void Caller::Recheck() {
+  question_ = context_.probe.Recheck(process_, [this](const auto& reply) { OnRechecked(reply); });
+}
+
+void Caller::Admit(CallerGate::Admitted admitted) {
+  if (!refused_.ok()) {
+    admitted(refused_);
+    return;
+  }
+  if (question_ == 0 && identities_ != nullptr &&
+      context_.clock.SinceBoot() - checked_ < kFactsFreshFor) {
+    admitted(identities_);
+    return;
+  }
+  // Any answer that comes from now on is of now.
+  waiting_.push_back(std::move(admitted));
+  if (question_ != 0) {
+    return;
+  }
+  if (identities_ != nullptr) {
+    Recheck();
+  } else {
+    Attest();
+  }
+}
+
+void Caller::OnAttested(const absl::StatusOr<roles::AttestReply>& reply) {
+  question_ = 0;
+  if (!reply.ok()) {
+    Answer(reply.status());
+    return;
+  }
+  roles::AttestReply answer = *reply;
+  absl::Status status = TakeFacts(answer);
+  if (status.ok()) {
+    identities_ = context_.sets.Get(SelectorsOf(answer));
+    checked_ = context_.clock.SinceBoot();
+  }
+  Answer(status);
+}
+
+void Caller::OnRechecked(const absl::StatusOr<roles::AttestReply>& reply) {
+  question_ = 0;
+  if (!reply.ok()) {
+    Answer(reply.status());
+    return;
+  }
+  const uint64_t groups = facts_->groups_digest();
+  absl::Status status = TakeFacts(*reply);
+  if (status.ok() && reply->facts().groups_digest() != groups) {
+    // The same program in other groups: its selectors are others now.
+    identities_ = nullptr;
+    Attest();
+    return;
+  }
+  if (status.ok()) {
+    checked_ = context_.clock.SinceBoot();
+  }
+  Answer(status);
+}
+
+// Holds the reply against what was first seen of the process. Failures that a later call cannot
+// mend are remembered.
+absl::Status Caller::TakeFacts(const roles::AttestReply& reply) {
+  if (reply.has_facts()) {
+    if (!facts_.has_value()) {
+      facts_ = reply.facts();
+    }
+    if (!SameExecutable(*facts_, reply.facts())) {
+      refused_ = PermissionDenied("the caller executed another program after it connected");
+      return refused_;
+    }
+    facts_->set_groups_digest(reply.facts().groups_digest());
+  }
+  const absl::Status status = StatusOf(reply);
+  if (status.ok()) {
+    return reply.has_facts() ? absl::OkStatus() : Internal("the probe role sent no facts");
+  }
+  if (absl::IsPermissionDenied(status)) {
+    refused_ = PermissionDenied("the caller has other credentials than when it connected");
+  } else if (absl::IsNotFound(status)) {
+    refused_ = Unavailable("the caller has exited");
+  } else if (!facts_.has_value()) {
+    // Who connected was never seen, and who asks later may be another program.
+    refused_ = Unavailable("workload attestation failed");
+  }
+  log::Debug("Caller was not attested", {{"pid", process_.pid}, {"error", status}});
+  return refused_.ok() ? Unavailable("workload attestation failed") : refused_;
+}
+
+void Caller::Answer(const absl::Status& status) {
+  std::vector<CallerGate::Admitted> waiting;
+  waiting.swap(waiting_);
+  for (const CallerGate::Admitted& admitted : waiting) {
+    if (status.ok()) {
+      admitted(identities_);
+    } else {
+      admitted(status);
+    }
+  }
+}
+
+void Caller::Observe(CallerObserver& observer) {
+  if (observers_.empty()) {
+    const absl::Status watched =
+        context_.loop.Watch(process_.pidfd, EPOLLIN, [this](uint32_t) { OnGone(); });
+    if (!watched.ok()) {
+      log::Error("Caller cannot be watched", {{"pid", process_.pid}, {"error", watched}});
+    }
+  }
+  observers_.push_back(&observer);
+}
+
+void Caller::Forget(CallerObserver& observer) {
+  if (std::erase(observers_, &observer) > 0 && observers_.empty()) {
+    context_.loop.Unwatch(process_.pidfd);
+  }
+}
+
+void Caller::OnGone() {
+  refused_ = Unavailable("the caller has exited");
+  // From the end, for an observer forgets itself.
+  for (size_t i = observers_.size(); i > 0; --i) {
+    observers_[i - 1]->OnCallerGone();
+  }
+}
+
+Caller* Of(rpc::Call& call) { return static_cast<Caller*>(call.peer().state.get()); }
+
+}  // namespace
+
+absl::Status Callers::OnConnect(rpc::Peer& peer) {
+  auto caller = std::make_unique<Caller>(context_, peer.process);
+  caller->Attest();
+  peer.state = std::move(caller);
+  return absl::OkStatus();
+}
+
+void Callers::Admit(rpc::Call& call, Admitted admitted) {
+  // A dead process has no identity, though another may hold its socket.
+  if (!call.peer().process.Alive()) {
+    admitted(Unavailable("the caller has exited"));
+    return;
+  }
+  Of(call)->Admit([&call_peer = call.peer(), admitted = std::move(admitted)](auto identities) {
+    // The facts were read by number: they are the process's only if it still lives.
+    if (identities.ok() && !call_peer.process.Alive()) {
+      identities = Unavailable("the caller has exited");
+    }
+    admitted(std::move(identities));
+  });
+}
+
+void Callers::Observe(rpc::Call& call, CallerObserver& observer) { Of(call)->Observe(observer); }
+
+void Callers::Forget(rpc::Call& call, CallerObserver& observer) { Of(call)->Forget(observer); }
+
+}  // namespace assay

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The serve role: the process that callers talk to. It has what this node may serve, told by the
+// identity role, and goes on serving it while that is away; it asks the probe role who its callers
+// are, and has no other way to ask for anything.
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "agent/caller.h"
+#include "agent/probe_client.h"
+#include "agent/role_context.h"
+#include "agent/role_main.h"
+#include "agent/roles.h"
+#include "assay/roles.pb.h"
+#include "base/log.h"
+#include "base/sandbox/channel.h"
+#include "rpc/call.h"
+#include "rpc/server.h"
+#include "workload-api/health_service.h"
+#include "workload-api/identity_set.h"
+#include "workload-api/reflection_service.h"
+#include "workload-api/served_state.h"
+#include "workload-api/workload_service.h"
+
+namespace assay {
+namespace {
+
+// Callers that come before the first state wait so long at the door, which is longer than a serve
+// role started anew needs to get it; from then on they are told that there is none.
+constexpr absl::Duration kFirstStateGrace = absl::Seconds(1);
+// Of ids in one message, to stay well below a message's cap.
+constexpr size_t kMaxWantedPerMessage = 400;
+
+// Everything that needs the configuration.
+struct Service {
+  Service(RoleContext& context, ProbeClient& probe, const ServedState& state,
+          const roles::ServeStart& start, IdentitySets::Options sets_options,
+          WorkloadService::Options options)
+      : trust_domain(start.trust_domain()),
+        sets(state, context.clock(), context.loop(), std::move(sets_options)),
+        callers({context.loop(), context.clock(), probe, sets}),
+        workload(context.loop(), state, callers, std::move(options)) {
+    workload.AddTo(registry);
+    health.AddTo(registry);
+    AddReflection(registry);
+  }
+
+  const std::string trust_domain;
+  IdentitySets sets;
+  Callers callers;
+  WorkloadService workload;
+  HealthService health{/*serving=*/false};
+  rpc::Registry registry;
+  rpc::Registry admin_registry;
+  std::unique_ptr<rpc::Server> server;
+  std::unique_ptr<rpc::Server> admin_server;
+};
+
+class ServeRole final : public RoleBody {
+ public:
+  explicit ServeRole(RoleContext& context)
+      : context_(context), probe_(context.loop(), context.clock()) {}
+  ~ServeRole() override { context_.loop().Cancel(grace_timer_); }
+
+  absl::Status OnStart(const roles::Start& start) override;
+  absl::Status OnLink(roles::Role peer, UniqueFd channel) override;
+  absl::Status OnListen(roles::Endpoint endpoint, UniqueFd listener) override;
+
+ private:
+  absl::Status LinkIdentity(UniqueFd channel);
+  void OnStateChange(std::string_view bytes, const UniqueFd& fd);
+  absl::Status TakeStateChange(std::string_view bytes, const UniqueFd& fd);
+  void Want(const std::vector<std::string>& entry_ids);
+  void TellRefused();
+  void Tell(const roles::ServeRequest& request);
+  // Begins to accept callers.
+  void OpenDoor();
+
+  RoleContext& context_;
+  ProbeClient probe_;
+  ServedState state_;
+  std::unique_ptr<Channel> identity_;
+  std::optional<Service> service_;
+  UniqueFd workload_listener_;  // Until the door is open.
+  bool door_open_ = false;
+  EventLoop::TimerId grace_timer_ = 0;
+};
+
+absl::Status ServeRole::OnStart(const roles::Start& start) {
+  service_.emplace(
+      context_, probe_, state_, start.serve(),
+      IdentitySets::Options{.trust_domain = start.serve().trust_domain(),
+                            .want = [this](const std::vector<std::string>& ids) { Want(ids); }},
+      WorkloadService::Options{
+          .allow_unauthenticated_verifiers = start.serve().allow_unauthenticated_verifiers(),
+          .on_refused = [this] { TellRefused(); }});
+  rpc::Server::Options options;
+  options.interceptor = WorkloadService::CheckSecurityHeader;
+  options.on_connect = [this](rpc::Peer& peer) { return service_->callers.OnConnect(peer); };
+  ASSIGN_OR_RETURN(service_->server,
+                   rpc::Server::Create(context_.loop(), service_->registry, std::move(options)));
+  ASSIGN_OR_RETURN(service_->admin_server,
+                   rpc::Server::Create(context_.loop(), service_->admin_registry, {}));
+  grace_timer_ = context_.loop().After(kFirstStateGrace, [this] {
+    grace_timer_ = 0;
+    OpenDoor();
+  });
+  return absl::OkStatus();
+}
+
+absl::Status ServeRole::OnListen(roles::Endpoint endpoint, UniqueFd listener) {
+  if (endpoint == roles::ADMIN) {
+    return service_->admin_server->Listen(std::move(listener));
+  }
+  if (endpoint != roles::WORKLOAD_API) {
+    return InvalidArgument("the serve role does not know endpoint {}", static_cast<int>(endpoint));
+  }
+  if (door_open_) {
+    return service_->server->Listen(std::move(listener));
+  }
+  workload_listener_ = std::move(listener);
+  return absl::OkStatus();
+}
+
+void ServeRole::OpenDoor() {
+  if (std::exchange(door_open_, true) || !workload_listener_.valid()) {
+    return;
+  }
+  context_.loop().Cancel(std::exchange(grace_timer_, 0));
+  const absl::Status listening = service_->server->Listen(std::move(workload_listener_));
+  if (!listening.ok()) {
+    context_.Fail(listening);
+  }
+}
+
+absl::Status ServeRole::OnLink(roles::Role peer, UniqueFd channel) {
+  if (peer == roles::PROBE) {
+    return probe_.Link(std::move(channel));
+  }
+  if (peer == roles::IDENTITY) {
+    return LinkIdentity(std::move(channel));
+  }
+  return PermissionDenied("the serve role is not linked to role {}", static_cast<int>(peer));
+}
+
+// What is served stays as it is until the new identity role has told its complete state.
+absl::Status ServeRole::LinkIdentity(UniqueFd channel) {
+  ASSIGN_OR_RETURN(
+      identity_, Channel::Create(
+                     context_.loop(), std::move(channel),
+                     [this](std::string_view bytes, UniqueFd fd) { OnStateChange(bytes, fd); },
+                     [](const absl::Status& why) {
+                       log::Warn("Identity role is gone: serving what is known", {{"error", why}});
+                     }));
+  service_->sets.WantAgain();
+  return absl::OkStatus();
+}
+
+void ServeRole::OnStateChange(std::string_view bytes, const UniqueFd& fd) {
+  if (absl::Status taken = TakeStateChange(bytes, fd); !taken.ok()) {
+    // Half a state is worse than none: whoever sends it is not trusted any more.
+    context_.Fail(WithContext(taken, "the identity role broke the rules"));
+  }
+}
+
+absl::Status ServeRole::TakeStateChange(std::string_view bytes, const UniqueFd& fd) {
+  RETURN_IF_ERROR(CheckPermitted(roles::IDENTITY, roles::SERVE, kWholeMessage));
+  roles::StateChange change;
+  if (fd.valid() || !change.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return InvalidArgument("a change of state that does not parse, or with a descriptor");
+  }
+  ASSIGN_OR_RETURN(const bool committed, state_.Receive(std::move(change)));
+  if (committed) {
+    service_->sets.Refresh();
+    service_->health.SetServing(true);
+    OpenDoor();
+    context_.Ready();
+  }
+  return absl::OkStatus();
+}
+
+void ServeRole::Want(const std::vector<std::string>& entry_ids) {
+  for (size_t begin = 0; begin < entry_ids.size(); begin += kMaxWantedPerMessage) {
+    roles::ServeRequest request;
+    const size_t end = std::min(entry_ids.size(), begin + kMaxWantedPerMessage);
+    for (size_t i = begin; i < end; ++i) {
+      request.mutable_wanted()->add_entry_ids(entry_ids[i]);
+    }
+    Tell(request);
+  }
+}
+
+void ServeRole::TellRefused() {
+  roles::ServeRequest request;
+  request.mutable_refused();
+  Tell(request);
+}
+
+void ServeRole::Tell(const roles::ServeRequest& request) {
+  if (identity_ == nullptr) {
+    return;
+  }
+  if (absl::Status sent = identity_->Send(request); !sent.ok()) {
+    log::Error("Asking the identity role failed", {{"error", sent}});
+  }
+}
+
+}  // namespace
+
+int RunServe(UniqueFd control) {
+  absl::StatusOr<std::unique_ptr<RoleContext>> context =
+      RoleContext::Create(roles::SERVE, std::move(control));
+  if (!context.ok()) {
+    log::Error("Role failed", {{"role", "serve"}, {"error", context.status()}});
+    return 1;
+  }
+  ServeRole role(**context);
+  return (*context)->Run(role);
+}
+
+}  // namespace assay
