@@ -14,8 +14,8 @@
 namespace assay::rpc {
 namespace {
 
-// Of unfinished messages, for each connection without asking.
-constexpr size_t kHeldFreely = 64 << 10;
+// What the calls of each connection may hold without asking.
+constexpr size_t kHeldFreely = 16 << 10;
 // Batches written in one go, so that one fast reader does not keep the others waiting.
 constexpr int kBatchesPerRound = 4;
 constexpr size_t kFrameHeaderBytes = 9;
@@ -142,9 +142,16 @@ void Connection::FeedTls(std::string_view bytes) {
 }
 
 void Connection::FeedSession(std::string_view bytes) {
-  const ssize_t taken = nghttp2_session_mem_recv(
-      session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
-  dead_ = dead_ || taken < 0;
+  while (!bytes.empty() && !dead_) {
+    const size_t size = scanner_.Scan(bytes);
+    const ssize_t taken =
+        nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(bytes.data()), size);
+    dead_ = dead_ || taken < 0;
+    bytes.remove_prefix(size);
+    if (scanner_.at_frame()) {
+      OnFrameBegin(scanner_.header());
+    }
+  }
 }
 
 void Connection::Flush() {
@@ -301,15 +308,15 @@ void Connection::AddPending(size_t bytes) {
 
 bool Connection::Hold(size_t before, size_t now) {
   const size_t held = held_ - before + now;
-  const size_t large = held > kHeldFreely ? held - kHeldFreely : 0;
-  if (large > large_ && !set_.HoldLarge(large - large_)) {
+  const size_t shared = held > kHeldFreely ? held - kHeldFreely : 0;
+  if (shared > shared_ && !set_.HoldShared(shared - shared_)) {
     return false;
   }
-  if (large < large_) {
-    set_.ReleaseLarge(large_ - large);
+  if (shared < shared_) {
+    set_.ReleaseShared(shared_ - shared);
   }
   held_ = held;
-  large_ = large;
+  shared_ = shared;
   return true;
 }
 
@@ -334,7 +341,16 @@ ServerCall* Connection::NewCall(int32_t stream_id) {
   return calls_.back().get();
 }
 
-void Connection::CloseCall(ServerCall* call) {
+void Connection::OnStreamClosed(int32_t stream_id, ServerCall* call) {
+  const bool by_caller =
+      last_reset_ == stream_id || nghttp2_session_get_stream_remote_close(session_, stream_id) == 1;
+  closed_.Add(stream_id, by_caller);
+  if (call != nullptr) {
+    RemoveCall(call);
+  }
+}
+
+void Connection::RemoveCall(ServerCall* call) {
   // Out of the list before the handler's destructor runs, which may look at other calls.
   const std::unique_ptr<ServerCall> closed = std::move(calls_[call->index]);
   if (closed->index + 1 != calls_.size()) {
@@ -360,8 +376,28 @@ void Connection::EndForFlood() {
   }
 }
 
-void Connection::OnFrameBegin(const nghttp2_frame_hd& header) {
+// A frame on a stream that nghttp2 has forgotten, and would skip.
+void Connection::CheckClosedStream(const FrameHeader& header) {
+  if (nghttp2_session_find_stream(session_, header.stream_id) != nullptr) {
+    return;
+  }
+  if (closed_.ClosedByCaller(header.stream_id)) {
+    nghttp2_session_terminate_session(session_, NGHTTP2_STREAM_CLOSED);
+  } else if (header.type == NGHTTP2_HEADERS && header.stream_id <= last_stream_ &&
+             !closed_.ClosedByServer(header.stream_id)) {
+    // A new stream must have a larger number than all before (RFC 9113 5.1.1).
+    nghttp2_session_terminate_session(session_, NGHTTP2_PROTOCOL_ERROR);
+  }
+  if (header.type == NGHTTP2_HEADERS) {
+    last_stream_ = std::max(last_stream_, header.stream_id);
+  }
+}
+
+void Connection::OnFrameBegin(const FrameHeader& header) {
   bool within = true;
+  if (header.type == NGHTTP2_HEADERS || header.type == NGHTTP2_DATA) {
+    CheckClosedStream(header);
+  }
   switch (header.type) {
     case NGHTTP2_HEADERS:
       guard_.Earn();
@@ -374,7 +410,15 @@ void Connection::OnFrameBegin(const nghttp2_frame_hd& header) {
       }
       break;
     case NGHTTP2_RST_STREAM:
+      last_reset_ = header.stream_id;
       within = guard_.ChargeReset(set_.Second());
+      break;
+    case NGHTTP2_PRIORITY:
+      // nghttp2 skips priorities that it was told not to obey, and with them this check.
+      if (header.stream_id == 0) {
+        nghttp2_session_terminate_session(session_, NGHTTP2_PROTOCOL_ERROR);
+      }
+      within = guard_.ChargeOverhead(set_.Second());
       break;
     default:
       within = guard_.ChargeOverhead(set_.Second());

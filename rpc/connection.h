@@ -12,7 +12,9 @@
 #include "base/event_loop.h"
 #include "base/unique_fd.h"
 #include "crypto/tls.h"
+#include "rpc/closed_streams.h"
 #include "rpc/flood_guard.h"
+#include "rpc/frame_scanner.h"
 #include "rpc/output.h"
 #include "rpc/peer.h"
 #include "rpc/server_call.h"
@@ -51,13 +53,12 @@ class Connection final {
   void DropPending(size_t bytes) { pending_ -= bytes; }
   void OnCallStarted();
   void OnCallFinished();
-  // A call's part of an unfinished message grew or shrank. False: there is no memory for it.
+  // What a call holds of its request grew or shrank. False: there is no memory for it.
   bool Hold(size_t before, size_t now);
 
   // For nghttp2's callbacks.
   ServerCall* NewCall(int32_t stream_id);
-  void CloseCall(ServerCall* call);
-  void OnFrameBegin(const nghttp2_frame_hd& header);
+  void OnStreamClosed(int32_t stream_id, ServerCall* call);
   void OnFrame(const nghttp2_frame& frame);
   void OnFrameSent(const nghttp2_frame& frame);
   // WOULDBLOCK of nghttp2 when the batch is full.
@@ -77,8 +78,11 @@ class Connection final {
   bool WriteBatch();
   bool FillBatch();
   void WatchWhatMatters();
+  void RemoveCall(ServerCall* call);
   void ReapHandlers();
   void EndForFlood();
+  void OnFrameBegin(const FrameHeader& header);
+  void CheckClosedStream(const FrameHeader& header);
   void EndInOrder();
   void OnHandshakeTimeout();
   void StartIdleTimer();
@@ -91,10 +95,14 @@ class Connection final {
   nghttp2_session* session_ = nullptr;
   std::vector<std::unique_ptr<ServerCall>> calls_;
   Backlog backlog_;
+  FrameScanner scanner_;
   FloodGuard guard_;
-  size_t pending_ = 0;  // Bytes of answers that the calls still have.
-  size_t held_ = 0;     // Bytes of unfinished messages,
-  size_t large_ = 0;    // and of those the part taken from the set's.
+  ClosedStreams closed_;
+  size_t pending_ = 0;       // Bytes of answers that the calls still have.
+  size_t held_ = 0;          // Bytes of requests in calls,
+  size_t shared_ = 0;        // and the part of them taken from the set's memory.
+  int32_t last_stream_ = 0;  // The largest number seen.
+  int32_t last_reset_ = 0;   // Reset last by the caller.
   uint32_t watched_ = 0;
   EventLoop::TimerId open_timer_ = 0;  // Handshake at first, idle later.
   EventLoop::TimerId age_timer_ = 0;

@@ -12,7 +12,7 @@ namespace assay::rpc {
 namespace {
 
 constexpr size_t kFlushesPerRound = 256;
-constexpr size_t kMaxLargeBytes = 64 << 20;
+constexpr size_t kMaxSharedBytes = 64 << 20;
 constexpr size_t kMaxControlAnswers = 200;
 constexpr size_t kTrimAfter = 1000;
 constexpr absl::Duration kQuiet = absl::Seconds(5);
@@ -80,11 +80,6 @@ int OnData(nghttp2_session* session, uint8_t /*flags*/, int32_t stream_id, const
   return 0;
 }
 
-int OnBeginFrame(nghttp2_session* /*session*/, const nghttp2_frame_hd* header, void* user_data) {
-  Self(user_data).OnFrameBegin(*header);
-  return 0;
-}
-
 int OnFrame(nghttp2_session* /*session*/, const nghttp2_frame* frame, void* user_data) {
   Self(user_data).OnFrame(*frame);
   return 0;
@@ -97,10 +92,9 @@ int OnFrameSent(nghttp2_session* /*session*/, const nghttp2_frame* frame, void* 
 
 int OnStreamClose(nghttp2_session* session, int32_t stream_id, uint32_t /*error*/,
                   void* user_data) {
-  if (ServerCall* call = CallOf(session, stream_id); call != nullptr) {
-    nghttp2_session_set_stream_user_data(session, stream_id, nullptr);
-    Self(user_data).CloseCall(call);
-  }
+  ServerCall* call = CallOf(session, stream_id);
+  nghttp2_session_set_stream_user_data(session, stream_id, nullptr);
+  Self(user_data).OnStreamClosed(stream_id, call);
   return 0;
 }
 
@@ -121,13 +115,11 @@ ConnectionSet::ConnectionSet(EventLoop& loop, const Registry& registry,
   nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks_, OnBeginHeaders);
   nghttp2_session_callbacks_set_on_header_callback(callbacks_, OnHeader);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks_, OnData);
-  nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks_, OnBeginFrame);
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks_, OnFrame);
   nghttp2_session_callbacks_set_on_frame_send_callback(callbacks_, OnFrameSent);
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks_, OnStreamClose);
   nghttp2_session_callbacks_set_send_data_callback(callbacks_, OnSendData);
   nghttp2_option_new(&session_options_);
-  nghttp2_option_set_no_closed_streams(session_options_, 1);
   nghttp2_option_set_max_outbound_ack(session_options_, kMaxControlAnswers);
 }
 
@@ -275,11 +267,11 @@ void ConnectionSet::FlushSome() {
   }
 }
 
-bool ConnectionSet::HoldLarge(size_t bytes) {
-  if (large_ + bytes > kMaxLargeBytes) {
+bool ConnectionSet::HoldShared(size_t bytes) {
+  if (held_ + bytes > kMaxSharedBytes) {
     return false;
   }
-  large_ += bytes;
+  held_ += bytes;
   return true;
 }
 

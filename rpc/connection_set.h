@@ -48,10 +48,10 @@ class ConnectionSet final {
   void FlushSoon(Connection& connection);
   // Destroys the connection if it is dead: the last thing any of its events does.
   void Settle(Connection& connection);
-  // Reserves memory for a large request, beyond what each connection has for itself; false when all
-  // is in use.
-  bool HoldLarge(size_t bytes);
-  void ReleaseLarge(size_t bytes) { large_ -= bytes; }
+  // Takes of the memory for requests beyond what each connection has for itself; false when all is
+  // in use.
+  bool HoldShared(size_t bytes);
+  void ReleaseShared(size_t bytes) { held_ -= bytes; }
 
  private:
   absl::Status CheckLimits(const Peer& peer, bool is_unix);
@@ -76,7 +76,7 @@ class ConnectionSet final {
   EventLoop::TimerId warn_timer_ = 0;  // Runs while a warning would repeat the last.
   uint64_t second_ = 0;
   uint64_t next_connection_id_ = 1;
-  size_t large_ = 0;
+  size_t held_ = 0;  // Of kMaxSharedBytes.
   size_t removed_since_trim_ = 0;
 };
 

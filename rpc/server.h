@@ -33,15 +33,18 @@ struct Limits {
 class Server final {
  public:
   struct Options {
-    Limits limits;
+    Limits limits = {};
     // For TLS: asked at each new connection, so that rotated certificates are used. Unset: plain
     // HTTP/2 with prior knowledge.
-    std::function<absl::StatusOr<crypto::TlsConnection::ServerOptions>()> tls;
+    std::function<absl::StatusOr<crypto::TlsConnection::ServerOptions>()> tls = {};
     // Runs before every handler; a failed status answers the call. May be unset.
-    Registry::Interceptor interceptor;
+    Registry::Interceptor interceptor = {};
     // Told of each accepted connection on a Unix socket before anything is read from it, and may
     // refuse it. May be unset.
-    std::function<absl::Status(Peer& peer)> on_connect;
+    std::function<absl::Status(Peer& peer)> on_connect = {};
+    // Serves every request instead of the registry, whether it is gRPC's or not, without its
+    // messages: for h2spec, which speaks plain HTTP. Unset everywhere else.
+    MakeHandler any_request = {};
   };
 
   // Both must outlive the server.

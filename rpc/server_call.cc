@@ -16,6 +16,8 @@ constexpr size_t kHeaderOverhead = 32;
 // Callers limit what trailers they accept, most of them to 8 KB.
 constexpr size_t kMaxDetailsBytes = 4 << 10;
 constexpr size_t kCompactAfter = 64;
+// What an open call costs besides its headers and message: about what its objects take.
+constexpr size_t kCallBytes = 1024;
 
 nghttp2_nv ContentTypeField() { return ConstantField("content-type", "application/grpc"); }
 
@@ -127,7 +129,17 @@ void ServerCall::OnHeadersEnd() {
                               NGHTTP2_FRAME_SIZE_ERROR);
     return;
   }
+  const size_t own = kCallBytes + header_bytes_;
+  if (!connection_.Hold(0, own)) {
+    Finish(ResourceExhausted("too many calls are open at this time"));
+    return;
+  }
+  held_ = own;
   method_ = headers_.First(":path");
+  if (const MakeHandler& any = connection_.set().options().any_request) {
+    handler_ = any(*this);
+    return;
+  }
   int http_status = 200;
   if (const absl::Status status = CheckRequest(http_status); !status.ok()) {
     End(status, {}, http_status);
@@ -140,7 +152,7 @@ void ServerCall::OnHeadersEnd() {
 }
 
 void ServerCall::OnData(std::string_view chunk) {
-  while (!finished_) {
+  while (!finished_ && !connection_.set().options().any_request) {
     const auto message = reader_.Next(chunk, connection_.set().limits().max_message_bytes);
     if (!message.ok()) {
       Finish(message.status());
@@ -153,12 +165,15 @@ void ServerCall::OnData(std::string_view chunk) {
       handler_->OnMessage(**message);
     }
   }
-  const size_t buffered = finished_ ? 0 : reader_.buffered();
-  if (!connection_.Hold(held_, buffered)) {
+  const size_t held = kCallBytes + header_bytes_ + reader_.buffered();
+  if (held == held_ || finished_) {
+    return;
+  }
+  if (!connection_.Hold(held_, held)) {
     Finish(ResourceExhausted("no memory for a large request at this time"));
     return;
   }
-  held_ = buffered;
+  held_ = held;
 }
 
 void ServerCall::OnEnd() {

@@ -84,7 +84,7 @@ class ServerCall final : public Call {
   bool deferred_ = false;   // nghttp2 asked for data when there was none.
   bool finished_ = false;
   size_t header_bytes_ = 0;  // As HTTP/2 counts them, trailers included.
-  size_t held_ = 0;          // Bytes of an unfinished message, as told to the connection.
+  size_t held_ = 0;          // What the connection knows that the request takes.
   size_t pending_ = 0;       // Bytes in queue_ not taken.
   size_t offset_ = 0;        // Taken of the first frame.
   std::string_view method_;
