@@ -12,6 +12,7 @@
 #include "spire/api/server/bundle/v1/bundle.grpc.pb.h"
 #include "spire/api/server/svid/v1/svid.grpc.pb.h"
 #include "upstream/answers.h"
+#include "upstream/bidi_call.h"
 #include "upstream/call_status.h"
 #include "upstream/entry_sync.h"
 #include "upstream/link.h"
@@ -116,11 +117,10 @@ class Client final : public Upstream {
   void SetSvid(std::optional<X509Svid> svid) override { link_.SetSvid(std::move(svid)); }
 
  private:
-  using AttestStream =
-      grpc::ClientReaderWriter<agent::AttestAgentRequest, agent::AttestAgentResponse>;
+  using AttestCall = BidiCall<agent::AttestAgentRequest, agent::AttestAgentResponse>;
 
   absl::Status Run(const Try& call);
-  absl::Status Converse(AttestStream& stream, NodeAttestor& attestor, const crypto::Signer& key,
+  absl::Status Converse(AttestCall& call, NodeAttestor& attestor, const crypto::Signer& key,
                         agent::AttestAgentResponse& response);
 
   const TrustDomain trust_domain_;
@@ -172,21 +172,10 @@ absl::StatusOr<AttestationResult> Client::Attest(NodeAttestor& attestor,
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kAttestationDeadline);
   agent::Agent::Stub stub(connection->channel);
-  const auto stream = stub.AttestAgent(&context);
+  AttestCall call(context, stub.AttestAgent(&context));
   agent::AttestAgentResponse response;
-  const absl::Status conversed = Converse(*stream, attestor, key, response);
-  if (conversed.ok()) {
-    stream->WritesDone();
-  } else {
-    context.TryCancel();
-  }
-  const grpc::Status ended = stream->Finish();
-  if (!conversed.ok() && (ended.ok() || ended.error_code() == grpc::StatusCode::CANCELLED)) {
-    return conversed;
-  }
-  if (!ended.ok()) {
-    return link_.Explain(connection, StatusOfCall(ended));
-  }
+  const absl::Status finished = call.Finish(Converse(call, attestor, key, response));
+  RETURN_IF_ERROR(link_.Explain(connection, finished));
   ASSIGN_OR_RETURN(AttestationResult result,
                    AgentSvid(response.result().svid(), key, trust_domain_));
   result.reattestable = response.result().reattestable();
@@ -195,8 +184,8 @@ absl::StatusOr<AttestationResult> Client::Attest(NodeAttestor& attestor,
 
 // Until response holds the result. The payload may be a secret and is wiped here; gRPC's copy is on
 // its way.
-absl::Status Client::Converse(AttestStream& stream, NodeAttestor& attestor,
-                              const crypto::Signer& key, agent::AttestAgentResponse& response) {
+absl::Status Client::Converse(AttestCall& call, NodeAttestor& attestor, const crypto::Signer& key,
+                              agent::AttestAgentResponse& response) {
   ASSIGN_OR_RETURN(const std::unique_ptr<NodeAttestation> attestation, attestor.Begin());
   ASSIGN_OR_RETURN(const Secret payload, attestation->Payload());
   ASSIGN_OR_RETURN(const std::string csr, AgentRequest(key));
@@ -205,23 +194,22 @@ absl::Status Client::Converse(AttestStream& stream, NodeAttestor& attestor,
   data.set_type(std::string(attestor.type()));
   data.set_payload(std::string(payload.Reveal()));
   request.mutable_params()->mutable_params()->set_csr(csr);
-  bool written = stream.Write(request);
+  absl::Status written = call.Write(request);
   Wipe(data.mutable_payload()->data(), data.payload().size());
-  for (int challenges = 0; written && stream.Read(&response); ++challenges) {
+  for (int challenges = 0; written.ok(); ++challenges) {
+    RETURN_IF_ERROR(call.Read(response));
     if (response.has_result()) {
       return absl::OkStatus();
     }
     if (!response.has_challenge() || challenges == kMaxChallenges) {
-      return Internal(
-          "attesting by {}: the upstream answers neither result nor a challenge that "
-          "is expected",
-          attestor.type());
+      return Internal("attesting by {}: the upstream sent neither a result nor another challenge",
+                      attestor.type());
     }
     ASSIGN_OR_RETURN(std::string answer, attestation->Answer(response.challenge()));
     request.set_challenge_response(std::move(answer));
-    written = stream.Write(request);
+    written = call.Write(request);
   }
-  return Internal("attesting by {}: the upstream ended the call without a result", attestor.type());
+  return written;
 }
 
 absl::StatusOr<AttestationResult> Client::Renew(const crypto::Signer& key) {

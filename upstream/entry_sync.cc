@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "upstream/answers.h"
-#include "upstream/call_status.h"
 
 namespace assay {
 namespace {
@@ -26,9 +25,6 @@ spire::api::types::EntryMask AgentMask() {
   return mask;
 }
 
-// Says that the stream is over; Finish has the reason, unless that is OK.
-absl::Status StreamEnded() { return Internal("sync: the upstream ended the call in between"); }
-
 }  // namespace
 
 EntrySync::EntrySync(const TrustDomain& trust_domain, EntrySink& sink)
@@ -37,45 +33,26 @@ EntrySync::EntrySync(const TrustDomain& trust_domain, EntrySink& sink)
 absl::Status EntrySync::Run(const std::shared_ptr<grpc::Channel>& channel,
                             grpc::ClientContext& context) {
   spire::api::server::entry::v1::Entry::Stub stub(channel);
-  const auto stream = stub.SyncAuthorizedEntries(&context);
-  const absl::Status conversed = Converse(*stream);
-  if (conversed.ok()) {
-    stream->WritesDone();
-  } else {
-    context.TryCancel();
-  }
-  const grpc::Status ended = stream->Finish();
-  // A call that is cancelled here says so; why it was cancelled tells more.
-  if (!conversed.ok() && (ended.ok() || ended.error_code() == grpc::StatusCode::CANCELLED)) {
-    return conversed;
-  }
-  return CallStatus(ended.error_code(), ended.error_message(), ended.error_details());
+  Call call(context, stub.SyncAuthorizedEntries(&context));
+  const absl::Status conversed = Converse(call);
+  answered_ = call.answered();
+  return call.Finish(conversed);
 }
 
-absl::Status EntrySync::Converse(Stream& stream) {
+absl::Status EntrySync::Converse(Call& call) {
   Request request;
   *request.mutable_output_mask() = AgentMask();
-  if (!stream.Write(request)) {
-    return StreamEnded();
-  }
-  RETURN_IF_ERROR(Read(stream));
+  RETURN_IF_ERROR(call.Write(request));
+  RETURN_IF_ERROR(call.Read(response_));
   if (response_.entry_revisions().empty()) {
-    return TakeAllEntries(stream);
+    return TakeAllEntries(call);
   }
-  RETURN_IF_ERROR(TakeRevisions(stream));
-  return FetchStale(stream);
-}
-
-absl::Status EntrySync::Read(Stream& stream) {
-  if (!stream.Read(&response_)) {
-    return StreamEnded();
-  }
-  answered_ = true;
-  return absl::OkStatus();
+  RETURN_IF_ERROR(TakeRevisions(call));
+  return FetchStale(call);
 }
 
 // Takes the entries of the response at hand and of those that belong to it.
-absl::Status EntrySync::TakeAllEntries(Stream& stream) {
+absl::Status EntrySync::TakeAllEntries(Call& call) {
   while (true) {
     if (!response_.entry_revisions().empty()) {
       return Internal("sync: the upstream sent revisions among entries");
@@ -84,11 +61,11 @@ absl::Status EntrySync::TakeAllEntries(Stream& stream) {
     if (!response_.more()) {
       return absl::OkStatus();
     }
-    RETURN_IF_ERROR(Read(stream));
+    RETURN_IF_ERROR(call.Read(response_));
   }
 }
 
-absl::Status EntrySync::TakeRevisions(Stream& stream) {
+absl::Status EntrySync::TakeRevisions(Call& call) {
   page_size_ = static_cast<size_t>(response_.entry_revisions_size());
   while (true) {
     if (!response_.entries().empty()) {
@@ -98,7 +75,7 @@ absl::Status EntrySync::TakeRevisions(Stream& stream) {
     if (!response_.more()) {
       return absl::OkStatus();
     }
-    RETURN_IF_ERROR(Read(stream));
+    RETURN_IF_ERROR(call.Read(response_));
   }
 }
 
@@ -118,7 +95,7 @@ void EntrySync::TakeRevisionPage() {
   }
 }
 
-absl::Status EntrySync::FetchStale(Stream& stream) {
+absl::Status EntrySync::FetchStale(Call& call) {
   std::sort(stale_.begin(), stale_.end());
   for (size_t start = 0; start < stale_.size(); start += page_size_) {
     Request request;
@@ -126,11 +103,9 @@ absl::Status EntrySync::FetchStale(Stream& stream) {
     for (size_t i = start; i < end; ++i) {
       *request.add_ids() = std::move(stale_[i]);
     }
-    if (!stream.Write(request)) {
-      return StreamEnded();
-    }
-    RETURN_IF_ERROR(Read(stream));
-    RETURN_IF_ERROR(TakeAllEntries(stream));
+    RETURN_IF_ERROR(call.Write(request));
+    RETURN_IF_ERROR(call.Read(response_));
+    RETURN_IF_ERROR(TakeAllEntries(call));
   }
   return absl::OkStatus();
 }

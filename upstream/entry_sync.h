@@ -12,6 +12,7 @@
 
 #include "base/status.h"
 #include "spire/api/server/entry/v1/entry.grpc.pb.h"
+#include "upstream/bidi_call.h"
 #include "upstream/upstream.h"
 
 namespace assay {
@@ -28,13 +29,12 @@ class EntrySync final {
  private:
   using Request = spire::api::server::entry::v1::SyncAuthorizedEntriesRequest;
   using Response = spire::api::server::entry::v1::SyncAuthorizedEntriesResponse;
-  using Stream = grpc::ClientReaderWriter<Request, Response>;
+  using Call = BidiCall<Request, Response>;
 
-  absl::Status Converse(Stream& stream);
-  absl::Status Read(Stream& stream);
-  absl::Status TakeAllEntries(Stream& stream);
-  absl::Status TakeRevisions(Stream& stream);
-  absl::Status FetchStale(Stream& stream);
+  absl::Status Converse(Call& call);
+  absl::Status TakeAllEntries(Call& call);
+  absl::Status TakeRevisions(Call& call);
+  absl::Status FetchStale(Call& call);
   void TakeRevisionPage();
   void TakeEntries();
 
