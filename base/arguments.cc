@@ -61,7 +61,7 @@ absl::Status ReadDuration(std::string_view text, absl::Duration& field) {
 
 }  // namespace
 
-void FlagSet::Add(std::string_view name, std::string& field, std::string_view help) {
+void Arguments::Add(std::string_view name, std::string& field, std::string_view help) {
   flags_.push_back({.name = std::string(name),
                     .kind = "string",
                     .default_value = field.empty() ? "" : Quoted(field),
@@ -72,7 +72,7 @@ void FlagSet::Add(std::string_view name, std::string& field, std::string_view he
                     }});
 }
 
-void FlagSet::Add(std::string_view name, bool& field, std::string_view help) {
+void Arguments::Add(std::string_view name, bool& field, std::string_view help) {
   flags_.push_back({.name = std::string(name),
                     .kind = "",
                     .default_value = field ? "true" : "",
@@ -80,7 +80,7 @@ void FlagSet::Add(std::string_view name, bool& field, std::string_view help) {
                     .read = [&field](std::string_view text) { return ReadBool(text, field); }});
 }
 
-void FlagSet::Add(std::string_view name, int64_t& field, std::string_view help) {
+void Arguments::Add(std::string_view name, int64_t& field, std::string_view help) {
   flags_.push_back({.name = std::string(name),
                     .kind = "int",
                     .default_value = field == 0 ? "" : fmt::format("{}", field),
@@ -88,7 +88,7 @@ void FlagSet::Add(std::string_view name, int64_t& field, std::string_view help) 
                     .read = [&field](std::string_view text) { return ReadInteger(text, field); }});
 }
 
-void FlagSet::Add(std::string_view name, absl::Duration& field, std::string_view help) {
+void Arguments::Add(std::string_view name, absl::Duration& field, std::string_view help) {
   flags_.push_back({.name = std::string(name),
                     .kind = "duration",
                     .default_value = field == absl::ZeroDuration() ? "" : DurationText(field),
@@ -96,7 +96,7 @@ void FlagSet::Add(std::string_view name, absl::Duration& field, std::string_view
                     .read = [&field](std::string_view text) { return ReadDuration(text, field); }});
 }
 
-void FlagSet::Add(std::string_view name, std::vector<std::string>& field, std::string_view help) {
+void Arguments::Add(std::string_view name, std::vector<std::string>& field, std::string_view help) {
   Add(
       name,
       [&field](std::string_view text) {
@@ -106,7 +106,7 @@ void FlagSet::Add(std::string_view name, std::vector<std::string>& field, std::s
       help);
 }
 
-void FlagSet::Add(std::string_view name, Reader read, std::string_view help) {
+void Arguments::Add(std::string_view name, Reader read, std::string_view help) {
   flags_.push_back({.name = std::string(name),
                     .kind = "value",
                     .default_value = "",
@@ -114,18 +114,18 @@ void FlagSet::Add(std::string_view name, Reader read, std::string_view help) {
                     .read = std::move(read)});
 }
 
-FlagSet::Flag* FlagSet::Find(std::string_view name) {
+Arguments::Flag* Arguments::Find(std::string_view name) {
   const auto found = std::find_if(flags_.begin(), flags_.end(),
                                   [name](const Flag& flag) { return flag.name == name; });
   return found == flags_.end() ? nullptr : &*found;
 }
 
-bool FlagSet::WasSet(std::string_view name) const {
+bool Arguments::WasSet(std::string_view name) const {
   return std::any_of(flags_.begin(), flags_.end(),
                      [name](const Flag& flag) { return flag.name == name && flag.set; });
 }
 
-absl::Status FlagSet::Parse(const std::vector<std::string>& arguments) {
+absl::Status Arguments::Parse(const std::vector<std::string>& arguments) {
   for (Flag& flag : flags_) {
     flag.set = false;
   }
@@ -169,7 +169,7 @@ absl::Status FlagSet::Parse(const std::vector<std::string>& arguments) {
   return absl::OkStatus();
 }
 
-std::string FlagSet::Usage() const {
+std::string Arguments::Usage() const {
   std::vector<const Flag*> sorted;
   for (const Flag& flag : flags_) {
     sorted.push_back(&flag);

@@ -16,13 +16,13 @@
 
 namespace assay {
 
-class FlagSet final {
+class Arguments final {
  public:
   // Takes the text of a flag's value; the message of a failure says what is wrong with it.
   using Reader = std::function<absl::Status(std::string_view text)>;
 
   // The command's name heads the usage text: "entry create".
-  explicit FlagSet(std::string_view command) : command_(command) {}
+  explicit Arguments(std::string_view command) : command_(command) {}
 
   // Each declares a flag whose value goes into the field, which must outlive this object. What the
   // field holds now is the default that the usage text shows.

@@ -20,8 +20,8 @@ struct Values {
   absl::Duration age = absl::Hours(720);
 };
 
-FlagSet FlagsInto(Values& values) {
-  FlagSet flags("entry create");
+Arguments FlagsInto(Values& values) {
+  Arguments flags("entry create");
   flags.Add("socketPath", values.socket, "Path to the socket");
   flags.Add("selector", values.selectors, "A selector");
   flags.Add("node", values.node, "For nodes");
@@ -37,7 +37,7 @@ std::string ErrorOf(const std::vector<std::string>& arguments) {
 
 TEST(ArgumentsTest, ReadsOneDashTwoDashesAndEqualsSigns) {
   Values values;
-  FlagSet flags = FlagsInto(values);
+  Arguments flags = FlagsInto(values);
   ASSERT_THAT(flags.Parse({"-socketPath", "/a", "--ttl=5", "-node", "--selector", "unix:uid:0",
                            "-selector=a:b=c", "-expiredFor", "1h30m"}),
               IsOk());
@@ -51,7 +51,7 @@ TEST(ArgumentsTest, ReadsOneDashTwoDashesAndEqualsSigns) {
 
 TEST(ArgumentsTest, KeepsTheDefaultOfAFlagThatIsNotGiven) {
   Values values;
-  FlagSet flags = FlagsInto(values);
+  Arguments flags = FlagsInto(values);
   ASSERT_THAT(flags.Parse({}), IsOk());
   EXPECT_EQ(values.ttl, 600);
   EXPECT_FALSE(flags.WasSet("ttl"));
