@@ -29,9 +29,6 @@
 namespace assay {
 namespace {
 
-// Callers that come before the first state wait so long at the door, which is longer than a serve
-// role started anew needs to get it; from then on they are told that there is none.
-constexpr absl::Duration kFirstStateGrace = absl::Seconds(1);
 // Of ids in one message, to stay well below a message's cap.
 constexpr size_t kMaxWantedPerMessage = 400;
 
@@ -43,7 +40,7 @@ struct Service {
       : trust_domain(start.trust_domain()),
         sets(state, context.clock(), context.loop(), std::move(sets_options)),
         callers({context.loop(), context.clock(), probe, sets}),
-        workload(context.loop(), state, callers, std::move(options)) {
+        workload({context.loop(), context.clock(), state, callers}, std::move(options)) {
     workload.AddTo(registry);
     health.AddTo(registry);
     AddReflection(registry);
@@ -64,7 +61,6 @@ class ServeRole final : public RoleBody {
  public:
   explicit ServeRole(RoleContext& context)
       : context_(context), probe_(context.loop(), context.clock()) {}
-  ~ServeRole() override { context_.loop().Cancel(grace_timer_); }
 
   absl::Status OnStart(const roles::Start& start) override;
   absl::Status OnLink(roles::Role peer, UniqueFd channel) override;
@@ -77,17 +73,12 @@ class ServeRole final : public RoleBody {
   void Want(const std::vector<std::string>& entry_ids);
   void TellRefused();
   void Tell(const roles::ServeRequest& request);
-  // Begins to accept callers.
-  void OpenDoor();
 
   RoleContext& context_;
   ProbeClient probe_;
   ServedState state_;
   std::unique_ptr<Channel> identity_;
   std::optional<Service> service_;
-  UniqueFd workload_listener_;  // Until the door is open.
-  bool door_open_ = false;
-  EventLoop::TimerId grace_timer_ = 0;
 };
 
 absl::Status ServeRole::OnStart(const roles::Start& start) {
@@ -105,10 +96,6 @@ absl::Status ServeRole::OnStart(const roles::Start& start) {
                    rpc::Server::Create(context_.loop(), service_->registry, std::move(options)));
   ASSIGN_OR_RETURN(service_->admin_server,
                    rpc::Server::Create(context_.loop(), service_->admin_registry, {}));
-  grace_timer_ = context_.loop().After(kFirstStateGrace, [this] {
-    grace_timer_ = 0;
-    OpenDoor();
-  });
   return absl::OkStatus();
 }
 
@@ -119,22 +106,8 @@ absl::Status ServeRole::OnListen(roles::Endpoint endpoint, UniqueFd listener) {
   if (endpoint != roles::WORKLOAD_API) {
     return InvalidArgument("the serve role does not know endpoint {}", static_cast<int>(endpoint));
   }
-  if (door_open_) {
-    return service_->server->Listen(std::move(listener));
-  }
-  workload_listener_ = std::move(listener);
-  return absl::OkStatus();
-}
-
-void ServeRole::OpenDoor() {
-  if (std::exchange(door_open_, true) || !workload_listener_.valid()) {
-    return;
-  }
-  context_.loop().Cancel(std::exchange(grace_timer_, 0));
-  const absl::Status listening = service_->server->Listen(std::move(workload_listener_));
-  if (!listening.ok()) {
-    context_.Fail(listening);
-  }
+  // At once, also before the first state: callers are attested when they are accepted.
+  return service_->server->Listen(std::move(listener));
 }
 
 absl::Status ServeRole::OnLink(roles::Role peer, UniqueFd channel) {
@@ -177,7 +150,6 @@ absl::Status ServeRole::TakeStateChange(std::string_view bytes, const UniqueFd& 
   if (committed) {
     service_->sets.Refresh();
     service_->health.SetServing(true);
-    OpenDoor();
     context_.Ready();
   }
   return absl::OkStatus();

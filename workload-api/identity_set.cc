@@ -212,7 +212,7 @@ void IdentitySet::BuildBundles() {
 }
 
 IdentitySet::Told IdentitySet::Now() const {
-  return {svids_, bundles_, missing_.size(), identities_.empty()};
+  return {svids_, bundles_, missing_.size(), identities_.empty(), sets_.state_.ready()};
 }
 
 void IdentitySet::UpdateAndTell() {

@@ -80,6 +80,7 @@ class IdentitySet final {
     rpc::SharedFrame bundles;
     size_t missing = 0;
     bool empty = true;
+    bool ready = false;  // The state.
     bool operator==(const Told&) const = default;
   };
 

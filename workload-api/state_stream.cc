@@ -12,7 +12,7 @@ StateStream::StateStream(rpc::Call& call, const Context& context)
 
 StateStream::~StateStream() {
   *alive_ = false;
-  context_.loop.Cancel(patience_);
+  context_.loop.Cancel(wait_timer_);
   if (observing_) {
     identities_->Forget(*this);
     context_.gate.Forget(call_, *this);
@@ -39,9 +39,6 @@ void StateStream::OnHalfClose() {
 }
 
 void StateStream::OnAdmitted(absl::StatusOr<std::shared_ptr<IdentitySet>> identities) {
-  if (identities.ok() && !context_.state.ready()) {
-    identities = Unavailable("the agent has not synchronised with its upstream yet");
-  }
   if (!identities.ok()) {
     log::Warn(
         "Caller was not admitted",
@@ -53,15 +50,33 @@ void StateStream::OnAdmitted(absl::StatusOr<std::shared_ptr<IdentitySet>> identi
   identities_->Observe(*this);
   context_.gate.Observe(call_, *this);
   observing_ = true;
-  patience_ = context_.loop.After(IdentitySet::kPatience, [this] {
-    patience_ = 0;
-    waited_ = true;
-    Push();
-  });
+  ready_ = context_.state.ready();
+  WaitAtMost(ready_ ? IdentitySet::kPatience
+                    : context_.first_state_deadline - context_.clock.SinceBoot());
   Push();
 }
 
-void StateStream::OnIdentitiesChanged() { Push(); }
+void StateStream::WaitAtMost(absl::Duration time) {
+  context_.loop.Cancel(wait_timer_);
+  wait_timer_ = context_.loop.After(time, [this] { OnWaited(); });
+}
+
+void StateStream::OnWaited() {
+  wait_timer_ = 0;
+  if (!ready_) {
+    End(Unavailable("the agent has not synchronised with its upstream yet"));
+    return;
+  }
+  waited_ = true;
+  Push();
+}
+
+void StateStream::OnIdentitiesChanged() {
+  if (!std::exchange(ready_, context_.state.ready())) {
+    WaitAtMost(IdentitySet::kPatience);
+  }
+  Push();
+}
 
 void StateStream::OnCallerGone() { End(Unavailable("the caller has exited")); }
 
@@ -69,6 +84,9 @@ void StateStream::OnCallerGone() { End(Unavailable("the caller has exited")); }
 void StateStream::Push() {
   if (!call_.peer().process.Alive()) {
     OnCallerGone();
+    return;
+  }
+  if (!ready_) {
     return;
   }
   Answer answer = Look(*identities_, waited_);
@@ -85,7 +103,7 @@ void StateStream::Push() {
     }
     return;
   }
-  context_.loop.Cancel(std::exchange(patience_, 0));
+  context_.loop.Cancel(std::exchange(wait_timer_, 0));
   if (answer.frame != sent_) {
     sent_ = std::move(answer.frame);
     call_.Send(sent_);
@@ -103,7 +121,7 @@ void StateStream::Refuse() {
 }
 
 void StateStream::End(const absl::Status& status) {
-  context_.loop.Cancel(std::exchange(patience_, 0));
+  context_.loop.Cancel(std::exchange(wait_timer_, 0));
   if (std::exchange(observing_, false)) {
     identities_->Forget(*this);
     context_.gate.Forget(call_, *this);

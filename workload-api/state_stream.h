@@ -3,9 +3,13 @@
 // changed, until the caller, its identities or its process go away.
 #pragma once
 
+#include <absl/time/time.h>
+
+#include <functional>
 #include <memory>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/event_loop.h"
 #include "base/status.h"
 #include "rpc/call.h"
@@ -19,8 +23,11 @@ class StateStream : public rpc::CallHandler, public IdentityObserver, public Cal
  public:
   struct Context {
     EventLoop& loop;
+    const Clock& clock;
     const ServedState& state;
     CallerGate& gate;
+    // By clock's SinceBoot(): until then calls wait for the first state.
+    absl::Duration first_state_deadline;
     const std::function<void()>& on_refused;
   };
 
@@ -45,6 +52,8 @@ class StateStream : public rpc::CallHandler, public IdentityObserver, public Cal
 
  private:
   void OnAdmitted(absl::StatusOr<std::shared_ptr<IdentitySet>> identities);
+  void WaitAtMost(absl::Duration time);
+  void OnWaited();
   void Push();
   void Refuse();
   void End(const absl::Status& status);
@@ -54,9 +63,10 @@ class StateStream : public rpc::CallHandler, public IdentityObserver, public Cal
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::shared_ptr<IdentitySet> identities_;
   rpc::SharedFrame sent_;
-  EventLoop::TimerId patience_ = 0;
+  EventLoop::TimerId wait_timer_ = 0;
   bool started_ = false;
-  bool waited_ = false;
+  bool ready_ = false;   // The state was, when it was last looked at.
+  bool waited_ = false;  // As long as a caller waits for SVIDs.
   bool observing_ = false;
 };
 

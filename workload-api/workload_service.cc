@@ -70,12 +70,18 @@ void AddUnimplemented(rpc::Registry& registry, std::string_view method, std::str
 
 }  // namespace
 
-WorkloadService::WorkloadService(EventLoop& loop, const ServedState& state, CallerGate& gate,
-                                 Options options)
-    : loop_(loop), state_(state), gate_(gate), options_(std::move(options)) {}
+WorkloadService::WorkloadService(const Context& context, Options options)
+    : context_(context),
+      first_state_deadline_(context.clock.SinceBoot() + kFirstStateGrace),
+      options_(std::move(options)) {}
 
 void WorkloadService::AddTo(rpc::Registry& registry) {
-  const StateStream::Context context{loop_, state_, gate_, options_.on_refused};
+  const StateStream::Context context{.loop = context_.loop,
+                                     .clock = context_.clock,
+                                     .state = context_.state,
+                                     .gate = context_.gate,
+                                     .first_state_deadline = first_state_deadline_,
+                                     .on_refused = options_.on_refused};
   registry.Add(std::string(kService) + "FetchX509SVID", [context](rpc::Call& call) {
     return std::make_unique<FetchX509Svid>(call, context);
   });

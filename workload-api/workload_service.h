@@ -3,8 +3,11 @@
 // get a whole new message at each change. Owned by the event loop's thread.
 #pragma once
 
+#include <absl/time/time.h>
+
 #include <functional>
 
+#include "base/clock.h"
 #include "base/event_loop.h"
 #include "base/status.h"
 #include "rpc/call.h"
@@ -22,8 +25,18 @@ class WorkloadService final {
     std::function<void()> on_refused;
   };
 
+  // Callers that come before the first state wait so long after the service's beginning, which is
+  // longer than a serve role started anew needs to be told; then they are answered Unavailable.
+  static constexpr absl::Duration kFirstStateGrace = absl::Seconds(1);
+
   // All must outlive the service, and the service the server that it is registered with.
-  WorkloadService(EventLoop& loop, const ServedState& state, CallerGate& gate, Options options);
+  struct Context {
+    EventLoop& loop;
+    const Clock& clock;
+    const ServedState& state;
+    CallerGate& gate;
+  };
+  WorkloadService(const Context& context, Options options);
 
   void AddTo(rpc::Registry& registry);
 
@@ -33,11 +46,8 @@ class WorkloadService final {
   static absl::Status CheckSecurityHeader(const rpc::Call& call);
 
  private:
-  friend class StateStream;
-
-  EventLoop& loop_;
-  const ServedState& state_;
-  CallerGate& gate_;
+  const Context context_;
+  const absl::Duration first_state_deadline_;
   const Options options_;
 };
 
