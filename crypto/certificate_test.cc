@@ -151,6 +151,8 @@ TEST(CertificateTest, RecordsACriticalNameExtensionItDoesNotUnderstand) {
               ElementsAre("2.5.29.17"));
   EXPECT_THAT(ParseWith(kOidSubjectAltName, false, Names({directory}))->unknown_critical(),
               IsEmpty());
+  EXPECT_THAT(ParseWith(kOidSubjectAltName, true, Names({directory, Dns("a")}))->unknown_critical(),
+              IsEmpty());
 }
 
 TEST(CertificateTest, RecordsUnknownCriticalExtensionsOnly) {
@@ -249,6 +251,21 @@ TEST(CertificateTest, RefusesAnExtensionThatIsThereTwice) {
                               .value();
   EXPECT_THAT(Certificate::Parse(der),
               StatusIs(StatusCode::kInvalidArgument, HasSubstr("2.5.29.17 is there twice")));
+}
+
+TEST(CertificateTest, RefusesElementsAfterTheLastField) {
+  DerReader outer(Ca().certificate().der());
+  DerReader fields = outer.Enter(kDerSequence, "certificate").value();
+  const std::string_view tbs = fields.Read(kDerSequence, "tbs").value().content;
+  const std::string_view rest = fields.rest();
+  for (const std::string& more : {DerNullValue(), DerWrap(DerContextConstructed(4), "")}) {
+    const std::string longer = DerSequence({tbs, more});
+    EXPECT_THAT(Certificate::Parse(DerSequence({longer, rest})),
+                StatusIs(StatusCode::kInvalidArgument, HasSubstr("signed part")));
+    EXPECT_THAT(Certificate::Parse(DerSequence({DerSequence({tbs}), rest, more})),
+                StatusIs(StatusCode::kInvalidArgument, HasSubstr("outer sequence")));
+  }
+  EXPECT_OK(Certificate::Parse(DerSequence({DerSequence({tbs}), rest})));
 }
 
 TEST(CertificateTest, ReadsExactlyOneCertificate) {

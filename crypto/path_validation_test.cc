@@ -312,6 +312,26 @@ TEST(PathValidationTest, ToleratesCriticalExtensionsOfTheLeafThatTheCallerNames)
               Denied("unhandled critical extension 1.2.3"));
 }
 
+// Its only alternative name is a directory name, critical; it never expires.
+TEST(PathValidationTest, JudgesCertificatesOfTheFormOfATpmsEndorsementKey) {
+  const std::string directory =
+      DerWrap(DerContextConstructed(4), WriteName({{"CN", "id:00001014"}}).value());
+  FakeChanges changes =
+      With({std::string(kOidSubjectAltName), true, DerWrap(kDerSequence, directory)});
+  changes.key_type = KeyType::kRsa2048;
+  changes.change = [](Template& what) {
+    what.subject = {{"CN", "unknown"}};
+    what.not_after =
+        absl::FromCivil(absl::CivilSecond(9999, 12, 31, 23, 59, 59), absl::UTCTimeZone());
+    what.key_usage = kKeyEncipherment;
+    what.extended_key_usage = {"2.23.133.8.1"};
+  };
+  const FakeIdentity ek = Root().Intermediate().Leaf(kLeafUri, changes);
+  EXPECT_THAT(Verify(ek, Root()), Denied("unhandled critical extension 2.5.29.17"));
+  EXPECT_OK(VerifyPath(ek.certificate, {ek.chain[1]}, {Root().certificate()},
+                       {.now = kNow, .tolerated_critical = {"2.5.29.17"}}));
+}
+
 struct ConstraintCase {
   std::vector<std::string> permitted, excluded;
   std::string uri;
@@ -344,6 +364,8 @@ TEST(PathValidationTest, ObeysUriNameConstraints) {
       {{}, {".test"}, "spiffe://a.test/x", false},
       {{}, {""}, "spiffe://a.test/x", false},
       {{}, {"b.test"}, "urn:x", false},
+      {{}, {"evil"}, "spiffe://x@a.test@evil/x", false},
+      {{".a.test"}, {}, "spiffe://.a.test/x", false},
       {{".test"}, {"a.test"}, "spiffe://a.test/x", false},
       {{".test"}, {"a.test"}, "spiffe://b.test/x", true},
   };
@@ -375,6 +397,9 @@ TEST(PathValidationTest, SelfIssuedIntermediatesAreExemptFromConstraints) {
   const FakeCa rolled = root.Intermediate(SameName(root));
   EXPECT_OK(Verify(rolled.Leaf("spiffe://a.test/x"), root));
   EXPECT_THAT(Verify(rolled.Leaf("spiffe://b.test/x"), root), Denied("not permitted"));
+  // A leaf is not, whatever its name.
+  EXPECT_THAT(Verify(root.Leaf("spiffe://b.test/x", SameName(root)), root),
+              Denied("not permitted"));
 }
 
 TEST(PathValidationTest, RefusesConstraintsItDoesNotUnderstand) {
@@ -389,6 +414,24 @@ TEST(PathValidationTest, CirclesOfCrossCertificatesEnd) {
   const Certificate leaf = one.Leaf(kLeafUri).certificate;
   EXPECT_THAT(Verify(leaf, circle, {Root().certificate()}), Denied(kUnknown));
   EXPECT_OK(Verify(leaf, circle, {two.certificate()}));
+}
+
+TEST(PathValidationTest, CirclesDoNotHideThePath) {
+  std::vector<FakeCa> circle;
+  for (int i = 0; i < 4; ++i) {
+    circle.push_back(FakeCa::Root());
+  }
+  Certificates sent;
+  for (const FakeCa& one : circle) {
+    for (const FakeCa& other : circle) {
+      sent.push_back(one.CrossSignedBy(other));
+    }
+  }
+  sent.push_back(circle[0].CrossSignedBy(Root().Intermediate()));
+  const FakeCa middle = Root().Intermediate();
+  sent.push_back(circle[0].CrossSignedBy(middle));
+  sent.push_back(middle.certificate());
+  EXPECT_OK(Verify(circle[0].Leaf(kLeafUri).certificate, sent, {Root().certificate()}));
 }
 
 // Nine authorities that all certified each other give a hundred thousand ways to go.
