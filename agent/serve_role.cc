@@ -127,7 +127,7 @@ absl::Status ServeRole::LinkIdentity(UniqueFd channel) {
                      context_.loop(), std::move(channel),
                      [this](std::string_view bytes, UniqueFd fd) { OnStateChange(bytes, fd); },
                      [](const absl::Status& why) {
-                       log::Warn("Identity role is gone: serving what is known", {{"error", why}});
+                       log::Debug("Identity role is gone: serving what is known", {{"error", why}});
                      }));
   service_->sets.WantAgain();
   return absl::OkStatus();
