@@ -13,7 +13,8 @@ namespace {
 
 constexpr size_t kFlushesPerRound = 256;
 constexpr size_t kMaxSharedBytes = 64 << 20;
-constexpr size_t kMaxControlAnswers = 200;
+// More than FloodGuard lets pass.
+constexpr size_t kMaxControlAnswers = 4000;
 constexpr size_t kTrimAfter = 1000;
 constexpr absl::Duration kQuiet = absl::Seconds(5);
 constexpr absl::Duration kWarnEvery = absl::Minutes(1);

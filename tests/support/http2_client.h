@@ -217,6 +217,7 @@ class Http2Client final {
  private:
   struct Body {
     std::string bytes;
+    size_t sent = 0;
     bool end = false;
   };
 
@@ -260,9 +261,9 @@ class Http2Client final {
   static ssize_t ReadBody(nghttp2_session*, int32_t id, uint8_t* out, size_t limit, uint32_t* flags,
                           nghttp2_data_source*, void* user_data) {
     Body& body = Self(user_data).bodies_[id];
-    const size_t size = body.bytes.copy(reinterpret_cast<char*>(out), limit);
-    body.bytes.erase(0, size);
-    if (body.bytes.empty() && body.end) {
+    const size_t size = body.bytes.copy(reinterpret_cast<char*>(out), limit, body.sent);
+    body.sent += size;
+    if (body.sent == body.bytes.size() && body.end) {
       *flags |= NGHTTP2_DATA_FLAG_EOF;
     } else if (size == 0) {
       return NGHTTP2_ERR_DEFERRED;

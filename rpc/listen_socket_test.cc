@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <fstream>
+
+#include "rpc/server.h"
+#include "tests/support/http2_client.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_folder.h"
+
+namespace assay::rpc {
+namespace {
+
+using absl::StatusCode;
+using testing::_;
+using testing::HasSubstr;
+
+class ListenSocketTest : public testing::Test {
+ protected:
+  std::string path() const { return folder_.path() + "/s"; }
+  TempFolder folder_;
+};
+
+TEST_F(ListenSocketTest, BindsWithTheModeAskedFor) {
+  for (const mode_t mode : {0600, 0777}) {
+    const auto listener = ListenUnix(path(), mode);
+    ASSERT_OK(listener);
+    struct stat found {};
+    ASSERT_EQ(stat(path().c_str(), &found), 0);
+    EXPECT_EQ(found.st_mode & 07777, mode);
+    EXPECT_TRUE(ConnectUnix(path()).valid());
+    unlink(path().c_str());
+  }
+}
+
+TEST_F(ListenSocketTest, ReplacesAStaleSocketOnly) {
+  { ASSERT_OK(ListenUnix(path(), 0600)); }
+  const auto listener = ListenUnix(path(), 0600);
+  ASSERT_OK(listener);
+  EXPECT_THAT(ListenUnix(path(), 0600),
+              StatusIs(StatusCode::kAlreadyExists, HasSubstr("in use by another process")));
+  EXPECT_TRUE(ConnectUnix(path()).valid());
+}
+
+TEST_F(ListenSocketTest, LeavesOtherFilesAlone) {
+  std::ofstream(path()) << "precious";
+  EXPECT_THAT(ListenUnix(path(), 0600),
+              StatusIs(StatusCode::kAlreadyExists, HasSubstr("no socket")));
+  std::string content;
+  std::ifstream(path()) >> content;
+  EXPECT_EQ(content, "precious");
+}
+
+TEST_F(ListenSocketTest, RefusesPathsThatCannotBe) {
+  for (const std::string& bad : {std::string(), std::string(108, 'x'), std::string("a\0b", 3)}) {
+    EXPECT_THAT(ListenUnix(bad, 0600), StatusIs(StatusCode::kInvalidArgument, _));
+  }
+  EXPECT_THAT(ListenUnix(folder_.path() + "/none/s", 0600), StatusIs(StatusCode::kNotFound, _));
+}
+
+TEST(ListenTcpTest, TakesAddressesOfBothFamiliesOnly) {
+  EXPECT_OK(ListenTcp("127.0.0.1", 0));
+  EXPECT_THAT(ListenTcp("localhost", 0), StatusIs(StatusCode::kInvalidArgument, _));
+  EXPECT_THAT(ListenTcp("", 0), StatusIs(StatusCode::kInvalidArgument, _));
+}
+
+}  // namespace
+}  // namespace assay::rpc

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "rpc/peer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "tests/support/http2_client.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_folder.h"
+
+namespace assay::rpc {
+namespace {
+
+// A child that connects, and waits until it is killed.
+class ConnectedChild final {
+ public:
+  explicit ConnectedChild(const std::string& path) : pid_(fork()) {
+    if (pid_ == 0) {
+      const UniqueFd fd = ConnectUnix(path);
+      while (true) {
+        pause();
+      }
+    }
+  }
+  ~ConnectedChild() {
+    Kill();
+    waitpid(pid_, nullptr, 0);
+  }
+  pid_t pid() const { return pid_; }
+  // It stays a zombie, so its number is not reused.
+  void Kill() {
+    kill(pid_, SIGKILL);
+    siginfo_t info;
+    waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT);
+  }
+
+ private:
+  const pid_t pid_;
+};
+
+UniqueFd ListenAt(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  EXPECT_EQ(listen(fd.get(), 8), 0);
+  return fd;
+}
+
+TEST(ProcessPeerTest, IsTheProcessThatConnected) {
+  const TempFolder folder;
+  const UniqueFd listener = ListenAt(folder.path() + "/s");
+  ConnectedChild child(folder.path() + "/s");
+  const UniqueFd accepted(accept(listener.get(), nullptr, nullptr));
+  const auto peer = ProcessPeer::Of(accepted.get());
+  ASSERT_OK(peer);
+  EXPECT_EQ(peer->pid, child.pid());
+  EXPECT_EQ(peer->uid, getuid());
+  EXPECT_EQ(peer->gid, getgid());
+  EXPECT_TRUE(peer->Alive());
+  child.Kill();
+  EXPECT_FALSE(peer->Alive()) << "a zombie is dead";
+}
+
+TEST(ProcessPeerTest, IsUnknownOnOtherSockets) {
+  const UniqueFd tcp(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_FALSE(ProcessPeer::Of(tcp.get()).ok());
+  EXPECT_FALSE(ProcessPeer::Of(-1).ok());
+  EXPECT_FALSE(ProcessPeer().Alive());
+}
+
+}  // namespace
+}  // namespace assay::rpc
