@@ -40,7 +40,8 @@ class MintX509 final : public CliCommand {
   absl::Status Run(const CliContext& context) override {
     ASSIGN_OR_RETURN(const Minted minted, Mint(context.api));
     const absl::Time end = absl::FromUnixSeconds(minted.svid.expires_at());
-    if (end - context.clock.Now() < ttl_) {
+    // The end is in whole seconds, so up to one is lost by rounding alone.
+    if (end - context.clock.Now() < ttl_ - absl::Seconds(1)) {
       context.streams.err << fmt::format(
           "X509-SVID lifetime was capped shorter than specified ttl; expires \"{}\"\n",
           absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", end, absl::UTCTimeZone()));
