@@ -4,6 +4,7 @@
 // it does not compile. Its bytes come out only by Reveal(), a word to search for in review.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -14,14 +15,18 @@
 namespace assay {
 
 // Overwrites size bytes at data so that no optimiser removes it.
-inline void Wipe(void* data, size_t size) { explicit_bzero(data, size); }
+inline void Wipe(void* data, size_t size) {
+  if (size > 0) {
+    explicit_bzero(data, size);
+  }
+}
 
 class Secret {
  public:
   Secret() = default;
   explicit Secret(std::string_view bytes)
       : bytes_(std::make_unique<char[]>(bytes.size())), size_(bytes.size()) {
-    std::memcpy(bytes_.get(), bytes.data(), size_);
+    std::copy(bytes.begin(), bytes.end(), bytes_.get());
   }
   // Takes the bytes and wipes the string they came in.
   static Secret TakeFrom(std::string& bytes) {
