@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "authority/attest_agent.h"
+
+#include <deque>
+
+#include "authority/admission.h"
+#include "authority/agent_svid.h"
+#include "authority/id_convert.h"
+#include "base/log.h"
+#include "spire/api/server/agent/v1/agent.pb.h"
+
+namespace assay {
+
+namespace agent = spire::api::server::agent::v1;
+
+namespace {
+
+constexpr std::string_view kJoinToken = "join_token";
+
+absl::Status Check(const agent::AttestAgentRequest& request) {
+  if (!request.has_params()) {
+    return InvalidArgument("malformed param: missing params");
+  }
+  const auto& params = request.params();
+  if (!params.has_data()) {
+    return InvalidArgument("malformed param: missing attestation data");
+  }
+  if (!params.has_params()) {
+    return InvalidArgument("malformed param: missing X509-SVID parameters");
+  }
+  if (params.params().csr().empty()) {
+    return InvalidArgument("malformed param: missing CSR");
+  }
+  if (params.data().type().empty()) {
+    return InvalidArgument("malformed param: missing attestation data type");
+  }
+  if (params.data().payload().empty()) {
+    return InvalidArgument("malformed param: missing attestation data payload");
+  }
+  return absl::OkStatus();
+}
+
+class Attestation final : public rpc::CallHandler {
+ public:
+  Attestation(State& state, const NodeVerifiers& verifiers, rpc::Call& call)
+      : state_(state), verifiers_(verifiers), call_(call), responder_(&call, alive_) {}
+  ~Attestation() override { *alive_ = false; }
+
+  void OnMessage(std::string_view bytes) override;
+  void OnHalfClose() override;
+
+ private:
+  enum class Step { kParams, kWorking, kChallenged, kOver };
+  using Verdict = absl::StatusOr<NodeVerification::Verdict>;
+
+  void Begin();
+  void BeginWithToken();
+  void BeginWithVerifier();
+  void Answer(const std::string& response);
+  void Take(const Verdict& verdict);
+  void Sign(const VerifiedNode& verified);
+  void Record(const crypto::Certificate& leaf);
+  absl::Status CheckAllowed() const;
+  void Reply(const crypto::Certificate& leaf);
+  void Fail(const absl::Status& status);
+  // Wraps what comes back to the loop later: it is dropped when the call is over.
+  template <typename Function>
+  auto IfAlive(Function function) {
+    return [alive = alive_, function](const auto&... arguments) {
+      if (*alive) {
+        function(arguments...);
+      }
+    };
+  }
+
+  State& state_;
+  const NodeVerifiers& verifiers_;
+  rpc::Call& call_;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  const rpc::Responder responder_;
+  Step step_ = Step::kParams;
+  agent::AttestAgentRequest::Params params_;
+  std::shared_ptr<NodeVerification> verification_;
+  std::string token_digest_;  // Empty: not attested by a join token.
+  std::optional<Node> node_;  // What will be recorded.
+};
+
+void Attestation::OnMessage(std::string_view bytes) {
+  agent::AttestAgentRequest request;
+  if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    Fail(Internal("grpc: error unmarshalling request"));
+    return;
+  }
+  switch (step_) {
+    case Step::kParams: {
+      step_ = Step::kWorking;
+      const absl::Status checked = Check(request);
+      params_ = std::move(*request.mutable_params());
+      RateLimit* const limit =
+          state_.options.ratelimit_attestation ? &state_.attest_limit : nullptr;
+      Admit(state_,
+            {.limit = limit, .rejection = "rejecting request due to attest agent rate limiting"},
+            responder_, IfAlive([this, checked] { checked.ok() ? Begin() : Fail(checked); }));
+      return;
+    }
+    case Step::kChallenged:
+      step_ = Step::kWorking;
+      Answer(request.challenge_response());
+      return;
+    case Step::kWorking:
+      Fail(InvalidArgument("malformed param: a message that nobody asked for"));
+      return;
+    case Step::kOver:
+      return;
+  }
+}
+
+void Attestation::OnHalfClose() {
+  if (step_ == Step::kParams) {
+    Fail(InvalidArgument("failed to receive request from stream: EOF"));
+  } else if (step_ == Step::kChallenged) {
+    Fail(Internal("failed to receive challenge from agent: EOF"));
+  }
+}
+
+void Attestation::Begin() {
+  if (params_.data().type() == kJoinToken && state_.options.join_token) {
+    BeginWithToken();
+  } else {
+    BeginWithVerifier();
+  }
+}
+
+void Attestation::BeginWithToken() {
+  const std::string& token = params_.data().payload();
+  token_digest_ = JoinToken::DigestOf(token);
+  // Before the token is spent, and again when it is.
+  if (const absl::Status allowed = CheckAllowed(); !allowed.ok()) {
+    if (const JoinToken* expired = state_.tokens.Find(token_digest_); expired != nullptr) {
+      state_.changes.Add(
+          {.plan = [digest = token_digest_]() -> absl::StatusOr<ChangeQueue::Write> {
+             return [digest](Store& store) { return store.EraseToken(digest); };
+           },
+           .done =
+               [&state = state_, digest = token_digest_](const absl::Status& outcome) {
+                 if (outcome.ok()) {
+                   state.tokens.Erase(digest);
+                 }
+               }});
+    }
+    Fail(allowed);
+    return;
+  }
+  Sign({.agent_path = fmt::format("/spire/agent/{}/{}", kJoinToken, token)});
+}
+
+void Attestation::BeginWithVerifier() {
+  const auto found = verifiers_.find(params_.data().type());
+  if (found == verifiers_.end()) {
+    Fail(FailedPrecondition("error getting node attestor: could not find node attestor type {}",
+                            Quoted(params_.data().type())));
+    return;
+  }
+  verification_ = found->second->Start();
+  state_.signing.Run(
+      state_.loop,
+      [verification = verification_, payload = params_.data().payload(), now = state_.clock.Now()] {
+        return verification->Begin(payload, now);
+      },
+      IfAlive([this](const Verdict& verdict) { Take(verdict); }));
+}
+
+void Attestation::Answer(const std::string& response) {
+  state_.signing.Run(
+      state_.loop,
+      [verification = verification_, response] { return verification->Answer(response); },
+      IfAlive([this](const Verdict& verdict) { Take(verdict); }));
+}
+
+void Attestation::Take(const Verdict& verdict) {
+  if (!verdict.ok()) {
+    Fail(WithContext(verdict.status(), fmt::format("nodeattestor({})", params_.data().type())));
+    return;
+  }
+  if (verdict->challenge.has_value()) {
+    step_ = Step::kChallenged;
+    agent::AttestAgentResponse response;
+    response.set_challenge(*verdict->challenge);
+    call_.Send(std::make_shared<const rpc::Frame>(response));
+    return;
+  }
+  Sign(*verdict->node);
+}
+
+void Attestation::Sign(const VerifiedNode& verified) {
+  absl::StatusOr<SpiffeId> id = SpiffeId::Create(state_.options.trust_domain, verified.agent_path);
+  if (!id.ok()) {
+    Fail(ApiError(absl::StatusCode::kInternal, "invalid agent ID", id.status()));
+    return;
+  }
+  node_ = Node{.id = *std::move(id),
+               .attestation_type = params_.data().type(),
+               .selectors = Normalized(verified.selectors),
+               .can_reattest = token_digest_.empty()};
+  SignAgentSvid(state_, node_->id, params_.params().csr(),
+                IfAlive([this](const absl::StatusOr<crypto::Certificate>& leaf) {
+                  if (leaf.ok()) {
+                    Record(*leaf);
+                  } else {
+                    Fail(leaf.status());
+                  }
+                }));
+}
+
+// Whether the node may attest, at this moment.
+absl::Status Attestation::CheckAllowed() const {
+  if (!token_digest_.empty()) {
+    const JoinToken* token = state_.tokens.Find(token_digest_);
+    if (token == nullptr) {
+      return InvalidArgument(
+          "failed to attest: join token does not exist or has already been used");
+    }
+    if (token->expires_at < state_.UnixNow()) {
+      return InvalidArgument("join token expired");
+    }
+  }
+  if (node_.has_value()) {
+    if (const Node* known = state_.nodes.Find(node_->id); known != nullptr && known->banned()) {
+      return PermissionDenied("failed to attest: agent is banned");
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Attestation::Record(const crypto::Certificate& leaf) {
+  node_->serial = leaf.serial();
+  node_->expires_at = absl::ToUnixSeconds(leaf.not_after());
+  // The change goes on when the call does not: what is on disk must come to memory.
+  state_.changes.Add(
+      {.plan = [this, alive = alive_]() -> absl::StatusOr<ChangeQueue::Write> {
+         if (!*alive) {
+           return absl::CancelledError("the call is over");
+         }
+         RETURN_IF_ERROR(CheckAllowed());
+         if (const Node* known = state_.nodes.Find(node_->id)) {
+           node_->agent_version = known->agent_version;
+         }
+         return ChangeQueue::Write([node = *node_, digest = token_digest_](Store& store) {
+           RETURN_IF_ERROR(digest.empty() ? absl::OkStatus() : store.EraseToken(digest));
+           return store.Put(node);
+         });
+       },
+       .done =
+           [this, alive = alive_, &state = state_, node = *node_, digest = token_digest_,
+            leaf](const absl::Status& outcome) {
+             if (outcome.ok()) {
+               state.tokens.Erase(digest);
+               Node recorded = node;
+               if (const Node* known = state.nodes.Find(node.id)) {
+                 recorded.agent_version = known->agent_version;
+               }
+               state.nodes.Put(std::move(recorded));
+               log::Info("node attested", {{"agent_id", node.id.ToString()},
+                                           {"node_attestor_type", node.attestation_type},
+                                           {"serial_num", node.serial}});
+             }
+             if (*alive) {
+               outcome.ok() ? Reply(leaf) : Fail(outcome);
+             }
+           }});
+}
+
+void Attestation::Reply(const crypto::Certificate& leaf) {
+  step_ = Step::kOver;
+  agent::AttestAgentResponse response;
+  ToProto(node_->id, leaf, response.mutable_result()->mutable_svid());
+  response.mutable_result()->set_reattestable(node_->can_reattest);
+  call_.Send(std::make_shared<const rpc::Frame>(response));
+  call_.Finish(absl::OkStatus());
+}
+
+void Attestation::Fail(const absl::Status& status) {
+  step_ = Step::kOver;
+  log::Warn("attestation refused", {{"caller_addr", call_.peer().address},
+                                    {"node_attestor_type", params_.data().type()},
+                                    {"error", status}});
+  call_.Finish(status);
+}
+
+}  // namespace
+
+std::unique_ptr<rpc::CallHandler> MakeAttestation(State& state, const NodeVerifiers& verifiers,
+                                                  rpc::Call& call) {
+  return std::make_unique<Attestation>(state, verifiers, call);
+}
+
+}  // namespace assay

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "authority/state.h"
+
+#include "base/files.h"
+#include "base/log.h"
+
+namespace assay {
+namespace {
+
+constexpr double kAttestationsPerSecond = 1;
+constexpr double kSignaturesPerSecond = 500;
+constexpr double kStatusesPerSecond = 10;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<State>> State::Open(const AuthorityOptions& options,
+                                                   const Clock& clock, EventLoop& loop) {
+  RETURN_IF_ERROR(MakeFolders(options.data_dir, 0700));
+  ASSIGN_OR_RETURN(KeyFolder keys, KeyFolder::Create(options.data_dir + "/keys"));
+  ASSIGN_OR_RETURN(std::unique_ptr<Store> store,
+                   Store::Open(options.data_dir + "/datastore.sqlite3", options.trust_domain));
+  auto state = std::make_unique<State>(options, clock, loop, std::move(store), std::move(keys));
+  RETURN_IF_ERROR(state->Load());
+  return state;
+}
+
+State::State(const AuthorityOptions& authority_options, const Clock& a_clock, EventLoop& a_loop,
+             std::unique_ptr<Store> a_store, KeyFolder key_folder)
+    : options(authority_options),
+      clock(a_clock),
+      loop(a_loop),
+      store(std::move(a_store)),
+      keys(std::move(key_folder)),
+      entries(options.trust_domain),
+      authorized(entries),
+      attest_limit(clock, kAttestationsPerSecond),
+      csr_limit(clock, kSignaturesPerSecond),
+      jwt_limit(clock, kSignaturesPerSecond),
+      status_limit(clock, kStatusesPerSecond),
+      changes(loop, storage, *store) {}
+
+absl::Status State::Load() {
+  ASSIGN_OR_RETURN(Store::Contents contents, store->Load());
+  for (RegistrationEntry& entry : contents.entries) {
+    entries.Put(std::move(entry));
+  }
+  for (Node& node : contents.nodes) {
+    nodes.Put(std::move(node));
+  }
+  for (JoinToken& token : contents.tokens) {
+    tokens.Put(std::move(token));
+  }
+  bundles.Put(TrustBundle{options.trust_domain, {}, {}, {}, {}});
+  for (TrustBundle& bundle : contents.bundles) {
+    bundles.Put(std::move(bundle));
+  }
+  for (SigningAuthority& authority : contents.authorities) {
+    if (authority.stage != SigningAuthority::Stage::kOld) {
+      absl::StatusOr<std::shared_ptr<const crypto::PrivateKey>> key = keys.Load(authority);
+      if (key.ok()) {
+        authority.key = *std::move(key);
+      } else {
+        // What it signed stays valid, but it signs no more: another takes its place.
+        log::Error("lost the key of a signing authority", {{"authority_id", authority.id},
+                                                           {"kind", ToString(authority.kind)},
+                                                           {"error", key.status()}});
+        authority.stage = SigningAuthority::Stage::kOld;
+      }
+    }
+    ca.Put(std::move(authority));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace assay

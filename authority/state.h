@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the services of an authority share: its state in memory, the way to change it, and the
+// threads that do what must not hold up the loop. Owned by the loop's thread.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "authority/bundles.h"
+#include "authority/certificate_authority.h"
+#include "authority/change_queue.h"
+#include "authority/entries.h"
+#include "authority/key_folder.h"
+#include "authority/nodes.h"
+#include "authority/options.h"
+#include "authority/rate_limit.h"
+#include "authority/store.h"
+#include "authority/work_queue.h"
+#include "base/clock.h"
+#include "base/event_loop.h"
+
+namespace assay {
+
+struct State final {
+  // Reads everything from the data folder, which is made when it is absent. The clock and the loop
+  // must outlive it.
+  static absl::StatusOr<std::unique_ptr<State>> Open(const AuthorityOptions& options,
+                                                     const Clock& clock, EventLoop& loop);
+
+  State(const AuthorityOptions& authority_options, const Clock& a_clock, EventLoop& a_loop,
+        std::unique_ptr<Store> a_store, KeyFolder key_folder);
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  // The bundle of the own trust domain.
+  const TrustBundle& OwnBundle() const { return *bundles.Find(options.trust_domain); }
+  int64_t UnixNow() const { return absl::ToUnixSeconds(clock.Now()); }
+
+  const AuthorityOptions options;
+  const Clock& clock;
+  EventLoop& loop;
+  const std::unique_ptr<Store> store;  // The storage thread's, once the loop runs.
+  const KeyFolder keys;                // The storage thread's too.
+
+  EntrySet entries;
+  AuthorizedEntries authorized;
+  NodeSet nodes;
+  JoinTokenSet tokens;
+  BundleSet bundles;
+  CertificateAuthority ca;
+  RateLimit attest_limit, csr_limit, jwt_limit, status_limit;
+
+  // After all that their work touches, for they finish it when they die.
+  WorkQueue storage, signing;
+  ChangeQueue changes;
+
+ private:
+  absl::Status Load();
+};
+
+}  // namespace assay

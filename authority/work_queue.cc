@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "authority/work_queue.h"
+
+namespace assay {
+
+WorkQueue::WorkQueue() : thread_([this] { Serve(); }) {}
+
+WorkQueue::~WorkQueue() {
+  {
+    MutexLock lock(mutex_);
+    ended_ = true;
+  }
+  changed_.NotifyAll();
+  thread_.join();
+}
+
+void WorkQueue::Post(std::function<void()> work) {
+  {
+    MutexLock lock(mutex_);
+    queue_.push_back(std::move(work));
+  }
+  changed_.NotifyOne();
+}
+
+void WorkQueue::Serve() {
+  while (true) {
+    std::function<void()> work;
+    {
+      MutexLock lock(mutex_);
+      while (queue_.empty() && !ended_) {
+        changed_.Wait(mutex_);
+      }
+      if (queue_.empty()) {
+        return;
+      }
+      work = std::move(queue_.front());
+      queue_.pop_front();
+    }
+    work();
+  }
+}
+
+}  // namespace assay
