@@ -172,6 +172,25 @@ TEST_F(EntrySyncTest, ManyEntriesComeByTheirRevisions) {
   }
 }
 
+TEST_F(EntrySyncTest, AnAnswerMayComeInSeveralMessages) {
+  Fill(4);
+  answer_ = [this](const Request& request) {
+    if (request.ids().empty()) {
+      return Serve(request);
+    }
+    Answer answer;
+    for (const std::string& id : request.ids()) {
+      Response& message = answer.messages.emplace_back();
+      *message.add_entries() = entries_.at(id);
+      message.set_more(true);
+    }
+    answer.messages.back().set_more(false);
+    return answer;
+  };
+  ASSERT_OK(Sync());
+  EXPECT_EQ(store_.entries.size(), 4u);
+}
+
 TEST_F(EntrySyncTest, OnlyWhatChangedIsAskedForAgain) {
   Fill(10);
   ASSERT_OK(Sync());
