@@ -211,6 +211,9 @@ Caller* Of(rpc::Call& call) { return static_cast<Caller*>(call.peer().state.get(
 }  // namespace
 
 absl::Status Callers::OnConnect(rpc::Peer& peer) {
+  if (peer.process.pid_is_weak && !std::exchange(told_weak_, true)) {
+    log::Warn("Kernel is older than 6.5: callers are known by number until they are accepted");
+  }
   auto caller = std::make_unique<Caller>(context_, peer.process);
   caller->Attest();
   peer.state = std::move(caller);

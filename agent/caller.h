@@ -41,6 +41,7 @@ class Callers final : public CallerGate {
 
  private:
   const Context context_;
+  bool told_weak_ = false;
 };
 
 }  // namespace assay

@@ -30,6 +30,9 @@ constexpr Entry kCommands[] = {
      WatchCommand},
     {"healthcheck", "Determines agent health status", HealthcheckCommand},
     {"run", "Runs the agent", RunCommand},
+    {"tpm", "", nullptr},
+    {"tpm provision", "Makes a DevID key in the TPM, or installs its certificate",
+     ProvisionCommand},
     {"validate", "Validates a SPIRE agent configuration file", ValidateCommand},
 };
 

@@ -19,6 +19,7 @@ int ValidateCommand(const CommandArguments& arguments, const CommandStreams& str
 int HealthcheckCommand(const CommandArguments& arguments, const CommandStreams& streams);
 int FetchX509Command(const CommandArguments& arguments, const CommandStreams& streams);
 int WatchCommand(const CommandArguments& arguments, const CommandStreams& streams);
+int ProvisionCommand(const CommandArguments& arguments, const CommandStreams& streams);
 
 // Says what is wrong with the arguments (or gives the help asked for) and returns the exit status.
 int Misused(const absl::Status& why, std::string_view usage, const CommandStreams& streams);

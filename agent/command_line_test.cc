@@ -20,7 +20,7 @@ struct Ran {
   std::string out, err;
 };
 
-Ran Run(const std::vector<std::string>& arguments) {
+Ran RunAgent(const std::vector<std::string>& arguments) {
   std::ostringstream out, err;
   const int status = RunCommandLine(arguments, {.out = out, .err = err});
   return {status, out.str(), err.str()};
@@ -29,37 +29,38 @@ Ran Run(const std::vector<std::string>& arguments) {
 TEST(CommandLineTest, WithoutACommandItListsThem) {
   for (const std::vector<std::string>& arguments :
        {std::vector<std::string>{}, std::vector<std::string>{"nosuch"}}) {
-    const Ran ran = Run(arguments);
+    const Ran ran = RunAgent(arguments);
     EXPECT_EQ(ran.status, 127);
     EXPECT_THAT(ran.err, StartsWith("Usage: assay-agent [--version] [--help] <command> [<args>]\n\n"
                                     "Available commands are:\n"
                                     "    api            \n"));
     EXPECT_THAT(ran.err, HasSubstr("    run            Runs the agent\n"));
   }
-  EXPECT_EQ(Run({"-h"}).status, 0);
+  EXPECT_EQ(RunAgent({"-h"}).status, 0);
 }
 
 TEST(CommandLineTest, AGroupListsItsCommands) {
-  const Ran ran = Run({"api"});
+  const Ran ran = RunAgent({"api"});
   EXPECT_EQ(ran.status, 1);
   EXPECT_THAT(ran.err, HasSubstr("Subcommands:\n    fetch    Fetches X509 SVIDs"));
 }
 
 TEST(CommandLineTest, VersionGoesToStandardErrorAsTheReferences) {
-  EXPECT_EQ(Run({"--version"}).status, 0);
-  EXPECT_EQ(Run({"--version"}).err, "0.1.0\n");
+  EXPECT_EQ(RunAgent({"--version"}).status, 0);
+  EXPECT_EQ(RunAgent({"--version"}).err, "0.1.0\n");
 }
 
 TEST(CommandLineTest, HelpSucceedsAndAnUnknownFlagFails) {
-  EXPECT_EQ(Run({"run", "-h"}).status, 0);
-  EXPECT_THAT(Run({"run", "-h"}).err, StartsWith("Usage of run:\n  -allowUnauthenticatedVeri"));
-  const Ran ran = Run({"api", "watch", "-bogus"});
+  EXPECT_EQ(RunAgent({"run", "-h"}).status, 0);
+  EXPECT_THAT(RunAgent({"run", "-h"}).err,
+              StartsWith("Usage of run:\n  -allowUnauthenticatedVeri"));
+  const Ran ran = RunAgent({"api", "watch", "-bogus"});
   EXPECT_EQ(ran.status, 1);
   EXPECT_THAT(ran.err, StartsWith("flag provided but not defined: -bogus\nUsage of watch:\n"));
 }
 
 TEST(CommandLineTest, AnUnknownOutputIsRefusedAsTheReferenceDoes) {
-  const Ran ran = Run({"api", "fetch", "x509", "-output", "bogus"});
+  const Ran ran = RunAgent({"api", "fetch", "x509", "-output", "bogus"});
   EXPECT_EQ(ran.status, 1);
   EXPECT_THAT(ran.err,
               StartsWith("invalid value \"bogus\" for flag -output: bad formatter flag: unknown "
@@ -74,13 +75,13 @@ TEST(CommandLineTest, ValidateSaysValidOrWhyNot) {
     plugins { NodeAttestor "join_token" {} KeyManager "memory" {} WorkloadAttestor "unix" {} })",
                                   0600)
                   .ok());
-  Ran ran = Run({"validate", "-config", path});
+  Ran ran = RunAgent({"validate", "-config", path});
   EXPECT_EQ(ran.status, 0);
   EXPECT_EQ(ran.out, "SPIRE agent configuration file is valid.\n");
-  ran = Run({"validate", "-config", path, "-logLevel=loud"});
+  ran = RunAgent({"validate", "-config", path, "-logLevel=loud"});
   EXPECT_EQ(ran.status, 1);
   EXPECT_THAT(ran.err, StartsWith("SPIRE agent configuration file is invalid: command line: "));
-  ran = Run({"validate", "-config", folder.path() + "/none"});
+  ran = RunAgent({"validate", "-config", folder.path() + "/none"});
   EXPECT_EQ(ran.err, "SPIRE agent configuration file is invalid: could not find config file " +
                          folder.path() + "/none: please use the -config flag\n");
 }
@@ -89,10 +90,10 @@ TEST(CommandLineTest, ASocketThatIsNotThereIsToldAsTheReferenceDoes) {
   const std::string error =
       "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while "
       "dialing: dial unix /nonexistent.sock: connect: no such file or directory\"\n";
-  Ran ran = Run({"api", "fetch", "-socketPath", "/nonexistent.sock"});
+  Ran ran = RunAgent({"api", "fetch", "-socketPath", "/nonexistent.sock"});
   EXPECT_EQ(ran.status, 1);
   EXPECT_EQ(ran.err, error);
-  ran = Run({"healthcheck", "-verbose", "-socketPath", "/nonexistent.sock"});
+  ran = RunAgent({"healthcheck", "-verbose", "-socketPath", "/nonexistent.sock"});
   EXPECT_EQ(ran.status, 1);
   EXPECT_EQ(ran.out, "Checking agent health...\n");
   EXPECT_EQ(ran.err, "Failed to check health: " + error +

@@ -32,7 +32,7 @@ bool Drain(std::set<std::string>& names, const Add& add) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ServeLink>> ServeLink::Create(EventLoop& loop, UniqueFd channel,
-                                                             const ServedState& state,
+                                                             const StateToServe& state,
                                                              OnRequest on_request,
                                                              OnClosed on_closed) {
   std::unique_ptr<ServeLink> link(
@@ -46,7 +46,7 @@ absl::StatusOr<std::unique_ptr<ServeLink>> ServeLink::Create(EventLoop& loop, Un
   return link;
 }
 
-ServeLink::ServeLink(EventLoop& loop, const ServedState& state, OnRequest on_request,
+ServeLink::ServeLink(EventLoop& loop, const StateToServe& state, OnRequest on_request,
                      OnClosed on_closed)
     : loop_(loop),
       state_(state),

@@ -30,7 +30,7 @@ class StateChange;
 }  // namespace roles
 
 // What serve may know. By the names of trust domains, the bundles.
-struct ServedState {
+struct StateToServe {
   const EntryStore& entries;
   const SvidStore& svids;
   const std::map<std::string, TrustBundle>& bundles;
@@ -45,7 +45,7 @@ class ServeLink final {
   // Starts with the complete state, which is sent by the first Commit. The loop and what the state
   // refers to must outlive the link.
   static absl::StatusOr<std::unique_ptr<ServeLink>> Create(EventLoop& loop, UniqueFd channel,
-                                                           const ServedState& state,
+                                                           const StateToServe& state,
                                                            OnRequest on_request,
                                                            OnClosed on_closed);
   ~ServeLink();
@@ -53,7 +53,11 @@ class ServeLink final {
   ServeLink& operator=(const ServeLink&) = delete;
 
   // Something with this name is new, changed, or gone.
-  void EntryChanged(std::string_view id) { entries_.emplace(id); }
+  void EntryChanged(std::string_view id) {
+    if (!reset_) {  // Else the complete state is still to come, and has it.
+      entries_.emplace(id);
+    }
+  }
   void SvidChanged(std::string_view id) { svids_.emplace(id); }
   void BundleChanged(std::string_view trust_domain) { bundles_.emplace(trust_domain); }
   // Sends what has changed so far, to be seen as a whole.
@@ -62,7 +66,7 @@ class ServeLink final {
   void Drop();
 
  private:
-  ServeLink(EventLoop& loop, const ServedState& state, OnRequest on_request, OnClosed on_closed);
+  ServeLink(EventLoop& loop, const StateToServe& state, OnRequest on_request, OnClosed on_closed);
   void OnMessage(std::string_view bytes, const UniqueFd& fd);
   void Pump();
   bool Fill(roles::StateChange& packet);
@@ -73,7 +77,7 @@ class ServeLink final {
   bool Fits(size_t size);
 
   EventLoop& loop_;
-  const ServedState state_;
+  const StateToServe state_;
   const OnRequest on_request_;
   const OnClosed on_closed_;
   std::unique_ptr<Channel> channel_;

@@ -8,6 +8,7 @@
 
 #include "assay/roles.pb.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/fake_serve.h"
 #include "tests/support/make_entry.h"
 #include "tests/support/status_matchers.h"
 
@@ -19,46 +20,6 @@ using testing::IsEmpty;
 using testing::SizeIs;
 
 const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
-
-// What serve would know: the packets, gathered until one commits.
-struct FakeServe {
-  std::map<std::string, roles::Entry> entries;
-  std::map<std::string, roles::Svid> svids;
-  std::map<std::string, roles::Bundle> bundles;
-  int64_t last_sync = 0;
-  int packets = 0, commits = 0;
-
-  void Take(const roles::StateChange& change) {
-    ++packets;
-    if (change.reset()) {
-      entries.clear();
-      svids.clear();
-      bundles.clear();
-    }
-    for (const roles::Entry& entry : change.entries()) {
-      entries[entry.id()] = entry;
-    }
-    for (const roles::Svid& svid : change.svids()) {
-      svids[svid.entry_id()] = svid;
-    }
-    for (const roles::Bundle& bundle : change.bundles()) {
-      bundles[bundle.trust_domain()] = bundle;
-    }
-    for (const std::string& id : change.removed_entries()) {
-      entries.erase(id);
-    }
-    for (const std::string& id : change.removed_svids()) {
-      svids.erase(id);
-    }
-    for (const std::string& name : change.removed_bundles()) {
-      bundles.erase(name);
-    }
-    if (change.commit()) {
-      ++commits;
-      last_sync = change.last_sync();
-    }
-  }
-};
 
 class ServeLinkTest : public testing::Test {
  protected:

@@ -40,13 +40,14 @@ std::vector<std::string> SigningQueue::TakeBatch() {
     Remove(batch.back());
   }
   is_away_ = true;
+  away_size_ = batch.size();
   return batch;
 }
 
 void SigningQueue::Finish(bool success) {
   is_away_ = false;
-  batch_limit_ =
-      success ? std::min(batch_limit_ * 2, kMostAtOnce) : std::max<size_t>(batch_limit_ / 2, 1);
+  batch_limit_ = success ? std::min(batch_limit_ * 2, kMostAtOnce)
+                         : std::max<size_t>(std::min(batch_limit_, away_size_) / 2, 1);
 }
 
 }  // namespace assay

@@ -56,6 +56,7 @@ class SigningQueue final {
   uint64_t next_number_ = 0;
   size_t batch_limit_ = kMostAtOnce;
   bool is_away_ = false;
+  size_t away_size_ = 0;
 };
 
 }  // namespace assay

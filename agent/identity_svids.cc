@@ -87,14 +87,6 @@ std::vector<std::pair<std::string, absl::Time>> SvidStore::TakeDue(absl::Time no
   return due;
 }
 
-void SvidStore::Retry(std::string_view id, absl::Time when) {
-  if (const auto at = svids_.find(id); at != svids_.end()) {
-    Unindex(at->first, at->second);
-    at->second.svid.rotate = when;
-    Index(at->first, at->second);
-  }
-}
-
 std::vector<std::string> SvidStore::TakeExpired(absl::Time now) {
   std::vector<std::string> expired;
   while (!by_expiry_.empty() && by_expiry_.begin()->first < now) {

@@ -52,8 +52,6 @@ class SvidStore final {
   std::optional<absl::Time> NextDeadline() const;
   // Those to be replaced by now, with their expiry; each is named once.
   std::vector<std::pair<std::string, absl::Time>> TakeDue(absl::Time now);
-  // Has it named again at that moment: its replacement failed.
-  void Retry(std::string_view id, absl::Time when);
   // Removes and names those that have expired. The last moment of the validity still counts.
   std::vector<std::string> TakeExpired(absl::Time now);
   // Removes and names the least recently used ones until `most` are left, but none that was used

@@ -267,6 +267,26 @@ TEST(MonitorTest, ReplacesAStaleSocketAndRefusesALiveOne) {
   EXPECT_EQ(third.Fetch(), "identity");
 }
 
+TEST(MonitorTest, TellsSystemdWhenAllRolesDoTheirWork) {
+  TempFolder folder;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  (folder.path() + "/notify").copy(address.sun_path, sizeof(address.sun_path) - 1);
+  const UniqueFd systemd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(bind(systemd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  setenv("NOTIFY_SOCKET", address.sun_path, 1);
+  Agent agent(folder.path(), {});
+  unsetenv("NOTIFY_SOCKET");
+  for (const char* wanted : {"READY=1", "STOPPING=1"}) {
+    pollfd told{.fd = systemd.get(), .events = POLLIN, .revents = 0};
+    ASSERT_EQ(poll(&told, 1, kPatienceMs), 1);
+    char text[64] = {};
+    ASSERT_GT(read(systemd.get(), text, sizeof(text) - 1), 0);
+    EXPECT_STREQ(text, wanted);
+    agent.Signal(SIGTERM);
+  }
+}
+
 TEST(MonitorTest, EndsWithTheStatusThatIdentityAsksFor) {
   TempFolder folder;
   Agent agent(folder.path(), {.config = "exit"});

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the identity role does over time: prove the node, keep entries and bundles in step with the
+// upstream, have SVIDs signed before they are needed and replaced before they expire, and tell
+// serve all of it. It decides on the loop's thread; what blocks runs on two others, one job at a
+// time on each. Owned by the identity thread.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "agent/identity_entries.h"
+#include "agent/identity_node.h"
+#include "agent/identity_serve_link.h"
+#include "agent/identity_signer.h"
+#include "agent/identity_signing_queue.h"
+#include "agent/identity_svids.h"
+#include "agent/identity_sync.h"
+#include "agent/identity_timing.h"
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "base/status.h"
+#include "crypto/key.h"
+#include "upstream/upstream.h"
+
+namespace assay {
+
+class IdentityCore final {
+ public:
+  // Runs a job soon, after those given before, and not on the loop's thread.
+  using JobRunner = std::function<void(std::function<void()> job)>;
+
+  struct Options {
+    TrustDomain trust_domain;
+    crypto::KeyType key_type = crypto::KeyType::kEcP256;
+    AvailabilityTarget availability_target;
+    size_t cache_size = 1000;  // SVIDs to have ready.
+    absl::Duration sync_interval = absl::Seconds(5);
+  };
+  struct Surroundings {
+    EventLoop& loop;
+    const Clock& clock;
+    Upstream& upstream;
+    NodeIdentity& node;  // Used by sync jobs alone.
+    JobRunner run_sync;
+    JobRunner run_signing;
+    Random random;
+    // The first sync went well: callers can be served.
+    std::function<void()> on_serving;
+    // The agent must stop with this exit status. Called once.
+    std::function<void(int code, std::string_view reason)> on_exit;
+  };
+
+  // What the surroundings refer to must outlive it, and its jobs must have ended before it dies.
+  IdentityCore(Options options, Surroundings surroundings);
+  ~IdentityCore();
+  IdentityCore(const IdentityCore&) = delete;
+  IdentityCore& operator=(const IdentityCore&) = delete;
+
+  void Start();
+  // The channel to a serve role that has just been started.
+  absl::Status LinkServe(UniqueFd channel);
+  // Whether some job is running or waits to be run.
+  bool is_busy() const { return sync_busy_ || queue_.is_away(); }
+
+ private:
+  enum class Phase { kAttesting, kFirstSync, kServing, kStopped };
+  enum class Rotation { kNone, kWhenDue, kNow };
+  // What to do on the loop's thread when a job is done.
+  using Done = std::function<void()>;
+
+  // identity_core.cc: the node's own identity, and the course of things.
+  void OnSyncThread(std::function<Done()> job);
+  void OnLoaded(const absl::StatusOr<std::optional<NodeFacts>>& loaded);
+  void BeginAttestation();
+  void OnAttested(const absl::StatusOr<NodeFacts>& attested);
+  void TakeNode(const NodeFacts& facts);
+  absl::Duration RotationTime() const;
+  void BeginRotation();
+  void OnRotated(const absl::StatusOr<NodeFacts>& rotated);
+  void OnRefusal(Refusal refusal, const absl::Status& why);
+  void ForgetAndExit(std::string_view phrase, const absl::Status& why);
+  void Exit(int code, std::string_view reason);
+  void Step();
+  void CollectDue();
+  void BeginDueJobs();
+  void Arm();
+
+  // identity_core_sync.cc: entries and bundles.
+  void BeginSync();
+  void OnSynced(const SyncOutcome& outcome, SyncPass& pass);
+  void OnSyncFailed(const absl::Status& why);
+  void ApplyEntries(const EntryStore::Changes& changes);
+  void ApplyOwnBundle(const absl::StatusOr<TrustBundle>& fetched);
+  void ApplyFederatedBundles(const SyncOutcome& outcome);
+  void RotateTainted(const TrustBundle& bundle);
+  void OnServing();
+  void SyncEarly();
+  void OnRequest(const roles::ServeRequest& request);
+  void OnWanted(const std::string& entry_id);
+  void CommitToServe();
+
+  // identity_core_signing.cc: SVIDs.
+  void Enqueue(const std::string& entry_id, Urgency urgency, absl::Time expires);
+  void PrefetchMore();
+  void EvictUnused();
+  void DropSvid(const std::string& entry_id);
+  void BeginSigning();
+  void OnSigned(SignedBatch& batch);
+  void OnBatchFailed(const absl::Status& why);
+  void TakeSvid(SignedSvid& result, Urgency urgency);
+  void RetryLater(const std::string& entry_id, Urgency urgency, absl::Duration wait);
+
+  absl::Duration Now() const { return around_.clock.SinceBoot(); }
+
+  const Options options_;
+  Surroundings around_;
+
+  Phase phase_ = Phase::kAttesting;
+  std::optional<NodeFacts> node_;
+  bool is_stored_svid_ = false;  // Nobody has accepted it since it was loaded.
+  absl::Duration attesting_since_;
+  Backoff attestation_backoff_;
+  EventLoop::TimerId attestation_timer_ = 0;
+  Rotation rotation_ = Rotation::kNone;
+  bool rotate_by_attestation_ = false;
+  absl::Time rotate_at_ = absl::InfiniteFuture();
+  absl::Duration rotate_after_;  // Since boot; not before, for the last try failed.
+  Backoff rotation_backoff_;
+
+  EntryStore entries_;
+  std::map<std::string, TrustBundle> bundles_;  // By the name of the trust domain.
+  bool sync_busy_ = false;
+  bool status_posted_ = false;
+  bool sync_fails_ = false;
+  bool early_sync_wanted_ = false;
+  absl::Duration next_sync_, sync_started_, early_gap_;
+  Backoff sync_backoff_;
+  absl::Time last_sync_ = absl::UnixEpoch();
+  std::set<std::string> missing_bundles_;  // Trust domains, told once in the log.
+
+  SvidStore svids_;
+  SigningQueue queue_;
+  std::unordered_map<std::string, Urgency> away_;  // Being signed.
+  // Entries that the upstream did not sign for, by when they are tried again.
+  std::multimap<absl::Duration, std::pair<std::string, Urgency>> retries_;
+  std::set<std::string> failing_;
+  absl::Duration sign_after_;
+  Backoff signing_backoff_;
+
+  std::unique_ptr<ServeLink> serve_;
+  bool changed_ = false;  // Something that serve has not been told.
+  EventLoop::TimerId timer_ = 0;
+};
+
+}  // namespace assay

@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "agent/identity_core.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <functional>
+
+#include "assay/roles.pb.h"
+#include "attestors/node/join_token.h"
+#include "base/files.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fake_serve.h"
+#include "tests/support/make_entry.h"
+#include "tests/support/scripted_upstream.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_folder.h"
+
+namespace assay {
+namespace {
+
+using testing::Each;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::SizeIs;
+
+const TrustDomain kDomain = *TrustDomain::Parse("d.test");
+
+// An identity role without its process: jobs run when the test lets them, on its own thread.
+class Role final {
+ public:
+  Role(FakeClock& clock, ScriptedUpstream& upstream, const std::string& folder,
+       size_t cache_size = 1000)
+      : clock_(clock),
+        loop_(*EventLoop::Create(clock)),
+        disk_(folder, folder),
+        node_({.trust_domain = kDomain,
+               .bootstrap_bundle = upstream.FetchBundle().value(),
+               .keys_in_memory = false,
+               .make_attestor = [] { return std::make_unique<JoinTokenAttestor>(Secret("t")); }},
+              upstream, disk_, clock),
+        core_({.trust_domain = kDomain,
+               .key_type = crypto::KeyType::kEcP256,
+               .availability_target = {},
+               .cache_size = cache_size,
+               .sync_interval = absl::Seconds(5)},
+              {.loop = *loop_,
+               .clock = clock,
+               .upstream = upstream,
+               .node = node_,
+               .run_sync = [this](auto job) { sync_jobs_.push_back(std::move(job)); },
+               .run_signing = [this](auto job) { signing_jobs_.push_back(std::move(job)); },
+               .random = [] { return 0.5; },
+               .on_serving = [this] { serving = true; },
+               .on_exit =
+                   [this](int code, std::string_view reason) {
+                     exit_code = code;
+                     exit_reason = reason;
+                   }}) {
+    upstream.bundles = 0;
+    LinkServe();
+    core_.Start();
+  }
+
+  void LinkServe() {
+    auto ends = *Channel::MakePair();
+    ASSERT_OK(core_.LinkServe(std::move(ends.first)));
+    serve = FakeServe();
+    channel_ = *Channel::Create(
+        *loop_, std::move(ends.second),
+        [this](std::string_view bytes, UniqueFd) {
+          roles::StateChange change;
+          ASSERT_TRUE(change.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+          serve.Take(change);
+        },
+        [](const absl::Status&) {});
+  }
+
+  void RunLoop() {
+    for (int i = 0; i < 5; ++i) {
+      loop_->RunOnce(absl::ZeroDuration());
+    }
+  }
+  // The one that is there, if any, and what follows from it on the loop.
+  void RunSyncJob() { RunJob(sync_jobs_); }
+  void RunSigningJob() { RunJob(signing_jobs_); }
+  // Until nothing happens any more.
+  void Settle() {
+    RunLoop();
+    while (!sync_jobs_.empty() || !signing_jobs_.empty()) {
+      RunSyncJob();
+      RunSigningJob();
+    }
+  }
+  void Pass(absl::Duration duration, absl::Duration step = absl::Seconds(1)) {
+    for (absl::Duration passed; passed < duration; passed += step) {
+      clock_.Advance(step);
+      Settle();
+    }
+  }
+
+  void Want(const std::string& id) {
+    roles::ServeRequest request;
+    request.mutable_wanted()->add_entry_ids(id);
+    Send(request);
+  }
+  void TellRefused() {
+    roles::ServeRequest request;
+    request.mutable_refused();
+    Send(request);
+  }
+
+  bool serving = false;
+  int exit_code = -1;
+  std::string exit_reason;
+  FakeServe serve;
+
+ private:
+  using Jobs = std::deque<std::function<void()>>;
+
+  void RunJob(Jobs& jobs) {
+    if (!jobs.empty()) {
+      const auto job = std::move(jobs.front());
+      jobs.pop_front();
+      job();
+    }
+    RunLoop();
+  }
+  void Send(const roles::ServeRequest& request) {
+    ASSERT_OK(channel_->Send(request));
+    RunLoop();
+  }
+
+  FakeClock& clock_;
+  std::unique_ptr<EventLoop> loop_;
+  AgentDisk disk_;
+  NodeIdentity node_;
+  Jobs sync_jobs_, signing_jobs_;
+  IdentityCore core_;
+  std::unique_ptr<Channel> channel_;
+};
+
+class IdentityCoreTest : public testing::Test {
+ protected:
+  // A role that serves entries "0" to "count - 1".
+  std::unique_ptr<Role> Started(int count, size_t cache_size = 1000) {
+    for (int i = 0; i < count; ++i) {
+      upstream_.entries.push_back(MakeEntry(std::to_string(i)));
+    }
+    auto role = std::make_unique<Role>(clock_, upstream_, folder_.path(), cache_size);
+    role->Settle();
+    return role;
+  }
+  std::string AgentData() { return ReadFile(folder_.path() + "/agent-data.json").value_or(""); }
+
+  FakeClock clock_;
+  ScriptedUpstream upstream_{clock_};
+  TempFolder folder_;
+};
+
+TEST_F(IdentityCoreTest, AttestsSyncsAndHasSvidsReady) {
+  const auto role = Started(2);
+  EXPECT_TRUE(role->serving);
+  EXPECT_EQ(upstream_.attests, 1);
+  EXPECT_THAT(role->serve.entries, SizeIs(2));
+  EXPECT_THAT(role->serve.svids, SizeIs(2));
+  EXPECT_THAT(role->serve.bundles, SizeIs(1));
+  const auto chain = crypto::Certificate::ParseConcatenated(role->serve.svids["0"].chain());
+  ASSERT_OK(chain);
+  EXPECT_THAT(chain->front().uris(), ElementsAre("spiffe://d.test/0"));
+  const auto key = crypto::PrivateKey::Parse(Secret(role->serve.svids["0"].key()));
+  ASSERT_OK(key);
+  EXPECT_EQ((*key)->public_key(), chain->front().public_key());
+}
+
+TEST_F(IdentityCoreTest, GivesUpANewNodesAttestationAfterAMinute) {
+  upstream_.attest_status = Unavailable("no upstream");
+  const auto role = Started(0);
+  role->Pass(absl::Seconds(20));
+  EXPECT_EQ(role->exit_code, -1);
+  EXPECT_GT(upstream_.attests, 2);
+  role->Pass(absl::Seconds(60));
+  EXPECT_EQ(role->exit_code, 1);
+  EXPECT_EQ(role->exit_reason, "no upstream");
+}
+
+TEST_F(IdentityCoreTest, AnAttestationThatIsDeniedIsNotTriedAgain) {
+  upstream_.attest_status = PermissionDenied("failed to attest: agent is banned");
+  const auto role = Started(0);
+  EXPECT_EQ(role->exit_code, 1);
+  EXPECT_EQ(upstream_.attests, 1);
+}
+
+TEST_F(IdentityCoreTest, AfterARestartTheSvidOnDiskServes) {
+  Started(1).reset();
+  Role again(clock_, upstream_, folder_.path());
+  again.Settle();
+  EXPECT_TRUE(again.serving);
+  EXPECT_EQ(upstream_.attests, 1);
+  EXPECT_EQ(upstream_.bundles, 1) << "with the sync, and none for an attestation";
+}
+
+TEST_F(IdentityCoreTest, AnExpiredSvidOnDiskIsNotUsed) {
+  Started(0).reset();
+  clock_.Advance(upstream_.agent_ttl);
+  Role again(clock_, upstream_, folder_.path());
+  again.Settle();
+  EXPECT_EQ(upstream_.attests, 2);
+}
+
+TEST_F(IdentityCoreTest, AStoredSvidThatIsRefusedAtTheStartIsReplaced) {
+  Started(0).reset();
+  upstream_.sync_status = RefusedAsNotAttested();
+  Role again(clock_, upstream_, folder_.path());
+  again.RunSyncJob();  // It is loaded,
+  again.RunSyncJob();  // and refused.
+  upstream_.sync_status = absl::OkStatus();
+  again.Pass(absl::Seconds(10));
+  EXPECT_GE(upstream_.attests, 2);
+  EXPECT_EQ(again.exit_code, -1);
+  EXPECT_TRUE(again.serving);
+}
+
+TEST_F(IdentityCoreTest, ACallerThatWaitsIsSignedForBeforeWhatIsPrefetched) {
+  const auto role = Started(30, 25);
+  upstream_.batches.clear();
+  upstream_.entries.push_back(MakeEntry("late"));
+  for (RegistrationEntry& entry : upstream_.entries) {
+    entry.revision_number = 1;
+  }
+  clock_.Advance(absl::Seconds(5));
+  role->RunLoop();
+  role->RunSyncJob();
+  role->Want("late");
+  role->Want("29");
+  role->RunSigningJob();
+  role->RunSigningJob();
+  ASSERT_THAT(upstream_.batches, SizeIs(2));
+  EXPECT_THAT(upstream_.batches[1], ElementsAre("late", "29"));
+}
+
+TEST_F(IdentityCoreTest, SvidsAreReadyUpToTheLimitAndForCallersBeyondIt) {
+  const auto role = Started(5, 3);
+  EXPECT_THAT(role->serve.entries, SizeIs(5));
+  EXPECT_THAT(role->serve.svids, SizeIs(3));
+  role->Want("4");
+  role->Want("3");
+  role->Settle();
+  EXPECT_THAT(role->serve.svids, SizeIs(5));
+  role->Pass(absl::Seconds(70), absl::Seconds(5));
+  EXPECT_THAT(role->serve.svids, SizeIs(3));
+  EXPECT_TRUE(role->serve.svids.contains("4")) << "prefetched ones make way first";
+}
+
+TEST_F(IdentityCoreTest, EntriesThatForbidItAreNotPrefetched) {
+  RegistrationEntry on_demand = MakeEntry("on-demand");
+  on_demand.disable_x509_svid_prefetch = true;
+  upstream_.entries = {on_demand};
+  const auto role = Started(1);
+  EXPECT_FALSE(role->serve.svids.contains("on-demand"));
+  role->Want("on-demand");
+  role->Settle();
+  EXPECT_TRUE(role->serve.svids.contains("on-demand"));
+}
+
+TEST_F(IdentityCoreTest, SvidsAreReplacedAtHalfOfTheirLife) {
+  upstream_.svid_ttl = absl::Minutes(20);
+  const auto role = Started(1);
+  const std::string first = role->serve.svids["0"].chain();
+  role->Pass(absl::Minutes(9), absl::Seconds(5));
+  EXPECT_EQ(role->serve.svids["0"].chain(), first);
+  role->Pass(absl::Minutes(2), absl::Seconds(5));
+  EXPECT_NE(role->serve.svids["0"].chain(), first);
+  EXPECT_THAT(upstream_.batches, SizeIs(2));
+}
+
+TEST_F(IdentityCoreTest, AnExpiredSvidIsNeverServed) {
+  upstream_.svid_ttl = absl::Minutes(20);
+  const auto role = Started(1);
+  upstream_.sign_status = Unavailable("away");
+  role->Pass(absl::Minutes(20), absl::Seconds(5));
+  EXPECT_THAT(role->serve.svids, SizeIs(1)) << "its last second counts";
+  role->Pass(absl::Seconds(5), absl::Milliseconds(500));
+  EXPECT_THAT(role->serve.svids, IsEmpty());
+  upstream_.sign_status = absl::OkStatus();
+  role->Pass(absl::Minutes(5), absl::Seconds(5));
+  EXPECT_THAT(role->serve.svids, SizeIs(1));
+}
+
+TEST_F(IdentityCoreTest, AStepOfTheClockIsNoticed) {
+  upstream_.svid_ttl = absl::Minutes(20);
+  const auto role = Started(1);
+  upstream_.sign_status = Unavailable("away");
+  clock_.Step(absl::Hours(1));
+  role->Pass(absl::Seconds(10));
+  EXPECT_THAT(role->serve.svids, IsEmpty());
+}
+
+TEST_F(IdentityCoreTest, AFailedBatchIsTriedAgainInHalves) {
+  upstream_.sign_status = ResourceExhausted("too many");
+  const auto role = Started(150);
+  role->Pass(absl::Seconds(2), absl::Milliseconds(100));
+  EXPECT_GT(upstream_.batches.size(), 2u);
+  EXPECT_THAT(upstream_.batches[0], SizeIs(100));
+  EXPECT_THAT(upstream_.batches.back(), SizeIs(testing::Lt(100u)));
+  upstream_.sign_status = absl::OkStatus();
+  role->Pass(absl::Minutes(5));
+  EXPECT_THAT(role->serve.svids, SizeIs(150));
+}
+
+TEST_F(IdentityCoreTest, OneEntryThatIsNotSignedHoldsUpNoOther) {
+  upstream_.item_status["1"] = NotFound("entry not found or not authorized");
+  const auto role = Started(3);
+  EXPECT_THAT(role->serve.svids, SizeIs(2));
+  upstream_.item_status.clear();
+  role->Pass(absl::Seconds(10));
+  EXPECT_THAT(role->serve.svids, SizeIs(3));
+}
+
+TEST_F(IdentityCoreTest, AChangedEntryGetsANewSvid) {
+  const auto role = Started(1);
+  const std::string first = role->serve.svids["0"].chain();
+  upstream_.entries[0].revision_number = 1;
+  role->Pass(absl::Seconds(6));
+  EXPECT_NE(role->serve.svids["0"].chain(), first);
+}
+
+TEST_F(IdentityCoreTest, AnEntryOfAnotherIdentityDropsTheOldSvidAtOnce) {
+  const auto role = Started(1);
+  upstream_.sign_status = Unavailable("away");
+  upstream_.entries[0].revision_number = 1;
+  upstream_.entries[0].spiffe_id = *SpiffeId::Parse("spiffe://d.test/other");
+  role->Pass(absl::Seconds(6));
+  EXPECT_THAT(role->serve.svids, IsEmpty());
+  EXPECT_EQ(role->serve.entries["0"].spiffe_id(), "spiffe://d.test/other");
+}
+
+TEST_F(IdentityCoreTest, AnEntryThatChangesWhileItIsSignedIsSignedAgain) {
+  const auto role = Started(1);
+  upstream_.batches.clear();
+  upstream_.entries.push_back(MakeEntry("late"));
+  clock_.Advance(absl::Seconds(5));
+  role->RunLoop();
+  role->RunSyncJob();
+  upstream_.entries[1].revision_number = 1;
+  upstream_.entries[1].spiffe_id = *SpiffeId::Parse("spiffe://d.test/other");
+  clock_.Advance(absl::Seconds(5));
+  role->RunLoop();
+  role->RunSyncJob();
+  role->Settle();
+  EXPECT_THAT(upstream_.batches, ElementsAre(ElementsAre("late"), ElementsAre("late")));
+  const auto chain = crypto::Certificate::ParseConcatenated(role->serve.svids["late"].chain());
+  EXPECT_THAT(chain->front().uris(), ElementsAre("spiffe://d.test/other"));
+}
+
+TEST_F(IdentityCoreTest, AnEntryThatIsGoneIsNotServed) {
+  const auto role = Started(2);
+  upstream_.entries.pop_back();
+  role->Pass(absl::Seconds(6));
+  EXPECT_THAT(role->serve.entries, SizeIs(1));
+  EXPECT_THAT(role->serve.svids, SizeIs(1));
+}
+
+TEST_F(IdentityCoreTest, AnUpstreamThatIsAwayIsNotTheEnd) {
+  const auto role = Started(1);
+  const int64_t before = role->serve.last_sync;
+  upstream_.sync_status = upstream_.renew_status = upstream_.sign_status = Unavailable("away");
+  role->Pass(absl::Hours(2), absl::Seconds(10));
+  EXPECT_EQ(role->exit_code, -1);
+  EXPECT_THAT(role->serve.entries, SizeIs(1));
+  EXPECT_LT(upstream_.syncs, 60) << "it backs off";
+  upstream_.sync_status = upstream_.renew_status = upstream_.sign_status = absl::OkStatus();
+  role->Pass(absl::Minutes(5));
+  EXPECT_GT(role->serve.last_sync, before);
+  EXPECT_THAT(role->serve.svids, SizeIs(1));
+}
+
+TEST_F(IdentityCoreTest, ABanWipesAndEnds) {
+  const auto role = Started(1);
+  EXPECT_THAT(AgentData(), Not(HasSubstr("\"svid\": null")));
+  upstream_.sync_status = RefusedAsBanned();
+  role->Pass(absl::Seconds(6));
+  EXPECT_EQ(role->exit_code, 1);
+  EXPECT_EQ(role->exit_reason, "Agent is banned: removing SVID and shutting down");
+  EXPECT_THAT(role->serve.entries, IsEmpty());
+  EXPECT_THAT(role->serve.svids, IsEmpty());
+  EXPECT_THAT(AgentData(), HasSubstr("\"svid\": null"));
+  EXPECT_FALSE(upstream_.svid.has_value());
+}
+
+TEST_F(IdentityCoreTest, AnEvictedNodeAttestsAnewWhereItCan) {
+  upstream_.reattestable = true;
+  const auto role = Started(1);
+  upstream_.sync_status = RefusedAsNotAttested();
+  clock_.Advance(absl::Seconds(6));
+  role->RunLoop();
+  role->RunSyncJob();
+  upstream_.sync_status = absl::OkStatus();
+  role->Pass(absl::Seconds(10));
+  EXPECT_EQ(upstream_.attests, 2);
+  EXPECT_EQ(role->exit_code, -1);
+  EXPECT_THAT(role->serve.svids, SizeIs(1));
+}
+
+TEST_F(IdentityCoreTest, AnEvictedNodeThatCannotAttestAnewEnds) {
+  const auto role = Started(1);
+  upstream_.sign_status = RefusedAsExpired();
+  upstream_.entries.push_back(MakeEntry("late"));
+  role->Pass(absl::Seconds(6));
+  EXPECT_EQ(role->exit_code, 1);
+  EXPECT_EQ(upstream_.attests, 1);
+  EXPECT_THAT(AgentData(), HasSubstr("\"svid\": null"));
+}
+
+TEST_F(IdentityCoreTest, ABannedNodeThatAttestsAnewEnds) {
+  upstream_.reattestable = true;
+  const auto role = Started(1);
+  upstream_.sync_status = RefusedAsNotAttested();
+  upstream_.attest_status = PermissionDenied("failed to attest: agent is banned");
+  role->Pass(absl::Seconds(6));
+  EXPECT_EQ(role->exit_code, 1);
+  EXPECT_EQ(role->exit_reason, "Agent is banned: removing SVID and shutting down");
+}
+
+TEST_F(IdentityCoreTest, TheAgentsOwnSvidIsRenewedAtHalfOfItsLife) {
+  upstream_.agent_ttl = absl::Minutes(20);
+  const auto role = Started(1);
+  const std::string first = upstream_.svid->leaf().der();
+  role->Pass(absl::Minutes(11), absl::Seconds(5));
+  EXPECT_EQ(upstream_.renews, 1);
+  EXPECT_NE(upstream_.svid->leaf().der(), first);
+  EXPECT_EQ(upstream_.attests, 1);
+}
+
+TEST_F(IdentityCoreTest, WhereItCanTheNodeIsAttestedAnewInsteadOfRenewed) {
+  upstream_.agent_ttl = absl::Minutes(20);
+  upstream_.reattestable = true;
+  const auto role = Started(1);
+  role->Pass(absl::Minutes(11), absl::Seconds(5));
+  EXPECT_EQ(upstream_.renews, 0);
+  EXPECT_EQ(upstream_.attests, 2);
+  EXPECT_TRUE(role->serving);
+}
+
+TEST_F(IdentityCoreTest, ARenewalWaitsForTheCallsThatAreUnderWay) {
+  upstream_.agent_ttl = absl::Minutes(20);
+  const auto role = Started(1);
+  upstream_.entries.push_back(MakeEntry("late"));
+  clock_.Advance(absl::Seconds(6));
+  role->RunLoop();
+  role->RunSyncJob();  // "late" is being signed now.
+  clock_.Advance(absl::Minutes(11));
+  role->RunLoop();
+  role->RunSyncJob();
+  EXPECT_EQ(upstream_.renews, 0);
+  role->Settle();
+  EXPECT_EQ(upstream_.renews, 1);
+}
+
+TEST_F(IdentityCoreTest, ARefusedCallerBringsTheNextSyncForward) {
+  const auto role = Started(1);
+  role->Pass(absl::Seconds(6));
+  const int syncs = upstream_.syncs;
+  upstream_.entries.push_back(MakeEntry("late"));
+  role->TellRefused();
+  role->Pass(absl::Milliseconds(1200), absl::Milliseconds(100));
+  EXPECT_EQ(upstream_.syncs, syncs + 1);
+  EXPECT_TRUE(role->serve.svids.contains("late"));
+}
+
+TEST_F(IdentityCoreTest, ACallerThatIsRefusedForGoodDoesNotKeepTheUpstreamBusy) {
+  const auto role = Started(1);
+  role->Pass(absl::Seconds(6));
+  const int syncs = upstream_.syncs;
+  for (int i = 0; i < 600; ++i) {
+    role->TellRefused();
+    role->Pass(absl::Milliseconds(100), absl::Milliseconds(100));
+  }
+  EXPECT_LE(upstream_.syncs - syncs, 16);
+}
+
+TEST_F(IdentityCoreTest, AFederatedBundleThatFailsHoldsUpNothing) {
+  RegistrationEntry entry = MakeEntry("f");
+  entry.federates_with = {*TrustDomain::Parse("good.test"), *TrustDomain::Parse("bad.test")};
+  upstream_.entries = {entry};
+  TrustBundle good = upstream_.FetchBundle().value();
+  good.trust_domain = *TrustDomain::Parse("good.test");
+  upstream_.federated.emplace("good.test", good);
+  upstream_.federated.emplace("bad.test", Internal("broken"));
+  const auto role = Started(1);
+  EXPECT_THAT(role->serve.svids, SizeIs(2));
+  EXPECT_TRUE(role->serve.bundles.contains("good.test"));
+  upstream_.entries[0].federates_with.clear();
+  upstream_.entries[0].revision_number = 1;
+  role->Pass(absl::Seconds(6));
+  EXPECT_THAT(role->serve.bundles, SizeIs(1));
+}
+
+TEST_F(IdentityCoreTest, WhatATaintedAuthorityIssuedIsReplaced) {
+  const auto role = Started(2);
+  const std::string first = role->serve.svids["0"].chain();
+  const std::string agent = upstream_.svid->leaf().der();
+  upstream_.RotateAuthority();
+  role->Pass(absl::Seconds(12));
+  EXPECT_NE(role->serve.svids["0"].chain(), first);
+  EXPECT_NE(upstream_.svid->leaf().der(), agent);
+  EXPECT_EQ(upstream_.renews, 1);
+  EXPECT_THAT(role->serve.svids, SizeIs(2));
+}
+
+TEST_F(IdentityCoreTest, AServeRoleThatStartsAnewIsToldEverything) {
+  const auto role = Started(3);
+  role->LinkServe();
+  role->Settle();
+  EXPECT_THAT(role->serve.entries, SizeIs(3));
+  EXPECT_THAT(role->serve.svids, SizeIs(3));
+  EXPECT_THAT(role->serve.bundles, SizeIs(1));
+  EXPECT_EQ(role->serve.commits, 1);
+}
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The node's own identity: how it is proved to the upstream, renewed, kept on disk, and forgotten.
+// Its calls block. Owned by the thread that syncs; not thread-safe.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/identity_disk.h"
+#include "agent/identity_timing.h"
+#include "attestors/node/node_attestor.h"
+#include "base/clock.h"
+#include "base/status.h"
+#include "spiffe/trust_bundle.h"
+#include "upstream/upstream.h"
+
+namespace assay {
+
+// What the identity thread needs to know of the agent's SVID.
+struct NodeFacts {
+  SpiffeId id;
+  Validity validity;
+  bool reattestable = false;
+  std::string authority_key_id;  // Of the authority above its chain.
+};
+
+class NodeIdentity final {
+ public:
+  // Makes the attestor when it is first needed: that may open files or the TPM.
+  using MakeAttestor = std::function<absl::StatusOr<std::unique_ptr<NodeAttestor>>()>;
+
+  struct Options {
+    TrustDomain trust_domain;
+    // For the first contact; nothing: any upstream is trusted then.
+    std::optional<TrustBundle> bootstrap_bundle;
+    bool keys_in_memory = false;
+    MakeAttestor make_attestor;
+  };
+
+  // The upstream, the disk and the clock must outlive it.
+  NodeIdentity(Options options, Upstream& upstream, AgentDisk& disk, const Clock& clock)
+      : options_(std::move(options)), upstream_(upstream), disk_(disk), clock_(clock) {}
+
+  // Takes up what is on disk: the bundle, and the SVID when it is still valid. Its facts, or
+  // nothing when the node has to be attested.
+  absl::StatusOr<std::optional<NodeFacts>> Load();
+  // Node attestation with a new key.
+  absl::StatusOr<NodeFacts> Attest();
+  // A new SVID over the old one.
+  absl::StatusOr<NodeFacts> Renew();
+  // Removes the SVID, from disk too.
+  void Forget();
+
+  // What the upstream says is trusted now; kept when it is new.
+  void SetBundle(const TrustBundle& bundle);
+  // The X.509 authorities known so far make up the bundle.
+  const std::optional<TrustBundle>& bundle() const { return bundle_; }
+
+ private:
+  absl::StatusOr<NodeFacts> Take(AttestationResult result,
+                                 std::shared_ptr<const crypto::PrivateKey> key);
+  void Present(const SpiffeId& id);
+  absl::Status Save();
+
+  const Options options_;
+  Upstream& upstream_;
+  AgentDisk& disk_;
+  const Clock& clock_;
+  std::unique_ptr<NodeAttestor> attestor_;
+  std::optional<TrustBundle> bundle_;
+  bool bundle_fetched_ = false;  // From the upstream itself, by this process or one before.
+  std::optional<AgentSvid> svid_;
+};
+
+}  // namespace assay

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "agent/identity_role.h"
+
+#include <unistd.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "agent/config.h"
+#include "agent/config_arguments.h"
+#include "agent/identity_core.h"
+#include "agent/identity_disk.h"
+#include "agent/identity_node.h"
+#include "agent/role_context.h"
+#include "agent/roles.h"
+#include "agent/version.h"
+#include "agent/worker_threads.h"
+#include "assay/roles.pb.h"
+#include "attestors/node/join_token.h"
+#include "attestors/node/tpm_devid.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "upstream/upstream.h"
+
+namespace assay {
+namespace {
+
+constexpr size_t kMaxTokenBytes = 4096;
+// Jobs that wait for a thread; there is at most one of each kind.
+constexpr size_t kMaxQueuedJobs = 16;
+constexpr std::string_view kAkCacheName = "/tpm-devid-ak";
+
+absl::StatusOr<std::optional<TrustBundle>> LoadBootstrapBundle(const AgentConfig& config,
+                                                               const TrustDomain& trust_domain) {
+  if (config.insecure_bootstrap) {
+    return std::nullopt;
+  }
+  const std::string& path = config.trust_bundle_path;
+  absl::StatusOr<std::string> text = ReadFile(path);
+  RETURN_IF_ERROR(WithContext(text.status(), "could not parse trust bundle"));
+  absl::StatusOr<TrustBundle> bundle = config.trust_bundle_format == BundleFormat::kPem
+                                           ? ParsePemBundle(trust_domain, *text)
+                                           : ParseBundleDocument(trust_domain, *text);
+  RETURN_IF_ERROR(WithContext(bundle.status(), fmt::format("trust bundle {}", path)));
+  return *std::move(bundle);
+}
+
+absl::StatusOr<Secret> LoadJoinToken(const AgentConfig& config) {
+  if (config.join_token_file.empty()) {
+    return config.join_token.Clone();
+  }
+  ASSIGN_OR_RETURN(const Secret file, ReadSecretFile(config.join_token_file, kMaxTokenBytes));
+  std::string_view token = file.Reveal();
+  while (!token.empty() && (token.back() == '\n' || token.back() == '\r' || token.back() == ' ')) {
+    token.remove_suffix(1);
+  }
+  return Secret(token);
+}
+
+absl::StatusOr<std::unique_ptr<NodeAttestor>> MakeAttestor(const AgentConfig& config) {
+  if (config.node_attestor == AgentConfig::Attestor::kJoinToken) {
+    ASSIGN_OR_RETURN(Secret token, LoadJoinToken(config));
+    return std::make_unique<JoinTokenAttestor>(std::move(token));
+  }
+  const TpmDevidConfig& devid = config.tpm_devid;
+  ASSIGN_OR_RETURN(
+      auto attestor,
+      TpmDevIdAttestor::Create(
+          {.tpm_device_path = devid.tpm_device_path,
+           .devid_cert_path = devid.devid_cert_path,
+           .devid_priv_path = devid.devid_priv_path,
+           .devid_pub_path = devid.devid_pub_path,
+           .devid_password = devid.devid_password.Clone(),
+           .owner_hierarchy_password = devid.owner_hierarchy_password.Clone(),
+           .endorsement_hierarchy_password = devid.endorsement_hierarchy_password.Clone(),
+           .ak_cache_path = config.data_dir + std::string(kAkCacheName)}));
+  return std::unique_ptr<NodeAttestor>(std::move(attestor));
+}
+
+// Everything that needs the configuration, in the order of its making.
+struct Identity {
+  Identity(RoleContext& context, AgentConfig the_config, const TrustDomain& trust_domain,
+           std::optional<TrustBundle> bootstrap_bundle)
+      : config(std::move(the_config)),
+        upstream(MakeUpstream({.address = config.server_address,
+                               .port = config.server_port,
+                               .trust_domain = trust_domain,
+                               .insecure_bootstrap = config.insecure_bootstrap},
+                              context.clock())),
+        disk(config.data_dir, config.key_folder),
+        node({.trust_domain = trust_domain,
+              .bootstrap_bundle = std::move(bootstrap_bundle),
+              .keys_in_memory = config.key_manager == AgentConfig::KeyManager::kMemory,
+              .make_attestor = [this] { return MakeAttestor(config); }},
+             *upstream, disk, context.clock()),
+        core(
+            {.trust_domain = trust_domain,
+             .key_type = config.workload_x509_svid_key_type,
+             .availability_target = config.availability_target,
+             .cache_size = static_cast<size_t>(config.x509_svid_cache_max_size),
+             .sync_interval = config.sync_interval},
+            {.loop = context.loop(),
+             .clock = context.clock(),
+             .upstream = *upstream,
+             .node = node,
+             .run_sync = [this](auto job) { sync_thread.Run(0, std::move(job)); },
+             .run_signing = [this](auto job) { signing_thread.Run(0, std::move(job)); },
+             .random = SystemRandom(),
+             .on_serving = [&context] { context.Ready(); },
+             .on_exit = [&context](int code,
+                                   std::string_view reason) { context.ExitAgent(code, reason); }}) {
+  }
+
+  const AgentConfig config;
+  const std::unique_ptr<Upstream> upstream;
+  AgentDisk disk;
+  NodeIdentity node;
+  IdentityCore core;
+  // Last, so that their jobs end before what these use.
+  WorkerThreads sync_thread{1, kMaxQueuedJobs};
+  WorkerThreads signing_thread{1, kMaxQueuedJobs};
+};
+
+class IdentityRole final : public RoleBody {
+ public:
+  explicit IdentityRole(RoleContext& context) : context_(context) {}
+
+  absl::Status OnStart(const roles::Start& start) override;
+  absl::Status OnLink(roles::Role peer, UniqueFd channel) override;
+  bool is_busy() const { return identity_.has_value() && identity_->core.is_busy(); }
+
+ private:
+  absl::Status Begin(const roles::IdentityStart& start);
+
+  RoleContext& context_;
+  std::optional<Identity> identity_;
+};
+
+absl::Status IdentityRole::OnStart(const roles::Start& start) {
+  // What is wrong now is wrong after a restart of this process too: the whole agent ends.
+  if (const absl::Status begun = Begin(start.identity()); !begun.ok()) {
+    log::Error("Agent cannot start", {{"error", begun}});
+    context_.ExitAgent(1, Message(begun));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status IdentityRole::Begin(const roles::IdentityStart& start) {
+  ASSIGN_OR_RETURN(AgentConfig config,
+                   ParseAgentConfig(start.config_name(), start.config_text(),
+                                    std::vector<std::string>(start.arguments().begin(),
+                                                             start.arguments().end())));
+  log::Info("Starting agent", {{"data_dir", config.data_dir}, {"version", kVersion}});
+  for (const std::string& warning : config.warnings) {
+    log::Warn("Configuration", {{"warning", warning}});
+  }
+  ASSIGN_OR_RETURN(const TrustDomain trust_domain, TrustDomain::Parse(config.trust_domain));
+  ASSIGN_OR_RETURN(std::optional<TrustBundle> bundle, LoadBootstrapBundle(config, trust_domain));
+  identity_.emplace(context_, std::move(config), trust_domain, std::move(bundle));
+  identity_->core.Start();
+  return absl::OkStatus();
+}
+
+absl::Status IdentityRole::OnLink(roles::Role peer, UniqueFd channel) {
+  if (peer != roles::SERVE) {
+    return PermissionDenied("the identity role is not linked to role {}", static_cast<int>(peer));
+  }
+  return identity_.has_value() ? identity_->core.LinkServe(std::move(channel)) : absl::OkStatus();
+}
+
+}  // namespace
+
+int RunIdentity(UniqueFd control) {
+  absl::StatusOr<std::unique_ptr<RoleContext>> context =
+      RoleContext::Create(roles::IDENTITY, std::move(control));
+  if (!context.ok()) {
+    log::Error("Role failed", {{"role", "identity"}, {"error", context.status()}});
+    return 1;
+  }
+  IdentityRole role(**context);
+  const int status = (*context)->Run(role);
+  if (role.is_busy()) {
+    // A call of the upstream may take half a minute to fail, and nobody waits for it any more. What
+    // is on disk is always whole.
+    _exit(status);
+  }
+  return status;
+}
+
+}  // namespace assay

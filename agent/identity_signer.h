@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Makes a batch of X509-SVIDs: a new key and a request for each entry, one call of the upstream. It
+// blocks; run it on the thread that signs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "agent/identity_svids.h"
+#include "agent/identity_timing.h"
+#include "base/status.h"
+#include "crypto/key.h"
+#include "upstream/upstream.h"
+
+namespace assay {
+
+struct SigningOrder {
+  std::string entry_id;
+  std::string spiffe_id;
+  int64_t revision_number = 0;
+};
+
+struct SignedSvid {
+  SigningOrder order;
+  absl::Status status;
+  ReadySvid svid;  // Its rotation is not drawn yet.
+  Validity validity;
+};
+
+struct SignedBatch {
+  absl::Status status;              // Of the whole call.
+  std::vector<SignedSvid> results;  // One for each order, when the call went well.
+  size_t size = 0;                  // How many were ordered.
+};
+
+SignedBatch SignBatch(Upstream& upstream, crypto::KeyType key_type,
+                      std::vector<SigningOrder> orders);
+
+}  // namespace assay

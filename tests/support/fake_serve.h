@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the serve role would know from the packets that it was sent.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "assay/roles.pb.h"
+
+namespace assay {
+
+struct FakeServe {
+  std::map<std::string, roles::Entry> entries;
+  std::map<std::string, roles::Svid> svids;  // By the entry's id.
+  std::map<std::string, roles::Bundle> bundles;
+  int64_t last_sync = 0;
+  int packets = 0, commits = 0;
+
+  void Take(const roles::StateChange& change) {
+    ++packets;
+    if (change.reset()) {
+      entries.clear();
+      svids.clear();
+      bundles.clear();
+    }
+    for (const roles::Entry& entry : change.entries()) {
+      entries[entry.id()] = entry;
+    }
+    for (const roles::Svid& svid : change.svids()) {
+      svids[svid.entry_id()] = svid;
+    }
+    for (const roles::Bundle& bundle : change.bundles()) {
+      bundles[bundle.trust_domain()] = bundle;
+    }
+    for (const std::string& id : change.removed_entries()) {
+      entries.erase(id);
+    }
+    for (const std::string& id : change.removed_svids()) {
+      svids.erase(id);
+    }
+    for (const std::string& name : change.removed_bundles()) {
+      bundles.erase(name);
+    }
+    if (change.commit()) {
+      ++commits;
+      last_sync = change.last_sync();
+    }
+  }
+};
+
+}  // namespace assay

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// An upstream inside the test's own process: it answers what the test sets, signs with an authority
+// of its own by the test's clock, and counts what it is asked. Not thread-safe.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "crypto/issue.h"
+#include "google/rpc/status.pb.h"
+#include "upstream/call_status.h"
+#include "upstream/upstream.h"
+
+namespace assay {
+
+// A refusal as the upstream's calls carry it; the reason is that of PermissionDeniedDetails.
+inline absl::Status RefusedFor(char reason) {
+  google::rpc::Status details;
+  details.set_code(7);
+  google::protobuf::Any& any = *details.add_details();
+  any.set_type_url("type.googleapis.com/spire.api.types.PermissionDeniedDetails");
+  any.set_value(std::string{'\x08', reason});
+  return CallStatus(7, "authorization denied", details.SerializeAsString());
+}
+inline absl::Status RefusedAsExpired() { return RefusedFor(1); }
+inline absl::Status RefusedAsNotAttested() { return RefusedFor(2); }
+inline absl::Status RefusedAsBanned() { return RefusedFor(4); }
+
+class ScriptedUpstream final : public Upstream {
+ public:
+  explicit ScriptedUpstream(const Clock& clock) : clock_(clock) { RotateAuthority(); }
+
+  // What it has and how it answers.
+  std::vector<RegistrationEntry> entries;
+  std::map<std::string, absl::StatusOr<TrustBundle>> federated;
+  absl::Duration svid_ttl = absl::Hours(1);
+  absl::Duration agent_ttl = absl::Hours(10);
+  bool reattestable = false;
+  absl::Status attest_status, renew_status, sync_status, sign_status, bundle_status;
+  std::map<std::string, absl::Status> item_status;  // By the entry's id.
+
+  // What it was asked.
+  int attests = 0, renews = 0, syncs = 0, bundles = 0;
+  std::vector<std::vector<std::string>> batches;  // The entries of each signing call.
+  std::optional<X509Svid> svid;                   // As it was set last.
+
+  // A new root signs from now on; those before are tainted.
+  void RotateAuthority() {
+    for (X509Authority& authority : bundle_.x509_authorities) {
+      authority.tainted = true;
+    }
+    root_key_ = crypto::PrivateKey::Generate(crypto::KeyType::kEcP256).value();
+    crypto::CertificateTemplate what = Template("spiffe://d.test", absl::Hours(10'000));
+    what.is_ca = true;
+    what.key_usage = crypto::kKeyCertSign | crypto::kCrlSign;
+    root_ = std::make_unique<crypto::Certificate>(
+        crypto::Certificate::Parse(
+            crypto::IssueCertificate(what, root_key_->public_key(), nullptr, *root_key_).value())
+            .value());
+    bundle_.x509_authorities.push_back({*root_, false});
+  }
+
+  absl::StatusOr<TrustBundle> FetchBundle() override {
+    ++bundles;
+    RETURN_IF_ERROR(bundle_status);
+    return bundle_;
+  }
+  absl::StatusOr<TrustBundle> FetchFederatedBundle(const TrustDomain& trust_domain) override {
+    const auto at = federated.find(trust_domain.name());
+    return at == federated.end() ? NotFound("bundle not found") : at->second;
+  }
+  absl::StatusOr<AttestationResult> Attest(NodeAttestor& attestor,
+                                           const crypto::Signer& key) override {
+    ++attests;
+    RETURN_IF_ERROR(attestor.Begin().status());
+    RETURN_IF_ERROR(attest_status);
+    return AgentSvidFor(key);
+  }
+  absl::StatusOr<AttestationResult> Renew(const crypto::Signer& key) override {
+    ++renews;
+    RETURN_IF_ERROR(renew_status);
+    return AgentSvidFor(key);
+  }
+  absl::Status Sync(EntrySink& sink) override {
+    ++syncs;
+    RETURN_IF_ERROR(sync_status);
+    for (const RegistrationEntry& entry : entries) {
+      if (sink.NeedsEntry({entry.id, entry.revision_number, entry.created_at})) {
+        sink.OnEntry(entry);
+      }
+    }
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::vector<SvidResult>> SignX509Svids(
+      const std::vector<SvidRequest>& requests) override {
+    std::vector<SvidResult> results;
+    batches.emplace_back();
+    for (const SvidRequest& request : requests) {
+      batches.back().push_back(request.entry_id);
+      const auto failure = item_status.find(request.entry_id);
+      if (failure != item_status.end()) {
+        results.push_back({failure->second, {}});
+        continue;
+      }
+      const auto csr = crypto::CertificateRequest::Parse(request.csr).value();
+      results.push_back({absl::OkStatus(), {Issue(csr.uris.at(0), csr.public_key, svid_ttl)}});
+    }
+    RETURN_IF_ERROR(sign_status);
+    return results;
+  }
+  absl::StatusOr<MintedJwtSvid> MintJwtSvid(const std::string&,
+                                            const std::vector<std::string>&) override {
+    return absl::UnimplementedError("JWT functionality is disabled");
+  }
+  absl::Status PostStatus(std::string_view) override { return absl::OkStatus(); }
+  void SetBundle(const TrustBundle&) override {}
+  void SetSvid(std::optional<X509Svid> to) override { svid = std::move(to); }
+
+ private:
+  crypto::CertificateTemplate Template(const std::string& uri, absl::Duration ttl) const {
+    return {
+        .serial = crypto::RandomSerial(),
+        .subject = {{"C", "US"}, {"O", "SPIRE"}},
+        .not_before = clock_.Now() - absl::Seconds(10),
+        .not_after = clock_.Now() + ttl,
+        .uris = {uri},
+        .dns_names = {},
+        .is_ca = false,
+        .key_usage = crypto::kDigitalSignature | crypto::kKeyEncipherment | crypto::kKeyAgreement,
+        .extended_key_usage = {std::string(crypto::kServerAuth), std::string(crypto::kClientAuth)}};
+  }
+  crypto::Certificate Issue(const std::string& uri, const crypto::PublicKey& key,
+                            absl::Duration ttl) const {
+    return crypto::Certificate::Parse(
+               crypto::IssueCertificate(Template(uri, ttl), key, root_.get(), *root_key_).value())
+        .value();
+  }
+  AttestationResult AgentSvidFor(const crypto::Signer& key) const {
+    const std::string id = "spiffe://d.test/spire/agent/test/1";
+    return {.id = SpiffeId::Parse(id).value(),
+            .chain = {Issue(id, key.public_key(), agent_ttl)},
+            .reattestable = reattestable};
+  }
+
+  const Clock& clock_;
+  std::unique_ptr<crypto::PrivateKey> root_key_;
+  std::unique_ptr<crypto::Certificate> root_;
+  TrustBundle bundle_{.trust_domain = TrustDomain::Parse("d.test").value(),
+                      .x509_authorities = {},
+                      .jwt_authorities = {},
+                      .sequence_number = {},
+                      .refresh_hint = {}};
+};
+
+}  // namespace assay
