@@ -12,76 +12,18 @@ readonly tls_port=18444
 readonly bin=$PWD/build/release
 readonly work=/tmp/assay-quickstart-$(id -u)
 
+source scripts/processes.sh
+source scripts/software-tpm.sh
+
 step() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 show() { printf '$ %s\n' "$*"; "$@"; }
-fail() { echo "quickstart: $*" >&2; exit 1; }
 
-# Runs a program in the background, its output in a file, its number noted for clean_up.
-start() {
-  local name=$1
-  shift
-  "$@" >"$work/$name.log" 2>&1 &
-  echo "$! $(awk '{print $22}' "/proc/$!/stat")" >>"$work/pids"
-}
-
-# Waits up to 20 seconds for a condition, then shows the log that tells why it never came.
-await() {
-  local what=$1 log=$2
-  shift 2
-  for _ in $(seq 200); do
-    if "$@" >/dev/null 2>&1; then return; fi
-    sleep 0.1
-  done
-  tail -n 20 "$work/$log.log" >&2 || true
-  fail "$what did not happen within 20 seconds; the end of its log is above"
-}
-
-# Ends what this run or an interrupted one started: a number counts only with its start time.
+# Ends what this run or an interrupted one started.
 clean_up() {
-  local pid started
-  if [[ -f "$work/pids" ]]; then
-    while read -r pid started; do
-      if [[ "$(awk '{print $22}' "/proc/$pid/stat" 2>/dev/null)" == "$started" ]]; then
-        kill "$pid" 2>/dev/null || true
-        for _ in $(seq 100); do
-          kill -0 "$pid" 2>/dev/null || break
-          sleep 0.05
-        done
-      fi
-    done <"$work/pids"
-  fi
+  [[ -e "$work" ]] || return 0
+  [[ -O "$work" ]] || fail "$work belongs to somebody else; remove it"
+  stop_all
   rm -rf "$work"
-}
-
-make_ca() { # folder, file stem, common name
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \
-    -subj "/CN=$3" -addext "keyUsage=critical,keyCertSign,cRLSign" \
-    -keyout "$1/$2.key" -out "$1/$2.pem" 2>/dev/null
-}
-
-make_software_tpm() {
-  mkdir -p "$work/tpm/state" "$work/tpm/ca"
-  cat >"$work/tpm/localca.conf" <<END
-statedir = $work/tpm/ca
-signingkey = $work/tpm/ca/signkey.pem
-issuercert = $work/tpm/ca/issuercert.pem
-certserial = $work/tpm/ca/certserial
-END
-  printf -- '--platform-manufacturer Assay\n--platform-version 1\n--platform-model quickstart\n' \
-    >"$work/tpm/localca.options"
-  cat >"$work/tpm/setup.conf" <<END
-create_certs_tool=/usr/bin/swtpm_localca
-create_certs_tool_config=$work/tpm/localca.conf
-create_certs_tool_options=$work/tpm/localca.options
-active_pcr_banks=sha256
-END
-  swtpm_setup --config "$work/tpm/setup.conf" --tpm2 --tpmstate "$work/tpm/state" \
-    --create-ek-cert --overwrite --logfile "$work/tpm/setup.log" </dev/null >/dev/null ||
-    fail "swtpm_setup failed; see $work/tpm/setup.log"
-  start swtpm swtpm socket --tpm2 --tpmstate "dir=$work/tpm/state" \
-    --server "type=unixio,path=$work/tpm/sock" --ctrl "type=unixio,path=$work/tpm/sock.ctrl" \
-    --flags not-need-init,startup-clear --seccomp action=none
-  await "a software TPM" swtpm test -S "$work/tpm/sock"
 }
 
 write_configurations() {
@@ -100,7 +42,7 @@ plugins {
       connection_string = "$work/authority/datastore.sqlite3"
     }
   }
-  KeyManager "disk" { plugin_data { keys_path = "$work/authority/keys.json" } }
+  KeyManager "disk" { plugin_data {} }
   NodeAttestor "tpm_devid" {
     plugin_data {
       devid_ca_path = "$work/devid-ca.pem"
@@ -158,21 +100,20 @@ cmake --preset release >/dev/null
 cmake --build --preset release --parallel "$(nproc)" --target assay-agent assay-authority
 
 clean_up
-mkdir -m 0700 "$work" || fail "$work belongs to somebody else; remove it"
+mkdir -m 0700 "$work"
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 mkdir -m 0700 "$work/authority" "$work/agent"
 
 step "A software TPM, with an endorsement certificate as its maker would issue"
-make_software_tpm
+start_software_tpm "$work/tpm"
 echo "swtpm runs at $work/tpm/sock"
 
 step "A DevID key made in the TPM, certified by the owner's CA"
-make_ca "$work" devid-ca "Quick start DevID CA"
+make_devid_ca "$work/devid-ca"
 show "$bin/agent/assay-agent" tpm provision -device "$work/tpm/sock" -dir "$work/devid" \
   -subject "quickstart node"
-openssl x509 -req -in "$work/devid/devid.csr.pem" -CA "$work/devid-ca.pem" \
-  -CAkey "$work/devid-ca.key" -CAcreateserial -days 30 -out "$work/devid.signed.pem" 2>/dev/null
+sign_devid "$work/devid-ca" "$work/devid/devid.csr.pem" "$work/devid.signed.pem"
 show "$bin/agent/assay-agent" tpm provision -device "$work/tpm/sock" -dir "$work/devid" \
   -certificate "$work/devid.signed.pem"
 
