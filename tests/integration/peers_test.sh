@@ -61,7 +61,7 @@ plugins {
       connection_string = "$work/server/datastore.sqlite3"
     }
   }
-  KeyManager "memory" { plugin_data {} }
+  KeyManager "disk" { plugin_data { keys_path = "$work/server/keys.json" } }
   NodeAttestor "join_token" { plugin_data {} }
   NodeAttestor "tpm_devid" {
     plugin_data {
