@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include "authority/admitted_call.h"
 #include "authority/agent_convert.h"
 #include "authority/agent_svid.h"
 #include "authority/attest_agent.h"
@@ -22,6 +23,20 @@ namespace types = spire::api::types;
 namespace {
 
 constexpr size_t kMaxVersionBytes = 255;
+// Of a TPM's certificates and quotes, or of a CSR.
+constexpr size_t kMaxAttestationBytes = 300 << 10;
+
+// Those of ASCII, and U+0080 to U+009F.
+bool HasControls(std::string_view text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte < 0x20 || byte == 0x7f ||
+        (byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0)) {
+      return true;
+    }
+  }
+  return false;
+}
 
 using NodeFilter = std::function<bool(const Node&)>;
 
@@ -109,7 +124,7 @@ void Get(State& state, const agent::GetAgentRequest& request, const rpc::Respond
 
 // The entry that gives a node of a join token its alias.
 EntryPtr FindTokenAlias(const State& state, const SpiffeId& id) {
-  for (const EntryPtr& entry : state.entries.AuthorizedFor(id, {})) {
+  for (const EntryPtr& entry : state.entries.AuthorizedFor(id, {}, state.UnixNow())) {
     if (entry->parent_id == id &&
         entry->selectors == std::vector<Selector>{{"spiffe_id", id.ToString()}}) {
       return entry;
@@ -140,6 +155,8 @@ void Delete(State& state, const SpiffeId& id, const rpc::Responder& responder) {
              }
              state.nodes.Erase(id);
              state.authorized.Forget(id);
+             state.authorized_books.erase(id.ToString());
+             EndCallsOf(state, id, DenialReason::kNotAttested);
              if (*alias != nullptr) {
                state.entries.Erase((*alias)->id);
              }
@@ -173,6 +190,7 @@ void Ban(State& state, const SpiffeId& id, const rpc::Responder& responder) {
                            Node banned = *state.nodes.Find(id);
                            ban(banned);
                            state.nodes.Put(std::move(banned));
+                           EndCallsOf(state, id, DenialReason::kBanned);
                            log::Info("agent banned", {{"agent_id", id.ToString()}});
                            responder.Reply(google::protobuf::Empty());
                          }});
@@ -266,6 +284,11 @@ void Post(State& state, const agent::PostStatusRequest& request, const rpc::Resp
         InvalidArgument("agent version is too long (max {} characters)", kMaxVersionBytes));
     return;
   }
+  // Operators read it in terminals.
+  if (HasControls(version)) {
+    responder.Fail(InvalidArgument("agent version has control characters"));
+    return;
+  }
   const Node* node = state.nodes.Find(*id);
   if (version.empty() || (node != nullptr && node->agent_version == version)) {
     responder.Reply(agent::PostStatusResponse());
@@ -297,31 +320,33 @@ rpc::MakeHandler OnAgent(State& state,
 
 void AddAgentMethods(State& state, const NodeVerifiers& verifiers, Gate& gate,
                      rpc::Registry& registry) {
-  const auto add = [&](std::string_view name, Access access, rpc::MakeHandler make) {
-    gate.Add(registry, fmt::format("/spire.api.server.agent.v1.Agent/{}", name), access,
+  const auto add = [&](std::string_view name, const Rule& rule, rpc::MakeHandler make) {
+    gate.Add(registry, fmt::format("/spire.api.server.agent.v1.Agent/{}", name), rule,
              std::move(make));
   };
-  RateLimit* const signing = state.options.ratelimit_signing ? &state.csr_limit : nullptr;
-  add("CountAgents", Access::kOperator, Method<agent::CountAgentsRequest>(state, Count));
-  add("ListAgents", Access::kOperator, Method<agent::ListAgentsRequest>(state, List));
-  add("GetAgent", Access::kOperator, Method<agent::GetAgentRequest>(state, Get));
-  add("DeleteAgent", Access::kOperator, OnAgent<agent::DeleteAgentRequest>(state, Delete));
-  add("BanAgent", Access::kOperator, OnAgent<agent::BanAgentRequest>(state, Ban));
-  add("CreateJoinToken", Access::kOperator,
+  add("CountAgents", OperatorsOnly(), Method<agent::CountAgentsRequest>(state, Count));
+  add("ListAgents", OperatorsOnly(), Method<agent::ListAgentsRequest>(state, List));
+  add("GetAgent", OperatorsOnly(), Method<agent::GetAgentRequest>(state, Get));
+  add("DeleteAgent", OperatorsOnly(), OnAgent<agent::DeleteAgentRequest>(state, Delete));
+  add("BanAgent", OperatorsOnly(), OnAgent<agent::BanAgentRequest>(state, Ban));
+  add("CreateJoinToken", OperatorsOnly(),
       Method<agent::CreateJoinTokenRequest>(state, CreateJoinToken));
-  add("AttestAgent", Access::kAnyone,
+  add("AttestAgent",
+      {.access = Access::kAnyone,
+       .max_request_bytes = kMaxAttestationBytes,
+       .rate = {.limit = state.options.ratelimit_attestation ? &state.attest_limit : nullptr,
+                .rejection = "rejecting request due to attest agent rate limiting"}},
       [&state, &verifiers](rpc::Call& call) { return MakeAttestation(state, verifiers, call); });
-  add("RenewAgent", Access::kAgent,
-      LimitedMethod<agent::RenewAgentRequest>(
-          state,
-          {.limit = signing, .rejection = "rejecting request due to renew agent rate limiting"},
-          Renew));
-  add("PostStatus", Access::kAgent,
-      LimitedMethod<agent::PostStatusRequest>(
-          state,
-          {.limit = &state.status_limit,
-           .rejection = "rejecting request due to post status rate limiting"},
-          Post));
+  add("RenewAgent",
+      {.access = Access::kAgent,
+       .rate = {.limit = state.options.ratelimit_signing ? &state.csr_limit : nullptr,
+                .rejection = "rejecting request due to renew agent rate limiting"}},
+      Method<agent::RenewAgentRequest>(state, Renew));
+  add("PostStatus",
+      {.access = Access::kAgent,
+       .rate = {.limit = &state.status_limit,
+                .rejection = "rejecting request due to post status rate limiting"}},
+      Method<agent::PostStatusRequest>(state, Post));
 }
 
 }  // namespace assay

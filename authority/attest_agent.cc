@@ -3,7 +3,6 @@
 
 #include <deque>
 
-#include "authority/admission.h"
 #include "authority/agent_svid.h"
 #include "authority/id_convert.h"
 #include "base/log.h"
@@ -16,6 +15,10 @@ namespace agent = spire::api::server::agent::v1;
 namespace {
 
 constexpr std::string_view kJoinToken = "join_token";
+// A slow TPM needs seconds.
+constexpr absl::Duration kChallengeTime = absl::Minutes(1);
+// Milliseconds each.
+constexpr size_t kMaxWaitingVerifications = 64;
 
 absl::Status Check(const agent::AttestAgentRequest& request) {
   if (!request.has_params()) {
@@ -43,8 +46,11 @@ absl::Status Check(const agent::AttestAgentRequest& request) {
 class Attestation final : public rpc::CallHandler {
  public:
   Attestation(State& state, const NodeVerifiers& verifiers, rpc::Call& call)
-      : state_(state), verifiers_(verifiers), call_(call), responder_(&call, alive_) {}
-  ~Attestation() override { *alive_ = false; }
+      : state_(state), verifiers_(verifiers), call_(call) {}
+  ~Attestation() override {
+    *alive_ = false;
+    state_.loop.Cancel(challenge_timer_);
+  }
 
   void OnMessage(std::string_view bytes) override;
   void OnHalfClose() override;
@@ -56,7 +62,9 @@ class Attestation final : public rpc::CallHandler {
   void Begin();
   void BeginWithToken();
   void BeginWithVerifier();
-  void Answer(const std::string& response);
+  // Does a step of the verification off the loop.
+  template <typename Work>
+  void Verify(Work work);
   void Take(const Verdict& verdict);
   void Sign(const VerifiedNode& verified);
   void Record(const crypto::Certificate& leaf);
@@ -77,12 +85,12 @@ class Attestation final : public rpc::CallHandler {
   const NodeVerifiers& verifiers_;
   rpc::Call& call_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  const rpc::Responder responder_;
   Step step_ = Step::kParams;
   agent::AttestAgentRequest::Params params_;
   std::shared_ptr<NodeVerification> verification_;
-  std::string token_digest_;  // Empty: not attested by a join token.
-  std::optional<Node> node_;  // What will be recorded.
+  EventLoop::TimerId challenge_timer_ = 0;  // Runs while the node owes an answer.
+  std::string token_digest_;                // Empty: not attested by a join token.
+  std::optional<Node> node_;                // What will be recorded.
 };
 
 void Attestation::OnMessage(std::string_view bytes) {
@@ -96,16 +104,15 @@ void Attestation::OnMessage(std::string_view bytes) {
       step_ = Step::kWorking;
       const absl::Status checked = Check(request);
       params_ = std::move(*request.mutable_params());
-      RateLimit* const limit =
-          state_.options.ratelimit_attestation ? &state_.attest_limit : nullptr;
-      Admit(state_,
-            {.limit = limit, .rejection = "rejecting request due to attest agent rate limiting"},
-            responder_, IfAlive([this, checked] { checked.ok() ? Begin() : Fail(checked); }));
+      checked.ok() ? Begin() : Fail(checked);
       return;
     }
     case Step::kChallenged:
       step_ = Step::kWorking;
-      Answer(request.challenge_response());
+      state_.loop.Cancel(challenge_timer_);
+      Verify([verification = verification_, response = request.challenge_response()] {
+        return verification->Answer(response);
+      });
       return;
     case Step::kWorking:
       Fail(InvalidArgument("malformed param: a message that nobody asked for"));
@@ -162,19 +169,18 @@ void Attestation::BeginWithVerifier() {
     return;
   }
   verification_ = found->second->Start();
-  state_.signing.Run(
-      state_.loop,
-      [verification = verification_, payload = params_.data().payload(), now = state_.clock.Now()] {
-        return verification->Begin(payload, now);
-      },
-      IfAlive([this](const Verdict& verdict) { Take(verdict); }));
+  Verify([verification = verification_, payload = params_.data().payload(),
+          now = state_.clock.Now()] { return verification->Begin(payload, now); });
 }
 
-void Attestation::Answer(const std::string& response) {
-  state_.signing.Run(
-      state_.loop,
-      [verification = verification_, response] { return verification->Answer(response); },
-      IfAlive([this](const Verdict& verdict) { Take(verdict); }));
+template <typename Work>
+void Attestation::Verify(Work work) {
+  if (state_.verification.waiting() >= kMaxWaitingVerifications) {
+    Fail(ResourceExhausted("too many nodes attest at this time"));
+    return;
+  }
+  state_.verification.Run(state_.loop, std::move(work),
+                          IfAlive([this](const Verdict& verdict) { Take(verdict); }));
 }
 
 void Attestation::Take(const Verdict& verdict) {
@@ -184,6 +190,9 @@ void Attestation::Take(const Verdict& verdict) {
   }
   if (verdict->challenge.has_value()) {
     step_ = Step::kChallenged;
+    challenge_timer_ = state_.loop.After(kChallengeTime, [this] {
+      Fail(MakeStatus(absl::StatusCode::kDeadlineExceeded, "the challenge was not answered"));
+    });
     agent::AttestAgentResponse response;
     response.set_challenge(*verdict->challenge);
     call_.Send(std::make_shared<const rpc::Frame>(response));

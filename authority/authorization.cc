@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "authority/authorization.h"
 
+#include "authority/admitted_call.h"
 #include "base/log.h"
 #include "google/rpc/status.pb.h"
 #include "spiffe/x509_svid.h"
@@ -8,12 +9,6 @@
 
 namespace assay {
 namespace {
-
-// Stands in for the handler of a call that was refused.
-class Refused final : public rpc::CallHandler {
- public:
-  void OnMessage(std::string_view /*bytes*/) override {}
-};
 
 std::string_view ToString(DenialReason reason) {
   switch (reason) {
@@ -57,23 +52,17 @@ std::optional<SpiffeId> CallerId(const rpc::Peer& peer) {
   return id.ok() ? std::optional(*std::move(id)) : std::nullopt;
 }
 
-void Gate::Add(rpc::Registry& registry, std::string method, Access access, rpc::MakeHandler make) {
-  registry.Add(
-      std::move(method),
-      [this, access, make = std::move(make)](rpc::Call& call) -> std::unique_ptr<rpc::CallHandler> {
-        const Denial denial = Judge(access, call.method(), call.peer());
-        if (denial.status.ok()) {
-          return make(call);
-        }
-        call.Finish(denial.status, denial.details);
-        return std::make_unique<Refused>();
-      });
+void Gate::Add(rpc::Registry& registry, std::string method, const Rule& rule,
+               rpc::MakeHandler make) {
+  registry.Add(std::move(method), [this, rule, make = std::move(make)](rpc::Call& call) {
+    return AdmitCall(state_, *this, rule, make, call);
+  });
 }
 
 Denial Gate::Judge(Access access, std::string_view method, const rpc::Peer& peer) {
   const bool local = transport_ == Transport::kLocal;
   const std::optional<SpiffeId> id = CallerId(peer);
-  const bool is_operator = local || (id.has_value() && state_.entries.IsAdmin(*id));
+  const bool is_operator = local || (id.has_value() && IsOperator(*id, peer.tls_chain.front()));
   const bool for_operators = access == Access::kOperator || access == Access::kAgentOrOperator;
   const bool for_agents = access == Access::kAgent || access == Access::kAgentOrOperator;
   if (access == Access::kAnyone || (for_operators && is_operator)) {
@@ -91,6 +80,11 @@ Denial Gate::Judge(Access access, std::string_view method, const rpc::Peer& peer
                                {"caller_addr", peer.address},
                                {"reason", ToString(reason)}});
   return Deny(reason, fmt::format("authorization denied for method {}", method));
+}
+
+// TLS looked at the certificate when the connection was made; it may have ended since.
+bool Gate::IsOperator(const SpiffeId& id, const crypto::Certificate& leaf) const {
+  return state_.clock.Now() <= leaf.not_after() && state_.entries.IsAdmin(id, state_.UnixNow());
 }
 
 DenialReason Gate::CheckAgent(const SpiffeId& id, const crypto::Certificate& leaf) {

@@ -14,6 +14,25 @@ namespace assay {
 
 enum class Access { kAnyone, kAgent, kOperator, kAgentOrOperator };
 
+// What a call's first message costs of a rate limit.
+struct RateRule {
+  enum class Key { kAddress, kAgent };  // Whose bucket it is taken of.
+
+  RateLimit* limit = nullptr;       // Null: none.
+  std::string_view rejection = {};  // Text that lives on, such as "rejecting request due to ...".
+  Key key = Key::kAddress;
+  int (*cost)(std::string_view bytes) = nullptr;  // Of this message, 0: nothing; null: 1.
+};
+
+// How a method is guarded.
+struct Rule {
+  Access access;
+  size_t max_request_bytes = 64 << 10;  // Of one message.
+  RateRule rate = {};
+};
+// Operators send whole books.
+inline Rule OperatorsOnly() { return {.access = Access::kOperator, .max_request_bytes = 4 << 20}; }
+
 // Why an agent's SVID does not count (spire.api.types.PermissionDeniedDetails); the agent acts on
 // the number.
 enum class DenialReason {
@@ -43,14 +62,15 @@ class Gate final {
   Gate(State& state, Transport transport) : state_(state), transport_(transport) {}
 
   // Adds a method whose handlers are made only for those who may call it; others are answered
-  // PermissionDenied.
-  void Add(rpc::Registry& registry, std::string method, Access access, rpc::MakeHandler make);
+  // PermissionDenied. The gate must outlive the registry's handlers.
+  void Add(rpc::Registry& registry, std::string method, const Rule& rule, rpc::MakeHandler make);
 
-  // Whether the caller may. A renewed SVID that is used for the first time takes the place of the
-  // one before.
+  // Whether the caller may, at this moment. A renewed SVID that is used for the first time takes
+  // the place of the one before.
   Denial Judge(Access access, std::string_view method, const rpc::Peer& peer);
 
  private:
+  bool IsOperator(const SpiffeId& id, const crypto::Certificate& leaf) const;
   DenialReason CheckAgent(const SpiffeId& id, const crypto::Certificate& leaf);
   void Activate(const Node& node);
 

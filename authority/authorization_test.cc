@@ -116,6 +116,18 @@ TEST_F(AuthorizationTest, LetsTheHolderOfAnAdminEntryOperate) {
   EXPECT_FALSE(JudgeTcp(Access::kAgent, peer).status.ok());
 }
 
+TEST_F(AuthorizationTest, LetsNobodyOperateWithACertificateThatHasEnded) {
+  const rpc::Peer peer = PeerOf("/w");
+  RegistrationEntry entry{"e", Id("/w"), Id("/spire/agent/a"), {{"unix", "uid:0"}}, {}, {}, {}};
+  entry.admin = true;
+  state_->entries.Put(entry);
+  clock_.Advance(absl::Minutes(59));
+  EXPECT_OK(JudgeTcp(Access::kOperator, peer).status);
+  clock_.Advance(absl::Minutes(2));
+  EXPECT_FALSE(JudgeTcp(Access::kOperator, peer).status.ok());
+  EXPECT_FALSE(JudgeTcp(Access::kAgentOrOperator, peer).status.ok());
+}
+
 TEST_F(AuthorizationTest, ActivatesARenewedSvidWhenItIsUsed) {
   const rpc::Peer before = PeerOf("/spire/agent/a"), after = PeerOf("/spire/agent/a");
   state_->nodes.Put({.id = Id("/spire/agent/a"),

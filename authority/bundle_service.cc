@@ -73,24 +73,24 @@ void ListFederated(State& state, const bundle::ListFederatedBundlesRequest& requ
 }  // namespace
 
 void AddBundleMethods(State& state, Gate& gate, rpc::Registry& registry) {
-  const auto add = [&](std::string_view name, Access access, rpc::MakeHandler make) {
-    gate.Add(registry, fmt::format("/spire.api.server.bundle.v1.Bundle/{}", name), access,
+  const auto add = [&](std::string_view name, const Rule& rule, rpc::MakeHandler make) {
+    gate.Add(registry, fmt::format("/spire.api.server.bundle.v1.Bundle/{}", name), rule,
              std::move(make));
   };
-  add("CountBundles", Access::kOperator, Method<bundle::CountBundlesRequest>(state, Count));
-  add("GetBundle", Access::kAnyone, Method<bundle::GetBundleRequest>(state, Get));
-  add("GetFederatedBundle", Access::kAgentOrOperator,
+  add("CountBundles", OperatorsOnly(), Method<bundle::CountBundlesRequest>(state, Count));
+  add("GetBundle", {.access = Access::kAnyone}, Method<bundle::GetBundleRequest>(state, Get));
+  add("GetFederatedBundle", {.access = Access::kAgentOrOperator},
       Method<bundle::GetFederatedBundleRequest>(state, GetFederated));
-  add("ListFederatedBundles", Access::kOperator,
+  add("ListFederatedBundles", OperatorsOnly(),
       Method<bundle::ListFederatedBundlesRequest>(state, ListFederated));
-  add("AppendBundle", Access::kOperator, Method<bundle::AppendBundleRequest>(state, AppendBundle));
-  add("BatchCreateFederatedBundle", Access::kOperator,
+  add("AppendBundle", OperatorsOnly(), Method<bundle::AppendBundleRequest>(state, AppendBundle));
+  add("BatchCreateFederatedBundle", OperatorsOnly(),
       Method<bundle::BatchCreateFederatedBundleRequest>(state, CreateFederatedBundles));
-  add("BatchUpdateFederatedBundle", Access::kOperator,
+  add("BatchUpdateFederatedBundle", OperatorsOnly(),
       Method<bundle::BatchUpdateFederatedBundleRequest>(state, UpdateFederatedBundles));
-  add("BatchSetFederatedBundle", Access::kOperator,
+  add("BatchSetFederatedBundle", OperatorsOnly(),
       Method<bundle::BatchSetFederatedBundleRequest>(state, SetFederatedBundles));
-  add("BatchDeleteFederatedBundle", Access::kOperator,
+  add("BatchDeleteFederatedBundle", OperatorsOnly(),
       Method<bundle::BatchDeleteFederatedBundleRequest>(state, DeleteFederatedBundles));
 }
 

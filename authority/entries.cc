@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <unordered_set>
 
 namespace assay {
@@ -18,6 +19,10 @@ size_t ContentHash(const RegistrationEntry& entry) {
     mixed = mixed * kSpread + hash(selector.value);
   }
   return mixed;
+}
+
+bool HasEnded(const RegistrationEntry& entry, int64_t now) {
+  return entry.expires_at != 0 && entry.expires_at <= now;
 }
 
 }  // namespace
@@ -53,7 +58,10 @@ void EntrySet::Put(RegistrationEntry entry) {
     aliases_[added->selectors.front()].insert(added);
   }
   if (added->admin) {
-    admins_.insert(added->spiffe_id.ToString());
+    admins_[added->spiffe_id.ToString()].insert(added);
+  }
+  if (added->expires_at != 0) {
+    ends_.insert(added->expires_at);
   }
   ++version_;
 }
@@ -81,15 +89,33 @@ void EntrySet::Erase(std::string_view id) {
       }
     }
   }
-  if (const auto admin = admins_.find(entry->spiffe_id.ToString());
-      entry->admin && admin != admins_.end()) {
-    admins_.erase(admin);
+  if (const auto admin = admins_.find(entry->spiffe_id.ToString()); admin != admins_.end()) {
+    admin->second.erase(entry);
+    if (admin->second.empty()) {
+      admins_.erase(admin);
+    }
+  }
+  if (entry->expires_at != 0) {
+    ends_.erase(ends_.find(entry->expires_at));
   }
   ++version_;
 }
 
+int64_t EntrySet::NextEnd(int64_t now) const {
+  const auto next = ends_.upper_bound(now);
+  return next == ends_.end() ? std::numeric_limits<int64_t>::max() : *next;
+}
+
+bool EntrySet::IsAdmin(const SpiffeId& id, int64_t now) const {
+  const auto found = admins_.find(id.ToString());
+  return found != admins_.end() && std::ranges::any_of(found->second, [now](const EntryPtr& entry) {
+           return !HasEnded(*entry, now);
+         });
+}
+
 std::vector<EntryPtr> EntrySet::AuthorizedFor(const SpiffeId& agent,
-                                              const std::vector<Selector>& node_selectors) const {
+                                              const std::vector<Selector>& node_selectors,
+                                              int64_t now) const {
   std::vector<EntryPtr> authorized;
   // Parents once reached: an ID may be reached twice, or even from itself.
   std::unordered_set<std::string> reached;
@@ -104,7 +130,7 @@ std::vector<EntryPtr> EntrySet::AuthorizedFor(const SpiffeId& agent,
   for (const Selector& selector : node_selectors) {
     if (const auto found = aliases_.find(selector); found != aliases_.end()) {
       for (const EntryPtr& alias : found->second) {
-        if (IsSubset(alias->selectors, node_selectors)) {
+        if (!HasEnded(*alias, now) && IsSubset(alias->selectors, node_selectors)) {
           reach(alias->spiffe_id);
         }
       }
@@ -113,9 +139,11 @@ std::vector<EntryPtr> EntrySet::AuthorizedFor(const SpiffeId& agent,
   while (!open.empty()) {
     const Siblings& siblings = by_parent_.at(open.back());
     open.pop_back();
-    authorized.insert(authorized.end(), siblings.begin(), siblings.end());
     for (const EntryPtr& entry : siblings) {
-      reach(entry->spiffe_id);
+      if (!HasEnded(*entry, now)) {
+        authorized.push_back(entry);
+        reach(entry->spiffe_id);
+      }
     }
   }
   std::sort(authorized.begin(), authorized.end(), ByEntryId());
@@ -123,13 +151,16 @@ std::vector<EntryPtr> EntrySet::AuthorizedFor(const SpiffeId& agent,
 }
 
 AuthorizedEntries::View AuthorizedEntries::For(const SpiffeId& agent,
-                                               const std::vector<Selector>& node_selectors) {
+                                               const std::vector<Selector>& node_selectors,
+                                               int64_t now) {
   Remembered& known = views_[agent.ToString()];
-  if (known.version != entries_.version() || known.node_selectors != node_selectors) {
+  if (known.version != entries_.version() || known.node_selectors != node_selectors ||
+      now >= known.until) {
     known.version = entries_.version();
     known.node_selectors = node_selectors;
     known.view = std::make_shared<const std::vector<EntryPtr>>(
-        entries_.AuthorizedFor(agent, node_selectors));
+        entries_.AuthorizedFor(agent, node_selectors, now));
+    known.until = entries_.NextEnd(now);
   }
   return known.view;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The registration entries in memory, indexed for what agents ask, and the graph that says which of
 // them an agent may serve: the entries under its own ID and under each ID so reached, and those
-// under the aliases that its node's selectors fit. Owned by the loop's thread.
+// under the aliases that its node's selectors fit. An entry that has ended gives nobody anything,
+// though it is there until it is erased. Owned by the loop's thread.
 #pragma once
 
 #include <cstdint>
@@ -40,13 +41,16 @@ class EntrySet final {
   // Grows with each change.
   uint64_t version() const { return version_; }
 
-  // Whether some entry gives this ID the right to call operators' methods.
-  bool IsAdmin(const SpiffeId& id) const { return admins_.contains(id.ToString()); }
+  // When, after now, the next entry ends, in Unix seconds.
+  int64_t NextEnd(int64_t now) const;
+  // Whether some entry gives this ID the right to call operators' methods, now in Unix seconds.
+  bool IsAdmin(const SpiffeId& id, int64_t now) const;
 
-  // What an agent on a node with these selectors (normalized) may serve, in the order of the IDs.
-  // Aliases are not among them; what is under them is.
+  // What an agent on a node with these selectors (normalized) may serve at this time (Unix
+  // seconds), in the order of the IDs. Aliases are not among them; what is under them is.
   std::vector<EntryPtr> AuthorizedFor(const SpiffeId& agent,
-                                      const std::vector<Selector>& node_selectors) const;
+                                      const std::vector<Selector>& node_selectors,
+                                      int64_t now) const;
 
  private:
   using Siblings = std::set<EntryPtr, ByEntryId>;
@@ -57,23 +61,25 @@ class EntrySet final {
   std::unordered_map<std::string, Siblings> by_parent_;
   std::unordered_multimap<size_t, EntryPtr> by_content_;
   std::map<Selector, Siblings> aliases_;  // By their first selector.
-  std::multiset<std::string> admins_;
+  std::map<std::string, Siblings> admins_;
+  std::multiset<int64_t> ends_;
 };
 
-// Remembers AuthorizedFor for each agent until an entry or the node's selectors change, for agents
-// ask every few seconds.
+// Remembers AuthorizedFor for each agent until an entry changes or ends or the node's selectors
+// change, for agents ask every few seconds.
 class AuthorizedEntries final {
  public:
   // In the order of the IDs.
   using View = std::shared_ptr<const std::vector<EntryPtr>>;
 
   explicit AuthorizedEntries(const EntrySet& entries) : entries_(entries) {}
-  View For(const SpiffeId& agent, const std::vector<Selector>& node_selectors);
+  View For(const SpiffeId& agent, const std::vector<Selector>& node_selectors, int64_t now);
   void Forget(const SpiffeId& agent) { views_.erase(agent.ToString()); }
 
  private:
   struct Remembered {
     uint64_t version = 0;
+    int64_t until = 0;  // Unix seconds.
     std::vector<Selector> node_selectors;
     View view;
   };

@@ -11,6 +11,8 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
+constexpr int64_t kNow = 1000;
+
 const TrustDomain kDomain = TrustDomain::Parse("example.org").value();
 
 SpiffeId Id(std::string_view path) { return SpiffeId::Create(kDomain, path).value(); }
@@ -38,7 +40,7 @@ std::vector<std::string> IdsOf(const std::vector<EntryPtr>& entries) {
 class EntriesTest : public testing::Test {
  protected:
   std::vector<std::string> Authorized(std::initializer_list<std::string_view> selectors = {}) {
-    return IdsOf(entries_.AuthorizedFor(Id("/spire/agent/a"), Selectors(selectors)));
+    return IdsOf(entries_.AuthorizedFor(Id("/spire/agent/a"), Selectors(selectors), kNow));
   }
   EntrySet entries_{kDomain};
 };
@@ -89,11 +91,11 @@ TEST_F(EntriesTest, ForgetsAnErasedEntryEverywhere) {
   RegistrationEntry entry = Entry("1", "/spire/agent/a", "/one");
   entry.admin = true;
   entries_.Put(entry);
-  EXPECT_TRUE(entries_.IsAdmin(Id("/one")));
+  EXPECT_TRUE(entries_.IsAdmin(Id("/one"), kNow));
   entries_.Erase("1");
   EXPECT_EQ(entries_.Find("1"), nullptr);
   EXPECT_EQ(entries_.FindSimilar(entry), nullptr);
-  EXPECT_FALSE(entries_.IsAdmin(Id("/one")));
+  EXPECT_FALSE(entries_.IsAdmin(Id("/one"), kNow));
   EXPECT_THAT(Authorized(), IsEmpty());
 }
 
@@ -105,9 +107,9 @@ TEST_F(EntriesTest, IsAdminAsLongAsOneEntrySaysSo) {
     entries_.Put(entry);
   }
   entries_.Erase("1");
-  EXPECT_TRUE(entries_.IsAdmin(Id("/one")));
+  EXPECT_TRUE(entries_.IsAdmin(Id("/one"), kNow));
   entries_.Erase("2");
-  EXPECT_FALSE(entries_.IsAdmin(Id("/one")));
+  EXPECT_FALSE(entries_.IsAdmin(Id("/one"), kNow));
 }
 
 TEST_F(EntriesTest, MovesAReplacedEntry) {
@@ -130,19 +132,39 @@ TEST_F(EntriesTest, RemembersAnAgentsShareUntilSomethingChanges) {
   entries_.Put(Entry("1", "/spire/agent/a", "/one"));
   entries_.Put(Entry("alias", "/spire/server", "/rack", {"t:a"}));
   entries_.Put(Entry("2", "/rack", "/two"));
-  const auto first = authorized.For(Id("/spire/agent/a"), {});
+  const auto first = authorized.For(Id("/spire/agent/a"), {}, kNow);
   EXPECT_THAT(IdsOf(*first), ElementsAre("1"));
-  EXPECT_EQ(authorized.For(Id("/spire/agent/a"), {}), first);
-  EXPECT_THAT(IdsOf(*authorized.For(Id("/spire/agent/a"), Selectors({"t:a"}))),
+  EXPECT_EQ(authorized.For(Id("/spire/agent/a"), {}, kNow), first);
+  EXPECT_THAT(IdsOf(*authorized.For(Id("/spire/agent/a"), Selectors({"t:a"}), kNow)),
               ElementsAre("1", "2"));
   entries_.Erase("1");
-  EXPECT_THAT(*authorized.For(Id("/spire/agent/a"), {}), IsEmpty());
+  EXPECT_THAT(*authorized.For(Id("/spire/agent/a"), {}, kNow), IsEmpty());
+}
+
+TEST_F(EntriesTest, GivesNothingByAnEntryThatHasEnded) {
+  const auto put = [this](RegistrationEntry entry) {
+    entry.expires_at = kNow;
+    entry.admin = true;
+    entries_.Put(entry);
+  };
+  put(Entry("1", "/spire/agent/a", "/one"));
+  put(Entry("alias", "/spire/server", "/rack", {"t:a"}));
+  entries_.Put(Entry("2", "/one", "/two"));
+  entries_.Put(Entry("3", "/rack", "/three"));
+  AuthorizedEntries authorized(entries_);
+  const auto share = [&](int64_t now) {
+    return IdsOf(*authorized.For(Id("/spire/agent/a"), Selectors({"t:a"}), now));
+  };
+  EXPECT_THAT(share(kNow - 1), ElementsAre("1", "2", "3"));
+  EXPECT_TRUE(entries_.IsAdmin(Id("/one"), kNow - 1));
+  EXPECT_THAT(share(kNow), IsEmpty());
+  EXPECT_FALSE(entries_.IsAdmin(Id("/one"), kNow));
 }
 
 TEST_F(EntriesTest, FindsByIdInAShare) {
   entries_.Put(Entry("b", "/spire/agent/a", "/one"));
   entries_.Put(Entry("d", "/spire/agent/a", "/two"));
-  const auto share = entries_.AuthorizedFor(Id("/spire/agent/a"), {});
+  const auto share = entries_.AuthorizedFor(Id("/spire/agent/a"), {}, kNow);
   EXPECT_EQ(FindIn(share, "d")->spiffe_id, Id("/two"));
   for (const char* id : {"a", "c", "e", ""}) {
     EXPECT_EQ(FindIn(share, id), nullptr) << id;

@@ -19,6 +19,9 @@ namespace types = spire::api::types;
 
 namespace {
 
+// 500 IDs of 255 bytes, and room.
+constexpr size_t kMaxSyncBytes = 256 << 10;
+
 // Count and list have filters of the same fields in two messages.
 struct EntryFilter {
   std::optional<SpiffeId> spiffe_id, parent_id;
@@ -169,36 +172,54 @@ void Get(State& state, const entry::GetEntryRequest& request, const rpc::Respond
   responder.Reply(response);
 }
 
+// A whole book at once, so an agent has one of them unread at a time; calls that ask the same share
+// it.
 void GetAuthorized(State& state, const entry::GetAuthorizedEntriesRequest& request,
                    const rpc::Responder& responder) {
-  const AuthorizedEntries::View view = AuthorizedFor(state, responder.call()->peer());
+  rpc::Call& call = *responder.call();
+  const AuthorizedEntries::View view = AuthorizedFor(state, call.peer());
   const auto& mask = request.has_output_mask() ? request.output_mask() : AllOfEntry();
-  entry::GetAuthorizedEntriesResponse response;
-  for (const EntryPtr& authorized : *view) {
-    ToProto(*authorized, mask, response.add_entries());
+  std::weak_ptr<const AuthorizedBook>& last =
+      state.authorized_books[CallerId(call.peer())->ToString()];
+  std::shared_ptr<const AuthorizedBook> book = last.lock();
+  if (book == nullptr) {
+    entry::GetAuthorizedEntriesResponse response;
+    for (const EntryPtr& authorized : *view) {
+      ToProto(*authorized, mask, response.add_entries());
+    }
+    book = std::make_shared<const AuthorizedBook>(view, mask.SerializeAsString(), response);
+    last = book;
+  } else if (book->view != view || book->mask != mask.SerializeAsString()) {
+    responder.Fail(ResourceExhausted("the entries that were sent before are still unread"));
+    return;
   }
-  responder.Reply(response);
+  call.Send(rpc::SharedFrame(book, &book->frame));
+  call.Finish(absl::OkStatus());
 }
 
 }  // namespace
 
 void AddEntryMethods(State& state, Gate& gate, rpc::Registry& registry) {
-  const auto add = [&](std::string_view name, Access access, rpc::MakeHandler make) {
-    gate.Add(registry, fmt::format("/spire.api.server.entry.v1.Entry/{}", name), access,
+  const auto add = [&](std::string_view name, const Rule& rule, rpc::MakeHandler make) {
+    gate.Add(registry, fmt::format("/spire.api.server.entry.v1.Entry/{}", name), rule,
              std::move(make));
   };
-  add("CountEntries", Access::kOperator, Method<entry::CountEntriesRequest>(state, Count));
-  add("ListEntries", Access::kOperator, Method<entry::ListEntriesRequest>(state, List));
-  add("GetEntry", Access::kOperator, Method<entry::GetEntryRequest>(state, Get));
-  add("BatchCreateEntry", Access::kOperator,
+  add("CountEntries", OperatorsOnly(), Method<entry::CountEntriesRequest>(state, Count));
+  add("ListEntries", OperatorsOnly(), Method<entry::ListEntriesRequest>(state, List));
+  add("GetEntry", OperatorsOnly(), Method<entry::GetEntryRequest>(state, Get));
+  add("BatchCreateEntry", OperatorsOnly(),
       Method<entry::BatchCreateEntryRequest>(state, CreateEntries));
-  add("BatchUpdateEntry", Access::kOperator,
+  add("BatchUpdateEntry", OperatorsOnly(),
       Method<entry::BatchUpdateEntryRequest>(state, UpdateEntries));
-  add("BatchDeleteEntry", Access::kOperator,
+  add("BatchDeleteEntry", OperatorsOnly(),
       Method<entry::BatchDeleteEntryRequest>(state, DeleteEntries));
-  add("GetAuthorizedEntries", Access::kAgent,
+  add("GetAuthorizedEntries",
+      {.access = Access::kAgent,
+       .rate = {.limit = &state.authorized_limit,
+                .rejection = "rejecting request due to authorized entries rate limiting",
+                .key = RateRule::Key::kAgent}},
       Method<entry::GetAuthorizedEntriesRequest>(state, GetAuthorized));
-  add("SyncAuthorizedEntries", Access::kAgent,
+  add("SyncAuthorizedEntries", {.access = Access::kAgent, .max_request_bytes = kMaxSyncBytes},
       [&state](rpc::Call& call) { return MakeEntrySync(state, call); });
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <set>
 
 #include "authority/authorization.h"
 #include "authority/entry_convert.h"
@@ -16,6 +17,8 @@ namespace types = spire::api::types;
 namespace {
 
 constexpr size_t kPage = 500;
+// Requests of an agent that does not wait for its answers; the reference waits.
+constexpr size_t kMaxWaitingAnswers = 8;
 // Past this many bytes that the agent has not read, the next pages wait.
 constexpr size_t kPauseAtBytes = 1 << 20;
 constexpr absl::Duration kPause = absl::Milliseconds(5);
@@ -24,27 +27,27 @@ class EntrySync final : public rpc::CallHandler {
  public:
   EntrySync(State& state, rpc::Call& call)
       : state_(state), call_(call), view_(AuthorizedFor(state, call.peer())) {}
-  ~EntrySync() override { *alive_ = false; }
+  ~EntrySync() override { state_.loop.Cancel(pause_timer_); }
 
   void OnMessage(std::string_view bytes) override;
   void OnHalfClose() override;
 
  private:
-  void Begin(const entry::SyncAuthorizedEntriesRequest& request);
-  void SendRevisions();
-  void SendEntries(std::vector<EntryPtr> entries);
-  void Queue(std::function<entry::SyncAuthorizedEntriesResponse()> page);
+  absl::Status Begin(const entry::SyncAuthorizedEntriesRequest& request);
+  absl::Status Answer(const entry::SyncAuthorizedEntriesRequest& request);
+  entry::SyncAuthorizedEntriesResponse NextRevisions();
+  entry::SyncAuthorizedEntriesResponse NextEntries();
   void Send();
 
   State& state_;
   rpc::Call& call_;
   const AuthorizedEntries::View view_;
-  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::optional<types::EntryMask> mask_;  // Set by the first request.
-  // Pages are made when there is room for them, not before.
-  std::deque<std::function<entry::SyncAuthorizedEntriesResponse()>> pages_;
-  bool paused_ = false;
-  bool finish_ = false;  // Once all pages are sent.
+  // Pages are made when there is room for them, not before: of the revisions, then the answers.
+  size_t next_revision_ = 0, revisions_end_ = 0;
+  std::deque<std::vector<EntryPtr>> answers_;
+  EventLoop::TimerId pause_timer_ = 0;  // Runs while pages wait for the agent to read.
+  bool finish_ = false;                 // Once all pages are sent.
 };
 
 void EntrySync::OnMessage(std::string_view bytes) {
@@ -56,19 +59,12 @@ void EntrySync::OnMessage(std::string_view bytes) {
   if (finish_) {
     return;
   }
-  if (!mask_.has_value()) {
-    Begin(request);
+  if (const absl::Status taken = mask_.has_value() ? Answer(request) : Begin(request);
+      !taken.ok()) {
+    call_.Finish(taken);
     return;
   }
-  std::vector<std::string_view> ids(request.ids().begin(), request.ids().end());
-  std::sort(ids.begin(), ids.end());
-  std::vector<EntryPtr> wanted;
-  for (const std::string_view id : ids) {
-    if (EntryPtr found = FindIn(*view_, id)) {
-      wanted.push_back(std::move(found));
-    }
-  }
-  SendEntries(std::move(wanted));
+  Send();
 }
 
 void EntrySync::OnHalfClose() {
@@ -76,81 +72,77 @@ void EntrySync::OnHalfClose() {
   Send();
 }
 
-void EntrySync::Begin(const entry::SyncAuthorizedEntriesRequest& request) {
+absl::Status EntrySync::Begin(const entry::SyncAuthorizedEntriesRequest& request) {
   if (!request.ids().empty()) {
-    call_.Finish(InvalidArgument("specifying IDs on initial request is not supported"));
-    return;
+    return InvalidArgument("specifying IDs on initial request is not supported");
   }
   if (request.has_output_mask() && !request.output_mask().revision_number()) {
-    call_.Finish(InvalidArgument("revision number cannot be masked"));
-    return;
+    return InvalidArgument("revision number cannot be masked");
   }
   mask_ = request.has_output_mask() ? request.output_mask() : AllOfEntry();
   if (view_->size() <= kPage) {
     finish_ = true;
-    SendEntries(*view_);
+    answers_.push_back(*view_);
   } else {
-    SendRevisions();
+    revisions_end_ = view_->size();
   }
+  return absl::OkStatus();
 }
 
-void EntrySync::SendRevisions() {
-  for (size_t begin = 0; begin < view_->size(); begin += kPage) {
-    Queue([view = view_, begin] {
-      entry::SyncAuthorizedEntriesResponse response;
-      const size_t end = std::min(begin + kPage, view->size());
-      for (size_t i = begin; i < end; ++i) {
-        entry::EntryRevision* revision = response.add_entry_revisions();
-        revision->set_id((*view)[i]->id);
-        revision->set_revision_number((*view)[i]->revision_number);
-        revision->set_created_at((*view)[i]->created_at);
-      }
-      response.set_more(end < view->size());
-      return response;
-    });
+absl::Status EntrySync::Answer(const entry::SyncAuthorizedEntriesRequest& request) {
+  if (request.ids_size() > static_cast<int>(kPage)) {
+    return InvalidArgument("too many IDs in one request (max {})", kPage);
   }
-  Send();
+  if (answers_.size() >= kMaxWaitingAnswers) {
+    return ResourceExhausted("too many requests wait for their answers to be read");
+  }
+  const std::set<std::string_view> ids(request.ids().begin(), request.ids().end());
+  std::vector<EntryPtr>& answer = answers_.emplace_back();
+  for (const std::string_view id : ids) {
+    if (EntryPtr found = FindIn(*view_, id)) {
+      answer.push_back(std::move(found));
+    }
+  }
+  return absl::OkStatus();
 }
 
-void EntrySync::SendEntries(std::vector<EntryPtr> entries) {
-  const auto shared = std::make_shared<const std::vector<EntryPtr>>(std::move(entries));
-  size_t begin = 0;
-  do {
-    Queue([this, shared, begin] {
-      entry::SyncAuthorizedEntriesResponse response;
-      const size_t end = std::min(begin + kPage, shared->size());
-      for (size_t i = begin; i < end; ++i) {
-        ToProto(*(*shared)[i], *mask_, response.add_entries());
-      }
-      response.set_more(end < shared->size());
-      return response;
-    });
-    begin += kPage;
-  } while (begin < shared->size());
-  Send();
+entry::SyncAuthorizedEntriesResponse EntrySync::NextRevisions() {
+  entry::SyncAuthorizedEntriesResponse response;
+  for (const size_t end = std::min(next_revision_ + kPage, revisions_end_); next_revision_ < end;
+       ++next_revision_) {
+    const RegistrationEntry& listed = *(*view_)[next_revision_];
+    entry::EntryRevision* revision = response.add_entry_revisions();
+    revision->set_id(listed.id);
+    revision->set_revision_number(listed.revision_number);
+    revision->set_created_at(listed.created_at);
+  }
+  response.set_more(next_revision_ < revisions_end_);
+  return response;
 }
 
-void EntrySync::Queue(std::function<entry::SyncAuthorizedEntriesResponse()> page) {
-  pages_.push_back(std::move(page));
+entry::SyncAuthorizedEntriesResponse EntrySync::NextEntries() {
+  entry::SyncAuthorizedEntriesResponse response;
+  for (const EntryPtr& sent : answers_.front()) {
+    ToProto(*sent, *mask_, response.add_entries());
+  }
+  answers_.pop_front();
+  return response;
 }
 
 void EntrySync::Send() {
-  if (paused_) {
-    return;
-  }
-  while (!pages_.empty()) {
+  while (next_revision_ < revisions_end_ || !answers_.empty()) {
+    if (pause_timer_ != 0) {
+      return;
+    }
     if (call_.pending_bytes() >= kPauseAtBytes) {
-      paused_ = true;
-      state_.loop.After(kPause, [this, alive = alive_] {
-        if (*alive) {
-          paused_ = false;
-          Send();
-        }
+      pause_timer_ = state_.loop.After(kPause, [this] {
+        pause_timer_ = 0;
+        Send();
       });
       return;
     }
-    call_.Send(std::make_shared<const rpc::Frame>(pages_.front()()));
-    pages_.pop_front();
+    call_.Send(std::make_shared<const rpc::Frame>(next_revision_ < revisions_end_ ? NextRevisions()
+                                                                                  : NextEntries()));
   }
   if (finish_) {
     call_.Finish(absl::OkStatus());
@@ -162,10 +154,10 @@ void EntrySync::Send() {
 AuthorizedEntries::View AuthorizedFor(State& state, const rpc::Peer& caller) {
   const std::optional<SpiffeId> id = CallerId(caller);
   const Node* node = id.has_value() ? state.nodes.Find(*id) : nullptr;
-  if (node == nullptr) {
+  if (node == nullptr || node->banned()) {
     return std::make_shared<const std::vector<EntryPtr>>();
   }
-  return state.authorized.For(*id, node->selectors);
+  return state.authorized.For(*id, node->selectors, state.UnixNow());
 }
 
 std::unique_ptr<rpc::CallHandler> MakeEntrySync(State& state, rpc::Call& call) {

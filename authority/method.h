@@ -2,7 +2,6 @@
 // Makes unary methods of functions over the state.
 #pragma once
 
-#include "authority/admission.h"
 #include "authority/state.h"
 #include "rpc/call.h"
 
@@ -18,16 +17,6 @@ rpc::MakeHandler Method(State& state, Serve<Request> serve) {
       [&state, serve](rpc::Call&, const Request& request, const rpc::Responder& responder) {
         serve(state, request, responder);
       });
-}
-
-// The same, once the rate limit has let it pass.
-template <typename Request>
-rpc::MakeHandler LimitedMethod(State& state, const Admission& admission, Serve<Request> serve) {
-  return rpc::Unary<Request>([&state, admission, serve](rpc::Call&, const Request& request,
-                                                        const rpc::Responder& responder) {
-    Admit(state, admission, responder,
-          [&state, serve, request, responder] { serve(state, request, responder); });
-  });
 }
 
 }  // namespace assay

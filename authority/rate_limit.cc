@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "authority/rate_limit.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
-#include <charconv>
 
 namespace assay {
 namespace {
@@ -11,18 +12,17 @@ constexpr absl::Duration kSweepEvery = absl::Minutes(1);
 
 }  // namespace
 
-absl::StatusOr<absl::Duration> RateLimit::Take(const std::string& address, int cost,
+absl::StatusOr<absl::Duration> RateLimit::Take(const std::string& caller, int cost,
                                                absl::Duration patience) {
-  if (cost > per_second_) {
-    return ResourceExhausted("rate ({}) exceeds burst size ({})", cost,
-                             static_cast<int>(per_second_));
+  if (cost > burst_) {
+    return ResourceExhausted("rate ({}) exceeds burst size ({})", cost, static_cast<int>(burst_));
   }
   const absl::Duration now = clock_.SinceBoot();
   if (now - swept_at_ >= kSweepEvery) {
     DropFull(now);
   }
   Bucket& bucket =
-      buckets_.try_emplace(address, Bucket{.tokens = per_second_, .filled_at = now}).first->second;
+      buckets_.try_emplace(caller, Bucket{.tokens = burst_, .filled_at = now}).first->second;
   Refill(bucket, now);
   const double missing = cost - bucket.tokens;
   const absl::Duration wait =
@@ -34,9 +34,17 @@ absl::StatusOr<absl::Duration> RateLimit::Take(const std::string& address, int c
   return wait;
 }
 
+void RateLimit::GiveBack(const std::string& caller, int cost) {
+  // A bucket that is gone was full.
+  if (const auto found = buckets_.find(caller); found != buckets_.end()) {
+    Refill(found->second, clock_.SinceBoot());
+    found->second.tokens = std::min(found->second.tokens + cost, burst_);
+  }
+}
+
 void RateLimit::Refill(Bucket& bucket, absl::Duration now) const {
   bucket.tokens += per_second_ * absl::ToDoubleSeconds(now - bucket.filled_at);
-  bucket.tokens = std::min(bucket.tokens, per_second_);
+  bucket.tokens = std::min(bucket.tokens, burst_);
   bucket.filled_at = now;
 }
 
@@ -46,42 +54,27 @@ void RateLimit::DropFull(absl::Duration now) {
   std::erase_if(buckets_, [&](const auto& item) {
     Bucket bucket = item.second;
     Refill(bucket, now);
-    return bucket.tokens >= per_second_;
+    return bucket.tokens >= burst_;
   });
 }
 
-std::string HostOf(std::string_view address) {
-  const size_t colon = address.rfind(':');
-  return std::string(address.substr(0, colon));
-}
-
-absl::Duration ParseGrpcTimeout(std::string_view text) {
-  constexpr size_t kMostDigits = 8;
-  int64_t number = 0;
-  if (text.size() < 2 || text.size() > kMostDigits + 1) {
-    return absl::InfiniteDuration();
+std::string LimitedHost(std::string_view address) {
+  std::string host(address.substr(0, address.rfind(':')));
+  if (!host.starts_with('[') || !host.ends_with(']')) {
+    return host;
   }
-  const char* const last = text.data() + text.size() - 1;
-  if (const auto read = std::from_chars(text.data(), last, number);
-      read.ec != std::errc() || read.ptr != last || number < 0) {
-    return absl::InfiniteDuration();
+  in6_addr parsed{};
+  if (inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &parsed) != 1) {
+    return host;
   }
-  switch (*last) {
-    case 'H':
-      return absl::Hours(number);
-    case 'M':
-      return absl::Minutes(number);
-    case 'S':
-      return absl::Seconds(number);
-    case 'm':
-      return absl::Milliseconds(number);
-    case 'u':
-      return absl::Microseconds(number);
-    case 'n':
-      return absl::Nanoseconds(number);
-    default:
-      return absl::InfiniteDuration();
+  char text[INET6_ADDRSTRLEN] = {};
+  if (IN6_IS_ADDR_V4MAPPED(&parsed)) {
+    inet_ntop(AF_INET, &parsed.s6_addr[12], text, sizeof(text));
+    return text;
   }
+  std::fill(parsed.s6_addr + 8, parsed.s6_addr + 16, 0);
+  inet_ntop(AF_INET6, &parsed, text, sizeof(text));
+  return fmt::format("{}/64", text);
 }
 
 }  // namespace assay

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A token bucket for each caller's address: as many tokens a second as it holds at most. A call
-// whose tokens are not there yet waits for them, it is not refused. Owned by the loop's thread.
+// A token bucket for each caller, filled by so many tokens a second. A call whose tokens are not
+// there yet waits for them, it is not refused. Owned by the loop's thread.
 #pragma once
 
 #include <absl/time/time.h>
@@ -16,15 +16,17 @@ namespace assay {
 
 class RateLimit final {
  public:
-  // The clock must outlive it.
-  RateLimit(const Clock& clock, double per_second) : clock_(clock), per_second_(per_second) {}
+  // A bucket holds as many tokens as a second brings, or burst. The clock must outlive it.
+  RateLimit(const Clock& clock, double per_second) : RateLimit(clock, per_second, per_second) {}
+  RateLimit(const Clock& clock, double per_second, double burst)
+      : clock_(clock), per_second_(per_second), burst_(burst) {}
 
-  // Takes cost tokens of this address's bucket and says how long to wait before going on. When that
+  // Takes cost tokens of this caller's bucket and says how long to wait before going on. When that
   // would take longer than patience, or the bucket can never hold so many, nothing is taken and the
   // answer is ResourceExhausted in the reference's words.
-  absl::StatusOr<absl::Duration> Take(const std::string& address, int cost,
-                                      absl::Duration patience);
-  size_t buckets() const { return buckets_.size(); }
+  absl::StatusOr<absl::Duration> Take(const std::string& caller, int cost, absl::Duration patience);
+  // Gives back what was taken by a call that did not go on.
+  void GiveBack(const std::string& caller, int cost);
 
  private:
   struct Bucket {
@@ -35,14 +37,13 @@ class RateLimit final {
   void DropFull(absl::Duration now);
 
   const Clock& clock_;
-  const double per_second_;
+  const double per_second_, burst_;
   absl::Duration swept_at_ = absl::ZeroDuration();
   std::unordered_map<std::string, Bucket> buckets_;
 };
 
-// The host part of "1.2.3.4:567" or "[::1]:567".
-std::string HostOf(std::string_view address);
-// The value of a grpc-timeout header ("300m" is 300 ms); infinite when it is none.
-absl::Duration ParseGrpcTimeout(std::string_view text);
+// Who "1.2.3.4:567" or "[2001:db8::1]:567" is to a limit: the host, or of IPv6 its /64, for one
+// caller may have all addresses of that.
+std::string LimitedHost(std::string_view address);
 
 }  // namespace assay

@@ -55,30 +55,32 @@ TEST(RateLimitTest, RefusesMoreThanABurst) {
               StatusIs(StatusCode::kResourceExhausted, "rate (501) exceeds burst size (500)"));
 }
 
-TEST(RateLimitTest, ForgetsAddressesThatAreQuiet) {
+TEST(RateLimitTest, HoldsABurstOfItsOwn) {
   FakeClock clock;
+  RateLimit limit(clock, 1, 2);
+  EXPECT_EQ(limit.Take("a", 2, kPatient).value(), kNow);
+  EXPECT_EQ(limit.Take("a", 1, kPatient).value(), absl::Seconds(1));
+}
+
+TEST(RateLimitTest, TakesBackTheTokensOfACallThatIsOver) {
+  const FakeClock clock;
   RateLimit limit(clock, 1);
-  for (int i = 0; i < 100; ++i) {
-    ASSERT_OK(limit.Take(std::to_string(i), 1, kPatient));
-  }
-  clock.Advance(absl::Minutes(2));
   ASSERT_OK(limit.Take("a", 1, kPatient));
-  EXPECT_EQ(limit.buckets(), 1);
-}
-
-TEST(RateLimitTest, ReadsTheHostOfAnAddress) {
-  EXPECT_EQ(HostOf("1.2.3.4:567"), "1.2.3.4");
-  EXPECT_EQ(HostOf("[::1]:567"), "[::1]");
-}
-
-TEST(RateLimitTest, ReadsGrpcTimeouts) {
-  EXPECT_EQ(ParseGrpcTimeout("300m"), absl::Milliseconds(300));
-  EXPECT_EQ(ParseGrpcTimeout("2S"), absl::Seconds(2));
-  EXPECT_EQ(ParseGrpcTimeout("1H"), absl::Hours(1));
-  EXPECT_EQ(ParseGrpcTimeout("99999999n"), absl::Nanoseconds(99999999));
-  for (const char* none : {"", "S", "x", "1", "1x", "-1S", "1 S", "123456789S"}) {
-    EXPECT_EQ(ParseGrpcTimeout(none), absl::InfiniteDuration()) << none;
+  EXPECT_EQ(limit.Take("a", 1, kPatient).value(), absl::Seconds(1));
+  limit.GiveBack("a", 1);
+  EXPECT_EQ(limit.Take("a", 1, kPatient).value(), absl::Seconds(1));
+  for (int i = 0; i < 3; ++i) {
+    limit.GiveBack("a", 1);
   }
+  EXPECT_EQ(limit.Take("a", 1, kPatient).value(), kNow);
+  EXPECT_EQ(limit.Take("a", 1, kPatient).value(), absl::Seconds(1));
+}
+
+TEST(RateLimitTest, CountsANetworkOfIpv6AsOneCaller) {
+  EXPECT_EQ(LimitedHost("1.2.3.4:567"), "1.2.3.4");
+  EXPECT_EQ(LimitedHost("[::ffff:1.2.3.4]:567"), "1.2.3.4");
+  EXPECT_EQ(LimitedHost("[2001:db8:1:2:3:4:5:6]:567"), "2001:db8:1:2::/64");
+  EXPECT_EQ(LimitedHost("[2001:db8:1:2::]:567"), "2001:db8:1:2::/64");
 }
 
 }  // namespace

@@ -10,6 +10,8 @@ namespace {
 constexpr double kAttestationsPerSecond = 1;
 constexpr double kSignaturesPerSecond = 500;
 constexpr double kStatusesPerSecond = 10;
+constexpr double kBooksPerSecond = 0.5;
+constexpr double kBooksAtOnce = 2;
 
 }  // namespace
 
@@ -37,6 +39,7 @@ State::State(const AuthorityOptions& authority_options, const Clock& a_clock, Ev
       csr_limit(clock, kSignaturesPerSecond),
       jwt_limit(clock, kSignaturesPerSecond),
       status_limit(clock, kStatusesPerSecond),
+      authorized_limit(clock, kBooksPerSecond, kBooksAtOnce),
       changes(loop, storage, *store) {}
 
 absl::Status State::Load() {

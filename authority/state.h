@@ -4,7 +4,10 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
+#include <unordered_map>
+#include <utility>
 
 #include "authority/bundles.h"
 #include "authority/certificate_authority.h"
@@ -15,11 +18,24 @@
 #include "authority/options.h"
 #include "authority/rate_limit.h"
 #include "authority/store.h"
+#include "authority/waiting_room.h"
 #include "authority/work_queue.h"
 #include "base/clock.h"
 #include "base/event_loop.h"
+#include "rpc/call.h"
 
 namespace assay {
+
+// What GetAuthorizedEntries answers.
+struct AuthorizedBook {
+  AuthorizedEntries::View view;
+  std::string mask;  // Serialized.
+  rpc::Frame frame;
+
+  AuthorizedBook(AuthorizedEntries::View a_view, std::string a_mask,
+                 const google::protobuf::MessageLite& answer)
+      : view(std::move(a_view)), mask(std::move(a_mask)), frame(answer) {}
+};
 
 struct State final {
   // Reads everything from the data folder, which is made when it is absent. The clock and the loop
@@ -48,10 +64,16 @@ struct State final {
   JoinTokenSet tokens;
   BundleSet bundles;
   CertificateAuthority ca;
-  RateLimit attest_limit, csr_limit, jwt_limit, status_limit;
+  RateLimit attest_limit, csr_limit, jwt_limit, status_limit, authorized_limit;
+  WaitingRoom waiting_room;
+  // By SPIFFE ID, as long as some call is sending it.
+  std::unordered_map<std::string, std::weak_ptr<const AuthorizedBook>> authorized_books;
+  // The open calls of agents, by SPIFFE ID.
+  std::set<std::pair<std::string, rpc::Call*>> agent_calls;
 
   // After all that their work touches, for they finish it when they die.
-  WorkQueue storage, signing;
+  // Verification has its own, so that strangers do not hold up what is signed for agents.
+  WorkQueue storage, signing, verification;
   ChangeQueue changes;
 
  private:

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "authority/admission.h"
 #include "authority/agent_svid.h"
 #include "authority/entry_sync.h"
 #include "authority/id_convert.h"
@@ -79,6 +78,10 @@ BatchItem MakeItem(const std::vector<EntryPtr>& authorized, const svid::NewX509S
 
 void BatchNew(State& state, const svid::BatchNewX509SVIDRequest& request,
               const rpc::Responder& responder) {
+  if (request.params().empty()) {
+    responder.Fail(InvalidArgument("missing parameters"));
+    return;
+  }
   const AuthorizedEntries::View authorized = AuthorizedFor(state, responder.call()->peer());
   std::vector<BatchItem> items;
   for (const svid::NewX509SVIDParams& params : request.params()) {
@@ -101,18 +104,12 @@ void BatchNew(State& state, const svid::BatchNewX509SVIDRequest& request,
       [responder](const svid::BatchNewX509SVIDResponse& response) { responder.Reply(response); });
 }
 
-// Costs as many tokens as it asks signatures, so its limit is its own.
-void AdmitBatch(State& state, const svid::BatchNewX509SVIDRequest& request,
-                const rpc::Responder& responder) {
-  if (request.params().empty()) {
-    responder.Fail(InvalidArgument("missing parameters"));
-    return;
-  }
-  Admit(state,
-        {.limit = state.options.ratelimit_signing ? &state.csr_limit : nullptr,
-         .cost = request.params_size(),
-         .rejection = "rejecting request due to certificate signing rate limiting"},
-        responder, [&state, request, responder] { BatchNew(state, request, responder); });
+// As many signatures as a request asks. One without any, or malformed, is refused by its handler.
+int SignaturesOf(std::string_view bytes) {
+  svid::BatchNewX509SVIDRequest request;
+  return request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))
+             ? request.params_size()
+             : 0;
 }
 
 // Whether a wildcard among the names covers another of them.
@@ -263,19 +260,25 @@ void MintJwt(State& state, const svid::MintJWTSVIDRequest& request,
 }  // namespace
 
 void AddSvidMethods(State& state, Gate& gate, rpc::Registry& registry) {
-  const auto add = [&](std::string_view name, Access access, rpc::MakeHandler make) {
-    gate.Add(registry, fmt::format("/spire.api.server.svid.v1.SVID/{}", name), access,
+  const auto add = [&](std::string_view name, const Rule& rule, rpc::MakeHandler make) {
+    gate.Add(registry, fmt::format("/spire.api.server.svid.v1.SVID/{}", name), rule,
              std::move(make));
   };
-  add("BatchNewX509SVID", Access::kAgent, Method<svid::BatchNewX509SVIDRequest>(state, AdmitBatch));
-  add("NewJWTSVID", Access::kAgent,
-      LimitedMethod<svid::NewJWTSVIDRequest>(
-          state,
-          {.limit = state.options.ratelimit_signing ? &state.jwt_limit : nullptr,
-           .rejection = "rejecting request due to JWT signing request rate limiting"},
-          NewJwt));
-  add("MintX509SVID", Access::kOperator, Method<svid::MintX509SVIDRequest>(state, MintX509));
-  add("MintJWTSVID", Access::kOperator, Method<svid::MintJWTSVIDRequest>(state, MintJwt));
+  const bool limited = state.options.ratelimit_signing;
+  add("BatchNewX509SVID",
+      {.access = Access::kAgent,
+       .max_request_bytes = 4 << 20,
+       .rate = {.limit = limited ? &state.csr_limit : nullptr,
+                .rejection = "rejecting request due to certificate signing rate limiting",
+                .cost = SignaturesOf}},
+      Method<svid::BatchNewX509SVIDRequest>(state, BatchNew));
+  add("NewJWTSVID",
+      {.access = Access::kAgent,
+       .rate = {.limit = limited ? &state.jwt_limit : nullptr,
+                .rejection = "rejecting request due to JWT signing request rate limiting"}},
+      Method<svid::NewJWTSVIDRequest>(state, NewJwt));
+  add("MintX509SVID", OperatorsOnly(), Method<svid::MintX509SVIDRequest>(state, MintX509));
+  add("MintJWTSVID", OperatorsOnly(), Method<svid::MintJWTSVIDRequest>(state, MintJwt));
 }
 
 }  // namespace assay

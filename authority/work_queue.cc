@@ -22,6 +22,11 @@ void WorkQueue::Post(std::function<void()> work) {
   changed_.NotifyOne();
 }
 
+size_t WorkQueue::waiting() {
+  MutexLock lock(mutex_);
+  return queue_.size();
+}
+
 void WorkQueue::Serve() {
   while (true) {
     std::function<void()> work;

@@ -26,6 +26,9 @@ class WorkQueue final {
   // Does work on the queue's thread.
   void Post(std::function<void()> work);
 
+  // How much work has not begun.
+  size_t waiting();
+
   // Does work on the queue's thread, then hands its result to done on the loop, which must outlive
   // the queue.
   template <typename Work, typename Done>
