@@ -21,8 +21,7 @@
 #include "assay/roles.pb.h"
 #include "base/clock.h"
 #include "base/event_loop.h"
-#include "base/files.h"
-#include "rpc/server.h"
+#include "rpc/listen_socket.h"
 
 namespace assay {
 namespace {
@@ -160,8 +159,6 @@ absl::Status Monitor::Bind(const std::string& path, roles::Endpoint endpoint, mo
   if (path.empty()) {
     return absl::OkStatus();
   }
-  // Every user must be able to reach the socket, whatever umask the agent was started with.
-  RETURN_IF_ERROR(MakeFolders(FolderOf(path), 0755));
   absl::StatusOr<UniqueFd> listener = rpc::ListenUnix(path, mode);
   if (listener.status().code() == absl::StatusCode::kAlreadyExists) {
     return FailedPrecondition("another process serves {}: stop it, or choose another socket_path",

@@ -13,8 +13,8 @@
 #include "authority/entry_service.h"
 #include "authority/join_token_service.h"
 #include "authority/svid_service.h"
-#include "base/files.h"
 #include "base/log.h"
+#include "rpc/listen_socket.h"
 #include "spiffe/x509_svid.h"
 #include "workload-api/reflection_service.h"
 
@@ -22,7 +22,6 @@ namespace assay {
 namespace {
 
 constexpr mode_t kSocketMode = 0770;
-constexpr mode_t kSocketFolderMode = 0755;
 // As the reference does, so that agents meet new certificates and lost ones are noticed.
 constexpr absl::Duration kConnectionAge = absl::Minutes(3);
 // A whole book of 100,000 entries may be on its way to an operator or an agent.
@@ -108,7 +107,6 @@ absl::Status Authority::ListenForOperators() {
   health_.AddTo(local_methods_);
   AddReflection(local_methods_);
   const std::string& path = state_->options.socket_path;
-  RETURN_IF_ERROR(MakeFolders(FolderOf(path), kSocketFolderMode));
   ASSIGN_OR_RETURN(UniqueFd listener, rpc::ListenUnix(path, kSocketMode));
   rpc::Server::Options server;
   server.limits.max_pending_bytes = kMostPendingBytes;

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "rpc/listen_socket.h"
 #include "rpc/server.h"
 
 namespace assay::rpc {

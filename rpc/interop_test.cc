@@ -9,6 +9,7 @@
 #include <atomic>
 #include <thread>
 
+#include "rpc/listen_socket.h"
 #include "rpc/server.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_folder.h"

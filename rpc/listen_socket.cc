@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "rpc/listen_socket.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -9,12 +11,14 @@
 #include <cerrno>
 #include <cstring>
 
-#include "rpc/server.h"
+#include "base/files.h"
 
 namespace assay::rpc {
 namespace {
 
 constexpr int kBacklog = 4096;
+// Every user must be able to reach the socket; who may connect is the socket's mode.
+constexpr mode_t kFolderMode = 0755;
 
 absl::StatusOr<UniqueFd> OpenSocket(int family) {
   UniqueFd socket_fd(socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -63,14 +67,22 @@ absl::Status RemoveStale(const std::string& path, const sockaddr_un& address) {
 
 absl::StatusOr<UniqueFd> ListenUnix(const std::string& path, mode_t mode) {
   ASSIGN_OR_RETURN(const sockaddr_un address, UnixAddress(path));
+  // What these folders' names mean can then not be changed by another user meanwhile.
+  RETURN_IF_ERROR(WithContext(MakeGuardedFolders(FolderOf(path), kFolderMode),
+                              fmt::format("the folder of the socket {}", path)));
   RETURN_IF_ERROR(RemoveStale(path, address));
   ASSIGN_OR_RETURN(UniqueFd listener, OpenSocket(AF_UNIX));
-  if (bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    return ErrnoStatus(errno, "binding the socket " + path);
+  // A socket's file gets the mode of the socket less the umask, so it never has another.
+  if (fchmod(listener.get(), mode) != 0) {
+    return ErrnoStatus(errno, "setting the mode of the socket " + path);
   }
-  // The mode is set before anybody can connect: that takes listen().
-  if (chmod(path.c_str(), mode) != 0) {
-    return ErrnoStatus(errno, "setting the mode of " + path);
+  const mode_t before = umask(0);
+  const int bound =
+      bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  const int error = errno;
+  umask(before);
+  if (bound != 0) {
+    return ErrnoStatus(error, "binding the socket " + path);
   }
   if (listen(listener.get(), kBacklog) != 0) {
     return ErrnoStatus(errno, "listening on " + path);

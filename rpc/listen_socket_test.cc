@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "rpc/listen_socket.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <fstream>
 
-#include "rpc/server.h"
 #include "tests/support/http2_client.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_folder.h"
@@ -24,8 +25,10 @@ class ListenSocketTest : public testing::Test {
 };
 
 TEST_F(ListenSocketTest, BindsWithTheModeAskedFor) {
-  for (const mode_t mode : {0600, 0777}) {
+  for (const mode_t mode : {0600, 0770, 0777}) {
+    const mode_t before = umask(0077);
     const auto listener = ListenUnix(path(), mode);
+    umask(before);
     ASSERT_OK(listener);
     struct stat found {};
     ASSERT_EQ(stat(path().c_str(), &found), 0);
@@ -57,7 +60,23 @@ TEST_F(ListenSocketTest, RefusesPathsThatCannotBe) {
   for (const std::string& bad : {std::string(), std::string(108, 'x'), std::string("a\0b", 3)}) {
     EXPECT_THAT(ListenUnix(bad, 0600), StatusIs(StatusCode::kInvalidArgument, _));
   }
-  EXPECT_THAT(ListenUnix(folder_.path() + "/none/s", 0600), StatusIs(StatusCode::kNotFound, _));
+}
+
+TEST_F(ListenSocketTest, MakesItsFolderSoThatAllMayEnter) {
+  const mode_t before = umask(0077);
+  EXPECT_OK(ListenUnix(folder_.path() + "/new/public/s", 0777));
+  umask(before);
+  struct stat found {};
+  ASSERT_EQ(stat((folder_.path() + "/new/public").c_str(), &found), 0);
+  EXPECT_EQ(found.st_mode & 07777, 0755u);
+}
+
+TEST_F(ListenSocketTest, RefusesAFolderInWhichOthersCouldReplaceIt) {
+  ASSERT_EQ(chmod(folder_.path().c_str(), 0777), 0);
+  EXPECT_THAT(ListenUnix(path(), 0777),
+              StatusIs(StatusCode::kFailedPrecondition,
+                       HasSubstr(folder_.path() + " is writable by everybody")));
+  EXPECT_NE(access(path().c_str(), F_OK), 0);
 }
 
 TEST(ListenTcpTest, TakesAddressesOfBothFamiliesOnly) {

@@ -67,10 +67,4 @@ class Server final {
   const std::unique_ptr<Impl> impl_;
 };
 
-// A listening Unix socket at path with this mode, replacing a stale one (one nobody listens on); a
-// live one is AlreadyExists. The folder must exist.
-absl::StatusOr<UniqueFd> ListenUnix(const std::string& path, mode_t mode);
-// A listening TCP socket on an IP address and port (0: any free one).
-absl::StatusOr<UniqueFd> ListenTcp(const std::string& address, uint16_t port);
-
 }  // namespace assay::rpc

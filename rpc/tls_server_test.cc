@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
+#include "rpc/listen_socket.h"
 #include "rpc/server.h"
 #include "tests/support/test_ca.h"
 #include "tests/support/test_server.h"

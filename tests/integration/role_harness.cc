@@ -9,7 +9,7 @@
 #include <future>
 #include <utility>
 
-#include "rpc/server.h"
+#include "rpc/listen_socket.h"
 #include "tests/support/status_matchers.h"
 
 namespace assay {

@@ -21,6 +21,7 @@
 #include "base/event_loop.h"
 #include "base/mutex.h"
 #include "crypto/tls.h"
+#include "rpc/listen_socket.h"
 #include "rpc/server.h"
 #include "tests/support/test_ca.h"
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/event_loop.h"
+#include "rpc/listen_socket.h"
 #include "rpc/server.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/http2_client.h"
