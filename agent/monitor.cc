@@ -205,6 +205,7 @@ roles::MonitorToRole Monitor::StartMessage(roles::Role role) const {
   start.mutable_log()->set_format(static_cast<int>(options_.log.format));
   if (role == roles::IDENTITY) {
     roles::IdentityStart& identity = *start.mutable_identity();
+    identity.set_has_served(announced_);
     identity.set_config_name(options_.config_name);
     identity.set_config_text(options_.config_text);
     identity.mutable_arguments()->Add(options_.arguments.begin(), options_.arguments.end());

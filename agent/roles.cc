@@ -65,7 +65,7 @@ const std::vector<Permitted>& PermittedMessages() {
       {SERVE, MONITOR, {From::kReady}},
       {PROBE, MONITOR, {From::kReady}},
       {IDENTITY, SERVE, {kWholeMessage}},  // StateChange
-      {SERVE, IDENTITY, {Serve::kWanted, Serve::kRefused}},
+      {SERVE, IDENTITY, {Serve::kWanted, Serve::kRefused, Serve::kUsed}},
       {SERVE, PROBE, {kWholeMessage}},  // AttestRequest
       {PROBE, SERVE, {kWholeMessage}},  // AttestReply
   };

@@ -30,7 +30,7 @@ namespace assay {
 namespace {
 
 // Of ids in one message, to stay well below a message's cap.
-constexpr size_t kMaxWantedPerMessage = 400;
+constexpr size_t kMaxIdsPerMessage = 400;
 
 // Everything that needs the configuration.
 struct Service {
@@ -71,6 +71,7 @@ class ServeRole final : public RoleBody {
   void OnStateChange(std::string_view bytes, const UniqueFd& fd);
   absl::Status TakeStateChange(std::string_view bytes, const UniqueFd& fd);
   void Want(const std::vector<std::string>& entry_ids);
+  void TellUsed(const std::vector<std::string>& entry_ids);
   void TellRefused();
   void Tell(const roles::ServeRequest& request);
 
@@ -85,7 +86,8 @@ absl::Status ServeRole::OnStart(const roles::Start& start) {
   service_.emplace(
       context_, probe_, state_, start.serve(),
       IdentitySets::Options{.trust_domain = start.serve().trust_domain(),
-                            .want = [this](const std::vector<std::string>& ids) { Want(ids); }},
+                            .want = [this](const std::vector<std::string>& ids) { Want(ids); },
+                            .used = [this](const std::vector<std::string>& ids) { TellUsed(ids); }},
       WorkloadService::Options{
           .allow_unauthenticated_verifiers = start.serve().allow_unauthenticated_verifiers(),
           .on_refused = [this] { TellRefused(); }});
@@ -156,12 +158,21 @@ absl::Status ServeRole::TakeStateChange(std::string_view bytes, const UniqueFd& 
 }
 
 void ServeRole::Want(const std::vector<std::string>& entry_ids) {
-  for (size_t begin = 0; begin < entry_ids.size(); begin += kMaxWantedPerMessage) {
+  for (size_t begin = 0; begin < entry_ids.size(); begin += kMaxIdsPerMessage) {
     roles::ServeRequest request;
-    const size_t end = std::min(entry_ids.size(), begin + kMaxWantedPerMessage);
-    for (size_t i = begin; i < end; ++i) {
-      request.mutable_wanted()->add_entry_ids(entry_ids[i]);
-    }
+    const size_t end = std::min(entry_ids.size(), begin + kMaxIdsPerMessage);
+    request.mutable_wanted()->mutable_entry_ids()->Add(entry_ids.begin() + begin,
+                                                       entry_ids.begin() + end);
+    Tell(request);
+  }
+}
+
+void ServeRole::TellUsed(const std::vector<std::string>& entry_ids) {
+  for (size_t begin = 0; begin < entry_ids.size(); begin += kMaxIdsPerMessage) {
+    roles::ServeRequest request;
+    const size_t end = std::min(entry_ids.size(), begin + kMaxIdsPerMessage);
+    request.mutable_used()->mutable_entry_ids()->Add(entry_ids.begin() + begin,
+                                                     entry_ids.begin() + end);
     Tell(request);
   }
 }

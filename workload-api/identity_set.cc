@@ -70,6 +70,20 @@ void IdentitySet::Want() {
   sets_.options_.want(ids);
 }
 
+void IdentitySet::TellUse() {
+  Update();
+  const absl::Duration now = sets_.clock_.SinceBoot();
+  if (svids_ == nullptr || now - use_told_ < IdentitySets::kUseInterval) {
+    return;
+  }
+  use_told_ = now;
+  std::vector<std::string> ids;
+  for (EntryIndex::Slot slot : identities_) {
+    ids.emplace_back(sets_.state_.entries().Get(slot).id);
+  }
+  sets_.options_.used(ids);
+}
+
 bool IdentitySet::overdue() const { return sets_.clock_.SinceBoot() - wanted_since_ >= kPatience; }
 
 void IdentitySet::Observe(IdentityObserver& observer) {
@@ -79,6 +93,7 @@ void IdentitySet::Observe(IdentityObserver& observer) {
   }
   observer.place_ = observers_.size();
   observers_.push_back(&observer);
+  TellUse();
   sets_.WatchExpiry(earliest_expiry_);
 }
 
@@ -233,9 +248,23 @@ IdentitySets::IdentitySets(const ServedState& state, const Clock& clock, EventLo
       clock_(clock),
       loop_(loop),
       options_(std::move(options)),
-      sweep_at_(kIdleSets) {}
+      sweep_at_(kIdleSets) {
+  use_timer_ = loop_.After(kUseInterval, [this] { TellUse(); });
+}
 
-IdentitySets::~IdentitySets() { loop_.Cancel(expiry_timer_); }
+IdentitySets::~IdentitySets() {
+  loop_.Cancel(expiry_timer_);
+  loop_.Cancel(use_timer_);
+}
+
+void IdentitySets::TellUse() {
+  use_timer_ = loop_.After(kUseInterval, [this] { TellUse(); });
+  for (const auto& set : sets_) {
+    if (set->observed()) {
+      set->TellUse();
+    }
+  }
+}
 
 std::shared_ptr<IdentitySet> IdentitySets::Get(std::vector<Selector> selectors) {
   const auto found = sets_.find(selectors);

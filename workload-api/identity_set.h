@@ -64,6 +64,8 @@ class IdentitySet final {
 
   // Asks for the SVIDs that are missing to be signed now.
   void Want();
+  // Tells that the SVIDs there are in use, unless that was told lately.
+  void TellUse();
   // Whether they have been wanted for longer than a caller waits.
   bool overdue() const;
 
@@ -109,6 +111,7 @@ class IdentitySet final {
   rpc::SharedFrame bundles_;
   absl::Duration wanted_since_ = absl::InfiniteDuration();
   absl::Duration wanted_last_ = -absl::InfiniteDuration();
+  absl::Duration use_told_ = -absl::InfiniteDuration();
   std::vector<IdentityObserver*> observers_;
   Told told_;
 };
@@ -119,7 +122,11 @@ class IdentitySets final {
     std::string trust_domain;
     // Asks the identity role to sign for these entries (ids); called on the loop's thread.
     std::function<void(const std::vector<std::string>& entry_ids)> want;
+    // Tells it whose SVIDs some stream has open or a caller has just asked for, again at most every
+    // kUseInterval; called on the loop's thread.
+    std::function<void(const std::vector<std::string>& entry_ids)> used;
   };
+  static constexpr absl::Duration kUseInterval = absl::Seconds(20);
 
   // All must outlive the sets, and the sets every IdentitySet of theirs.
   IdentitySets(const ServedState& state, const Clock& clock, EventLoop& loop, Options options);
@@ -152,6 +159,7 @@ class IdentitySets final {
 
   void WatchExpiry(int64_t when);
   void OnExpiry();
+  void TellUse();
 
   const ServedState& state_;
   const Clock& clock_;
@@ -162,6 +170,7 @@ class IdentitySets final {
   size_t sweep_at_;
   int64_t next_expiry_ = INT64_MAX;  // What the timer waits for.
   EventLoop::TimerId expiry_timer_ = 0;
+  EventLoop::TimerId use_timer_ = 0;
 };
 
 }  // namespace assay

@@ -95,14 +95,40 @@ class IdentitySetTest : public testing::Test {
   FakeClock clock_;
   std::unique_ptr<EventLoop> loop_ = EventLoop::Create(clock_).value();
   ServedState state_;
-  std::vector<std::vector<std::string>> wanted_;
+  std::vector<std::vector<std::string>> wanted_, used_;
   IdentitySets sets_{
       state_,
       clock_,
       *loop_,
       {.trust_domain = std::string(kOwn),
-       .want = [this](const std::vector<std::string>& ids) { wanted_.push_back(ids); }}};
+       .want = [this](const std::vector<std::string>& ids) { wanted_.push_back(ids); },
+       .used = [this](const std::vector<std::string>& ids) { used_.push_back(ids); }}};
 };
+
+TEST_F(IdentitySetTest, TellsWhatStreamsHaveOpenAgainAndAgain) {
+  Commit(Change()
+             .Reset()
+             .Bundle(kOwn, "root")
+             .Entry("a")
+             .Svid("a", In(absl::Hours(1)))
+             .Entry("b", "uid:2")
+             .Svid("b", In(absl::Hours(1))));
+  Get(sets_, "uid:2");
+  const auto set = Get(sets_);
+  FakeStream first, second;
+  set->Observe(first);
+  set->Observe(second);
+  EXPECT_THAT(used_, ElementsAre(ElementsAre("a")));
+  for (int i = 0; i < 300; ++i) {
+    clock_.Advance(absl::Seconds(1));
+    loop_->RunOnce(absl::ZeroDuration());
+  }
+  EXPECT_GE(used_.size(), 300u / 40);
+  EXPECT_LE(used_.size(), 1 + 300u / 20);
+  EXPECT_THAT(used_, testing::Each(ElementsAre("a")));
+  set->Forget(first);
+  set->Forget(second);
+}
 
 TEST_F(IdentitySetTest, ServesCompleteAnswersInTheOrderOfEntryIds) {  // WLAPI-06 WLAPI-48
   Commit(Change()
