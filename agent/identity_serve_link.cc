@@ -42,7 +42,7 @@ absl::StatusOr<std::unique_ptr<ServeLink>> ServeLink::Create(EventLoop& loop, Un
                    Channel::Create(
                        loop, std::move(channel),
                        [raw](std::string_view bytes, UniqueFd fd) { raw->OnMessage(bytes, fd); },
-                       [raw](const absl::Status& why) { raw->on_closed_(why); }));
+                       [raw](const absl::Status& why) { raw->Close(why); }));
   return link;
 }
 
@@ -60,9 +60,27 @@ ServeLink::ServeLink(EventLoop& loop, const StateToServe& state, OnRequest on_re
   }
 }
 
-ServeLink::~ServeLink() { loop_.Cancel(timer_); }
+ServeLink::~ServeLink() {
+  *alive_ = false;
+  loop_.Cancel(timer_);
+}
+
+void ServeLink::Close(const absl::Status& why) {
+  if (std::exchange(closed_, true)) {
+    return;
+  }
+  loop_.Post([this, alive = alive_, why] {
+    if (*alive) {
+      const OnClosed on_closed = on_closed_;
+      on_closed(why);
+    }
+  });
+}
 
 void ServeLink::OnMessage(std::string_view bytes, const UniqueFd& fd) {
+  if (closed_) {
+    return;
+  }
   roles::ServeRequest request;
   absl::Status permitted =
       request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) && !fd.valid()
@@ -71,7 +89,7 @@ void ServeLink::OnMessage(std::string_view bytes, const UniqueFd& fd) {
   if (permitted.ok()) {
     on_request_(request);
   } else {
-    on_closed_(WithContext(permitted, "the serve role broke the rules"));
+    Close(WithContext(permitted, "the serve role broke the rules"));
   }
 }
 
@@ -97,7 +115,7 @@ void ServeLink::Drop() {
 
 void ServeLink::Pump() {
   timer_ = 0;
-  while (commit_ && channel_->queued_bytes() < kMostQueuedBytes) {
+  while (commit_ && !closed_ && channel_->queued_bytes() < kMostQueuedBytes) {
     roles::StateChange packet;
     packet.set_reset(std::exchange(reset_, false));
     packet_bytes_ = 0;
@@ -106,12 +124,15 @@ void ServeLink::Pump() {
       packet.set_last_sync(absl::ToUnixSeconds(last_sync_));
       commit_ = false;
     }
-    if (absl::Status sent = channel_->Send(packet); !sent.ok()) {
-      on_closed_(sent);
-      return;
+    const absl::Status sent = channel_->Send(packet);
+    for (roles::Svid& svid : *packet.mutable_svids()) {
+      Wipe(svid.mutable_key()->data(), svid.key().size());
+    }
+    if (!sent.ok()) {
+      Close(sent);
     }
   }
-  if (commit_) {
+  if (commit_ && !closed_) {
     timer_ = loop_.After(kPumpInterval, [this] { Pump(); });
   }
 }
@@ -144,16 +165,16 @@ bool ServeLink::FillFromPlaces(roles::StateChange& packet) {
 
 bool ServeLink::AddEntry(const std::string& id, roles::StateChange& packet) {
   const StoredEntry* entry = state_.entries.Find(id);
-  if (entry == nullptr) {
+  const std::string_view bytes = entry == nullptr ? std::string_view() : entry->message();
+  const bool is_large = bytes.size() > kMostPacketBytes;
+  if (entry == nullptr || is_large) {
     if (!Fits(id.size())) {
       return false;
     }
+    if (is_large) {
+      log::Error("Entry is too large to be served", {{"entry", id}, {"bytes", bytes.size()}});
+    }
     packet.add_removed_entries(id);
-    return true;
-  }
-  const std::string_view bytes = entry->message();
-  if (bytes.size() > kMostPacketBytes) {
-    log::Error("Entry is too large to be served", {{"entry", id}, {"bytes", bytes.size()}});
     return true;
   }
   if (!Fits(bytes.size())) {
@@ -165,16 +186,17 @@ bool ServeLink::AddEntry(const std::string& id, roles::StateChange& packet) {
 
 bool ServeLink::AddSvid(const std::string& id, roles::StateChange& packet) {
   const ReadySvid* svid = state_.svids.Find(id);
-  if (svid == nullptr) {
+  const size_t size =
+      svid == nullptr ? 0 : id.size() + svid->chain.size() + svid->key.size() + 2 * kItemOverhead;
+  const bool is_large = size > kMostPacketBytes;
+  if (svid == nullptr || is_large) {
     if (!Fits(id.size())) {
       return false;
     }
+    if (is_large) {
+      log::Error("X509-SVID is too large to be served", {{"entry", id}, {"bytes", size}});
+    }
     packet.add_removed_svids(id);
-    return true;
-  }
-  const size_t size = id.size() + svid->chain.size() + svid->key.size() + 2 * kItemOverhead;
-  if (size > kMostPacketBytes) {
-    log::Error("X509-SVID is too large to be served", {{"entry", id}, {"bytes", size}});
     return true;
   }
   if (!Fits(size)) {
@@ -190,21 +212,23 @@ bool ServeLink::AddSvid(const std::string& id, roles::StateChange& packet) {
 
 bool ServeLink::AddBundle(const std::string& trust_domain, roles::StateChange& packet) {
   const auto at = state_.bundles.find(trust_domain);
-  if (at == state_.bundles.end()) {
+  const bool is_known = at != state_.bundles.end();
+  roles::Bundle bundle;
+  if (is_known) {
+    bundle.set_trust_domain(trust_domain);
+    bundle.set_x509_authorities(at->second.X509Der());
+  }
+  const size_t size = bundle.ByteSizeLong();
+  const bool is_large = size > kMostPacketBytes;
+  if (!is_known || is_large) {
     if (!Fits(trust_domain.size())) {
       return false;
     }
+    if (is_large) {
+      log::Error("Trust bundle is too large to be served",
+                 {{"trust_domain_id", at->second.trust_domain.IdString()}, {"bytes", size}});
+    }
     packet.add_removed_bundles(trust_domain);
-    return true;
-  }
-  roles::Bundle bundle;
-  bundle.set_trust_domain(trust_domain);
-  bundle.set_x509_authorities(at->second.X509Der());
-  bundle.set_jwt_authorities(ToJwtBundleDocument(at->second));
-  const size_t size = bundle.ByteSizeLong();
-  if (size > kMostPacketBytes) {
-    log::Error("Trust bundle is too large to be served",
-               {{"trust_domain_id", at->second.trust_domain.IdString()}, {"bytes", size}});
     return true;
   }
   if (!Fits(size)) {

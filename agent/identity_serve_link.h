@@ -39,7 +39,7 @@ struct StateToServe {
 class ServeLink final {
  public:
   using OnRequest = std::function<void(const roles::ServeRequest& request)>;
-  // May destroy the link.
+  // Called once and by the loop alone, so that it may destroy the link.
   using OnClosed = std::function<void(const absl::Status& why)>;
 
   // Starts with the complete state, which is sent by the first Commit. The loop and what the state
@@ -68,9 +68,11 @@ class ServeLink final {
  private:
   ServeLink(EventLoop& loop, const StateToServe& state, OnRequest on_request, OnClosed on_closed);
   void OnMessage(std::string_view bytes, const UniqueFd& fd);
+  void Close(const absl::Status& why);
   void Pump();
   bool Fill(roles::StateChange& packet);
   bool FillFromPlaces(roles::StateChange& packet);
+  // What is too large for a packet is told as gone: serve must not go on with what it was.
   bool AddEntry(const std::string& id, roles::StateChange& packet);
   bool AddSvid(const std::string& id, roles::StateChange& packet);
   bool AddBundle(const std::string& trust_domain, roles::StateChange& packet);
@@ -82,10 +84,12 @@ class ServeLink final {
   const OnClosed on_closed_;
   std::unique_ptr<Channel> channel_;
   EventLoop::TimerId timer_ = 0;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 
   bool reset_ = true;      // The next packet begins the complete state.
   size_t next_place_ = 0;  // Of the entries, while the complete state is told.
   bool commit_ = false;
+  bool closed_ = false;
   absl::Time last_sync_;
   std::set<std::string> entries_;
   std::set<std::string> svids_;

@@ -147,6 +147,23 @@ TEST_F(ServeLinkTest, WhatIsTooLargeForAPacketIsLeftOut) {
   EXPECT_THAT(serve_.svids, SizeIs(1));
 }
 
+TEST_F(ServeLinkTest, WhatHasBecomeTooLargeForAPacketIsGone) {
+  AddEntries(0, 2);
+  AddSvid("0");
+  link_->SvidChanged("0");
+  link_->Commit(kNow);
+  Run();
+  ASSERT_THAT(serve_.svids, SizeIs(1));
+  AddEntries(1, 1, std::string(200'000, 'h'));
+  AddSvid("0", 200'000);
+  link_->EntryChanged("1");
+  link_->SvidChanged("0");
+  link_->Commit(kNow);
+  Run();
+  EXPECT_THAT(serve_.entries, SizeIs(1));
+  EXPECT_THAT(serve_.svids, IsEmpty());
+}
+
 TEST_F(ServeLinkTest, DropHasServeForgetEverything) {
   AddEntries(0, 3);
   link_->Commit(kNow);

@@ -116,7 +116,7 @@ absl::Status ServedState::Apply(const roles::StateChange& change, Tables& tables
   for (const roles::Bundle& bundle : change.bundles()) {
     tables.bundles.insert_or_assign(
         bundle.trust_domain(),
-        Bundle{bundle.x509_authorities(), bundle.jwt_authorities(), ++version_});
+        Bundle{bundle.x509_authorities(), ++version_});
   }
   return absl::OkStatus();
 }

@@ -33,7 +33,6 @@ class ServedState final {
   };
   struct Bundle {
     std::string x509_authorities;  // DER certificates.
-    std::string jwt_authorities;   // A JWKS document.
     uint64_t version = 0;
   };
 
