@@ -60,7 +60,7 @@ void IdentityCore::Start() {
 void IdentityCore::OnLoaded(const absl::StatusOr<std::optional<NodeFacts>>& loaded) {
   if (!loaded.ok()) {
     log::Error("Stored state cannot be used", {{"error", loaded.status()}});
-    Exit(1, Message(loaded.status()));
+    Exit(1, loaded.status());
   } else if (loaded->has_value()) {
     is_stored_svid_ = true;
     TakeNode(**loaded);
@@ -80,20 +80,27 @@ void IdentityCore::BeginAttestation() {
 
 void IdentityCore::OnAttested(const absl::StatusOr<NodeFacts>& attested) {
   if (attested.ok()) {
+    is_stored_svid_ = false;
     attestation_backoff_.Reset();
     TakeNode(*attested);
     return;
   }
+  const absl::Status& why = attested.status();
   const absl::Duration wait = attestation_backoff_.Next(around_.random);
-  const bool is_final = absl::IsPermissionDenied(attested.status()) ||
+  if (RefusalOf(why) == Refusal::kBanned && options_.has_served) {
+    ForgetAndExit(kBanned, why);
+    return;
+  }
+  // A refusal, or what the operator has to mend, is no better in a minute.
+  const bool is_final = absl::IsPermissionDenied(why) || absl::IsFailedPrecondition(why) ||
                         Now() + wait - attesting_since_ > kAttestationPatience;
-  if (is_final) {
-    log::Error("Node attestation failed", {{"error", attested.status()}});
-    Exit(1, Message(attested.status()));
+  if (is_final && !options_.has_served) {
+    log::Error("Node attestation failed", {{"error", why}});
+    Exit(1, why);
     return;
   }
   log::Warn("Node attestation failed; it is tried again",
-            {{"error", attested.status()}, {"retry_interval", absl::FormatDuration(wait)}});
+            {{"error", why}, {"retry_interval", absl::FormatDuration(wait)}});
   attestation_timer_ = around_.loop.After(wait, [this] { BeginAttestation(); });
 }
 
@@ -107,6 +114,9 @@ void IdentityCore::TakeNode(const NodeFacts& facts) {
   rotation_ = Rotation::kWhenDue;
   rotate_by_attestation_ = facts.reattestable;
   rotate_at_ = DrawRotation(facts.validity, options_.availability_target, around_.random);
+  if (!is_stored_svid_) {
+    rotate_at_ = NotTooSoon(rotate_at_, facts.validity, around_.clock.Now());
+  }
   rotate_after_ = absl::ZeroDuration();
   rotation_backoff_.Reset();
   next_sync_ = std::min(next_sync_, Now() + options_.sync_interval);
@@ -142,6 +152,7 @@ void IdentityCore::OnRotated(const absl::StatusOr<NodeFacts>& rotated) {
     return;
   }
   if (rotated.ok()) {
+    is_stored_svid_ = false;
     log::Info("Agent SVID has been renewed",
               {{"spiffe_id", rotated->id.ToString()},
                {"expires_at", absl::FormatTime(rotated->validity.not_after, absl::UTCTimeZone())},
@@ -155,11 +166,7 @@ void IdentityCore::OnRotated(const absl::StatusOr<NodeFacts>& rotated) {
     rotate_by_attestation_ = true;
     rotation_ = Rotation::kNow;
   } else if (refusal == Refusal::kBanned ||
-             (rotate_by_attestation_ && absl::IsPermissionDenied(why))) {
-    // An attestation is refused to a banned agent without the detail that other calls have.
-    ForgetAndExit(Message(why).find("banned") != std::string_view::npos ? kBanned : kCannotReattest,
-                  why);
-  } else if (refusal != Refusal::kNone) {
+             (refusal != Refusal::kNone && !rotate_by_attestation_)) {
     OnRefusal(refusal, why);
   } else if (!rotate_by_attestation_ && node_->validity.not_after < around_.clock.Now() &&
              svids_.size() == 0) {
@@ -221,9 +228,9 @@ void IdentityCore::ForgetAndExit(std::string_view phrase, const absl::Status& wh
   });
 }
 
-void IdentityCore::Exit(int code, std::string_view reason) {
+void IdentityCore::Exit(int code, const absl::Status& why) {
   phase_ = Phase::kStopped;
-  around_.on_exit(code, reason);
+  around_.on_exit(code, Message(why));
 }
 
 void IdentityCore::Step() {
@@ -251,9 +258,11 @@ void IdentityCore::CollectDue() {
     Enqueue(id, Urgency::kExpiring, expires);
   }
   while (!retries_.empty() && retries_.begin()->first <= Now()) {
-    const auto [id, urgency] = retries_.begin()->second;
+    const std::string id = retries_.begin()->second;
     retries_.erase(retries_.begin());
-    Enqueue(id, urgency, now);
+    FailingEntry& failing = failing_.at(id);
+    failing.retry_at = absl::InfiniteDuration();
+    Enqueue(id, failing.urgency, now);
   }
 }
 

@@ -45,6 +45,9 @@ class IdentityCore final {
     AvailabilityTarget availability_target;
     size_t cache_size = 1000;  // SVIDs to have ready.
     absl::Duration sync_interval = absl::Seconds(5);
+    // The agent has served callers before, by a process before this one: what is wrong with the
+    // upstream, short of a ban, no more ends it.
+    bool has_served = false;
   };
   struct Surroundings {
     EventLoop& loop;
@@ -75,6 +78,11 @@ class IdentityCore final {
  private:
   enum class Phase { kAttesting, kFirstSync, kServing, kStopped };
   enum class Rotation { kNone, kWhenDue, kNow };
+  struct FailingEntry {
+    Backoff backoff;
+    absl::Duration failed_at, retry_at;
+    Urgency urgency;
+  };
   // What to do on the loop's thread when a job is done.
   using Done = std::function<void()>;
 
@@ -89,7 +97,7 @@ class IdentityCore final {
   void OnRotated(const absl::StatusOr<NodeFacts>& rotated);
   void OnRefusal(Refusal refusal, const absl::Status& why);
   void ForgetAndExit(std::string_view phrase, const absl::Status& why);
-  void Exit(int code, std::string_view reason);
+  void Exit(int code, const absl::Status& why);
   void Step();
   void CollectDue();
   void BeginDueJobs();
@@ -100,7 +108,7 @@ class IdentityCore final {
   void OnSynced(const SyncOutcome& outcome, SyncPass& pass);
   void OnSyncFailed(const absl::Status& why);
   void ApplyEntries(const EntryStore::Changes& changes);
-  void ApplyOwnBundle(const absl::StatusOr<TrustBundle>& fetched);
+  void ApplyOwnBundle(const SyncOutcome& outcome);
   void ApplyFederatedBundles(const SyncOutcome& outcome);
   void RotateTainted(const TrustBundle& bundle);
   void OnServing();
@@ -114,11 +122,13 @@ class IdentityCore final {
   void PrefetchMore();
   void EvictUnused();
   void DropSvid(const std::string& entry_id);
+  bool IsOfOrder(const SigningOrder& order, const StoredEntry& entry) const;
   void BeginSigning();
   void OnSigned(SignedBatch& batch);
   void OnBatchFailed(const absl::Status& why);
   void TakeSvid(SignedSvid& result, Urgency urgency);
-  void RetryLater(const std::string& entry_id, Urgency urgency, absl::Duration wait);
+  void RetryLater(const SignedSvid& result, Urgency urgency);
+  void StopRetrying(const std::string& entry_id);
 
   absl::Duration Now() const { return around_.clock.SinceBoot(); }
 
@@ -142,6 +152,7 @@ class IdentityCore final {
   bool sync_busy_ = false;
   bool status_posted_ = false;
   bool sync_fails_ = false;
+  bool bundle_fails_ = false;
   bool early_sync_wanted_ = false;
   absl::Duration next_sync_, sync_started_, early_gap_;
   Backoff sync_backoff_;
@@ -151,9 +162,9 @@ class IdentityCore final {
   SvidStore svids_;
   SigningQueue queue_;
   std::unordered_map<std::string, Urgency> away_;  // Being signed.
-  // Entries that the upstream did not sign for, by when they are tried again.
-  std::multimap<absl::Duration, std::pair<std::string, Urgency>> retries_;
-  std::set<std::string> failing_;
+  // Entries that the upstream did not sign for, and when they are tried again; infinite: under way.
+  std::unordered_map<std::string, FailingEntry> failing_;
+  std::set<std::pair<absl::Duration, std::string>> retries_;
   absl::Duration sign_after_;
   Backoff signing_backoff_;
 

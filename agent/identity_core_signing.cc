@@ -11,11 +11,13 @@ namespace {
 
 constexpr std::string_view kSubsystem = "manager";
 constexpr std::string_view kCacheSubsystem = "cache_manager";
-// What a caller asked for so lately is kept, though there be more than should be ready.
+// What a caller asked for or has open so lately is kept, though there be more than should be ready.
+// Serve tells of what is in use several times in this time.
 constexpr absl::Duration kLeastKept = absl::Minutes(1);
 // While a caller waits the upstream is tried at least so often.
 constexpr absl::Duration kLongestWaitingRetry = absl::Seconds(5);
-constexpr absl::Duration kWaitingItemRetry = absl::Seconds(1);
+constexpr absl::Duration kFirstItemRetry = absl::Seconds(1);
+constexpr absl::Duration kLongestItemRetry = absl::Minutes(5);
 
 }  // namespace
 
@@ -79,7 +81,8 @@ void IdentityCore::BeginSigning() {
     away_[id] = has_waiting ? Urgency::kWaiting : renewal ? Urgency::kExpiring : Urgency::kPrefetch;
     orders.push_back({.entry_id = id,
                       .spiffe_id = SpiffeIdOf(*entry),
-                      .revision_number = entry->revision_number});
+                      .revision_number = entry->revision_number,
+                      .created_at = entry->created_at});
     log::Info(
         renewal ? "Renewing X509-SVID" : "Creating X509-SVID",
         {{"entry_id", id}, {"spiffe_id", orders.back().spiffe_id}, {"subsystem_name", kSubsystem}});
@@ -140,26 +143,26 @@ void IdentityCore::TakeSvid(SignedSvid& result, Urgency urgency) {
     return;
   }
   const absl::Time now = around_.clock.Now();
-  if (result.status.ok() && result.validity.not_after < now) {
-    result.status = InvalidArgument("it has expired already");
-  }
-  if (!result.status.ok()) {
-    log::Warn("Fetching an X509-SVID failed; it is tried again",
-              {{"entry_id", id},
-               {"error", result.status},
-               {"spiffe_id", result.order.spiffe_id},
-               {"subsystem_name", kSubsystem}});
-    RetryLater(id, urgency,
-               urgency == Urgency::kWaiting ? kWaitingItemRetry : options_.sync_interval);
-    return;
-  }
-  failing_.erase(id);
-  if (entry->revision_number != result.order.revision_number) {
-    // The entry has changed meanwhile, maybe to another identity.
+  if (!IsOfOrder(result.order, *entry)) {
+    // The entry has changed meanwhile, or another took its id: maybe to another identity.
     Enqueue(id, urgency, now);
     return;
   }
-  result.svid.rotate = DrawRotation(result.validity, options_.availability_target, around_.random);
+  if (result.status.ok()) {
+    result.status = CheckFresh(result.validity, now);
+  }
+  if (!result.status.ok()) {
+    RetryLater(result, urgency);
+    return;
+  }
+  if (failing_.contains(id)) {
+    log::Info("X509-SVID has been fetched again",
+              {{"entry_id", id}, {"subsystem_name", kSubsystem}});
+    StopRetrying(id);
+  }
+  result.svid.rotate =
+      NotTooSoon(DrawRotation(result.validity, options_.availability_target, around_.random),
+                 result.validity, now);
   svids_.Put(id, std::move(result.svid), Now());
   log::Debug(
       "SVID updated",
@@ -170,9 +173,40 @@ void IdentityCore::TakeSvid(SignedSvid& result, Urgency urgency) {
   changed_ = true;
 }
 
-void IdentityCore::RetryLater(const std::string& entry_id, Urgency urgency, absl::Duration wait) {
-  failing_.insert(entry_id);
-  retries_.emplace(Now() + Jittered(wait, around_.random), std::make_pair(entry_id, urgency));
+bool IdentityCore::IsOfOrder(const SigningOrder& order, const StoredEntry& entry) const {
+  return entry.revision_number == order.revision_number && entry.created_at == order.created_at &&
+         SpiffeIdOf(entry) == order.spiffe_id;
+}
+
+// A caller that waited has been kept waiting: unless one asks again, others come first now.
+void IdentityCore::RetryLater(const SignedSvid& result, Urgency urgency) {
+  const std::string& id = result.order.entry_id;
+  const auto [at, is_first] =
+      failing_.try_emplace(id, FailingEntry{.backoff = Backoff(kFirstItemRetry, kLongestItemRetry),
+                                            .failed_at = {},
+                                            .retry_at = absl::InfiniteDuration(),
+                                            .urgency = urgency});
+  FailingEntry& failing = at->second;
+  const absl::Duration wait = failing.backoff.Next(around_.random);
+  retries_.erase({failing.retry_at, id});
+  failing.failed_at = Now();
+  failing.retry_at = Now() + wait;
+  failing.urgency = urgency == Urgency::kWaiting ? Urgency::kPrefetch : urgency;
+  retries_.emplace(failing.retry_at, id);
+  log::Write(is_first ? log::Level::kWarn : log::Level::kDebug,
+             "Fetching an X509-SVID failed; it is tried again",
+             {{"entry_id", id},
+              {"error", result.status},
+              {"retry_interval", absl::FormatDuration(wait)},
+              {"spiffe_id", result.order.spiffe_id},
+              {"subsystem_name", kSubsystem}});
+}
+
+void IdentityCore::StopRetrying(const std::string& entry_id) {
+  if (const auto at = failing_.find(entry_id); at != failing_.end()) {
+    retries_.erase({at->second.retry_at, entry_id});
+    failing_.erase(at);
+  }
 }
 
 }  // namespace assay

@@ -16,6 +16,8 @@ constexpr std::string_view kSubsystem = "manager";
 constexpr std::string_view kCacheSubsystem = "cache_manager";
 // A caller that is refused brings the next sync forward to so long after the last one began.
 constexpr absl::Duration kFirstEarlyGap = absl::Seconds(1);
+// An entry that is not signed for is tried again so soon after the last time when a caller waits.
+constexpr absl::Duration kLongestWaitingRetry = absl::Seconds(5);
 
 void LogEntry(std::string_view phrase, const StoredEntry& entry) {
   if (log::GetLevel() <= log::Level::kDebug) {
@@ -70,10 +72,11 @@ void IdentityCore::OnSynced(const SyncOutcome& outcome, SyncPass& pass) {
     if (std::exchange(sync_fails_, false)) {
       log::Info("Synchronized with the upstream again", {{"subsystem_name", kSubsystem}});
     }
-    early_gap_ = changes.empty() ? std::min(early_gap_ * 2, options_.sync_interval)
-                                 : std::min(kFirstEarlyGap, options_.sync_interval);
+    early_gap_ = changes.empty()
+                     ? std::min(std::max(early_gap_, kFirstEarlyGap) * 2, options_.sync_interval)
+                     : std::min(kFirstEarlyGap, options_.sync_interval);
   }
-  ApplyOwnBundle(outcome.bundle);
+  ApplyOwnBundle(outcome);
   ApplyFederatedBundles(outcome);
   if (!outcome.entries.ok()) {
     OnSyncFailed(outcome.entries);
@@ -111,7 +114,7 @@ void IdentityCore::ApplyEntries(const EntryStore::Changes& changes) {
     log::Debug("Entry removed", {{"entry", id}, {"subsystem_name", kCacheSubsystem}});
     DropSvid(id);
     queue_.Remove(id);
-    failing_.erase(id);
+    StopRetrying(id);
     tell(id);
   }
   for (const EntryStore::Update& update : changes.updated) {
@@ -131,14 +134,19 @@ void IdentityCore::ApplyEntries(const EntryStore::Changes& changes) {
   }
 }
 
-void IdentityCore::ApplyOwnBundle(const absl::StatusOr<TrustBundle>& fetched) {
+void IdentityCore::ApplyOwnBundle(const SyncOutcome& outcome) {
   const std::string& name = options_.trust_domain.name();
+  const absl::StatusOr<TrustBundle>& fetched = outcome.bundle;
   if (!fetched.ok()) {
-    if (!sync_fails_ && !absl::IsUnavailable(fetched.status())) {
-      log::Warn("Fetching the trust bundle failed",
+    // Where the entries failed too, that is told.
+    if (outcome.entries.ok() && !std::exchange(bundle_fails_, true)) {
+      log::Warn("Fetching the trust bundle failed; it is tried again with each sync",
                 {{"error", fetched.status()}, {"subsystem_name", kSubsystem}});
     }
     return;
+  }
+  if (std::exchange(bundle_fails_, false)) {
+    log::Info("Trust bundle has been fetched again", {{"subsystem_name", kSubsystem}});
   }
   const auto at = bundles_.find(name);
   if (at != bundles_.end() && at->second == *fetched) {
@@ -262,6 +270,10 @@ absl::Status IdentityCore::LinkServe(UniqueFd channel) {
 void IdentityCore::OnRequest(const roles::ServeRequest& request) {
   if (request.has_refused()) {
     SyncEarly();
+  } else if (request.has_used()) {
+    for (const std::string& id : request.used().entry_ids()) {
+      svids_.Use(id, Now());
+    }
   } else {
     for (const std::string& id : request.wanted().entry_ids()) {
       OnWanted(id);
@@ -272,9 +284,19 @@ void IdentityCore::OnRequest(const roles::ServeRequest& request) {
 
 void IdentityCore::OnWanted(const std::string& entry_id) {
   svids_.Use(entry_id, Now());
-  if (svids_.Find(entry_id) == nullptr) {
-    Enqueue(entry_id, Urgency::kWaiting, absl::InfiniteFuture());
+  if (svids_.Find(entry_id) != nullptr) {
+    return;
   }
+  const auto at = failing_.find(entry_id);
+  if (at == failing_.end() || at->second.retry_at == absl::InfiniteDuration()) {
+    Enqueue(entry_id, Urgency::kWaiting, absl::InfiniteFuture());
+    return;
+  }
+  FailingEntry& failing = at->second;
+  retries_.erase({failing.retry_at, entry_id});
+  failing.retry_at = std::min(failing.retry_at, failing.failed_at + kLongestWaitingRetry);
+  failing.urgency = Urgency::kWaiting;
+  retries_.emplace(failing.retry_at, entry_id);
 }
 
 // Nothing is told before the first sync: half a state would look like entries taken away.

@@ -33,7 +33,7 @@ const TrustDomain kDomain = *TrustDomain::Parse("d.test");
 class Role final {
  public:
   Role(FakeClock& clock, ScriptedUpstream& upstream, const std::string& folder,
-       size_t cache_size = 1000)
+       size_t cache_size = 1000, bool has_served = false)
       : clock_(clock),
         loop_(*EventLoop::Create(clock)),
         disk_(folder, folder),
@@ -46,7 +46,8 @@ class Role final {
                .key_type = crypto::KeyType::kEcP256,
                .availability_target = {},
                .cache_size = cache_size,
-               .sync_interval = absl::Seconds(5)},
+               .sync_interval = absl::Seconds(5),
+               .has_served = has_served},
               {.loop = *loop_,
                .clock = clock,
                .upstream = upstream,
@@ -105,6 +106,13 @@ class Role final {
   void Want(const std::string& id) {
     roles::ServeRequest request;
     request.mutable_wanted()->add_entry_ids(id);
+    Send(request);
+  }
+  void TellUsed(int count) {
+    roles::ServeRequest request;
+    for (int i = 0; i < count; ++i) {
+      request.mutable_used()->add_entry_ids(std::to_string(i));
+    }
     Send(request);
   }
   void TellRefused() {
@@ -187,11 +195,40 @@ TEST_F(IdentityCoreTest, GivesUpANewNodesAttestationAfterAMinute) {
   EXPECT_EQ(role->exit_reason, "no upstream");
 }
 
-TEST_F(IdentityCoreTest, AnAttestationThatIsDeniedIsNotTriedAgain) {
-  upstream_.attest_status = PermissionDenied("failed to attest: agent is banned");
-  const auto role = Started(0);
-  EXPECT_EQ(role->exit_code, 1);
-  EXPECT_EQ(upstream_.attests, 1);
+TEST_F(IdentityCoreTest, AnAttestationThatIsDeniedOrNeedsTheOperatorIsNotTriedAgain) {
+  for (const absl::Status& why :
+       {BannedAtAttestation(), PermissionDenied("no"), FailedPrecondition("wrong password")}) {
+    upstream_.attests = 0;
+    upstream_.attest_status = why;
+    Role role(clock_, upstream_, folder_.path());
+    role.Settle();
+    EXPECT_EQ(role.exit_code, 1);
+    EXPECT_EQ(upstream_.attests, 1);
+  }
+}
+
+TEST_F(IdentityCoreTest, AnAgentThatHasServedIsNotEndedByAnOutage) {
+  upstream_.entries = {MakeEntry("0")};
+  for (const absl::Status& why :
+       {Unavailable("no upstream"), PermissionDenied("no"), FailedPrecondition("wrong password")}) {
+    upstream_.attest_status = why;
+    TempFolder folder;
+    Role role(clock_, upstream_, folder.path(), 1000, /*has_served=*/true);
+    role.Settle();
+    role.Pass(absl::Minutes(30), absl::Seconds(5));
+    EXPECT_EQ(role.exit_code, -1);
+    upstream_.attest_status = absl::OkStatus();
+    role.Pass(absl::Minutes(3), absl::Seconds(5));
+    EXPECT_THAT(role.serve.svids, SizeIs(1));
+  }
+}
+
+TEST_F(IdentityCoreTest, ABanEndsAnAgentThatHasServed) {
+  upstream_.attest_status = BannedAtAttestation();
+  Role role(clock_, upstream_, folder_.path(), 1000, /*has_served=*/true);
+  role.Settle();
+  EXPECT_EQ(role.exit_code, 1);
+  EXPECT_EQ(role.exit_reason, "Agent is banned: removing SVID and shutting down");
 }
 
 TEST_F(IdentityCoreTest, AfterARestartTheSvidOnDiskServes) {
@@ -253,6 +290,24 @@ TEST_F(IdentityCoreTest, SvidsAreReadyUpToTheLimitAndForCallersBeyondIt) {
   role->Pass(absl::Seconds(70), absl::Seconds(5));
   EXPECT_THAT(role->serve.svids, SizeIs(3));
   EXPECT_TRUE(role->serve.svids.contains("4")) << "prefetched ones make way first";
+}
+
+TEST_F(IdentityCoreTest, SvidsInUseStayThoughTheyAreMoreThanTheLimit) {
+  const auto role = Started(10, 8);
+  for (int i = 0; i < 10; ++i) {
+    role->Want(std::to_string(i));
+  }
+  role->Settle();
+  EXPECT_THAT(role->serve.svids, SizeIs(10));
+  const size_t batches = upstream_.batches.size();
+  for (int i = 0; i < 15; ++i) {
+    role->TellUsed(10);
+    role->Pass(absl::Seconds(20));
+    EXPECT_THAT(role->serve.svids, SizeIs(10));
+  }
+  EXPECT_THAT(upstream_.batches, SizeIs(batches)) << "none was signed anew";
+  role->Pass(absl::Seconds(70));
+  EXPECT_THAT(role->serve.svids, SizeIs(8));
 }
 
 TEST_F(IdentityCoreTest, EntriesThatForbidItAreNotPrefetched) {
@@ -320,6 +375,26 @@ TEST_F(IdentityCoreTest, OneEntryThatIsNotSignedHoldsUpNoOther) {
   EXPECT_THAT(role->serve.svids, SizeIs(3));
 }
 
+TEST_F(IdentityCoreTest, AnEntryThatIsNeverSignedIsAskedForLessAndLess) {
+  const auto role = Started(2);
+  upstream_.entries.push_back(MakeEntry("bad"));
+  upstream_.item_status["bad"] = NotFound("entry not found or not authorized");
+  role->Want("bad");
+  role->Pass(absl::Minutes(30));
+  EXPECT_LT(upstream_.batches.size(), 30u);
+  const size_t before = upstream_.batches.size();
+  for (int i = 0; i < 30; ++i) {  // While a caller waits, more often.
+    role->Want("bad");
+    role->Pass(absl::Seconds(1));
+  }
+  EXPECT_GE(upstream_.batches.size() - before, 3u);
+  EXPECT_LE(upstream_.batches.size() - before, 8u);
+  upstream_.item_status.clear();
+  role->Want("bad");
+  role->Pass(absl::Seconds(6));
+  EXPECT_TRUE(role->serve.svids.contains("bad"));
+}
+
 TEST_F(IdentityCoreTest, AChangedEntryGetsANewSvid) {
   const auto role = Started(1);
   const std::string first = role->serve.svids["0"].chain();
@@ -352,6 +427,22 @@ TEST_F(IdentityCoreTest, AnEntryThatChangesWhileItIsSignedIsSignedAgain) {
   role->RunSyncJob();
   role->Settle();
   EXPECT_THAT(upstream_.batches, ElementsAre(ElementsAre("late"), ElementsAre("late")));
+  const auto chain = crypto::Certificate::ParseConcatenated(role->serve.svids["late"].chain());
+  EXPECT_THAT(chain->front().uris(), ElementsAre("spiffe://d.test/other"));
+}
+
+TEST_F(IdentityCoreTest, AnIdThatIsUsedAgainDoesNotGetTheOldIdentitysSvid) {
+  const auto role = Started(1);
+  upstream_.entries.push_back(MakeEntry("late"));
+  clock_.Advance(absl::Seconds(5));
+  role->RunLoop();
+  role->RunSyncJob();  // "late" is being signed now.
+  upstream_.entries[1].created_at += 1;
+  upstream_.entries[1].spiffe_id = *SpiffeId::Parse("spiffe://d.test/other");
+  clock_.Advance(absl::Seconds(6));
+  role->RunLoop();
+  role->RunSyncJob();
+  role->Settle();
   const auto chain = crypto::Certificate::ParseConcatenated(role->serve.svids["late"].chain());
   EXPECT_THAT(chain->front().uris(), ElementsAre("spiffe://d.test/other"));
 }
@@ -419,10 +510,26 @@ TEST_F(IdentityCoreTest, ABannedNodeThatAttestsAnewEnds) {
   upstream_.reattestable = true;
   const auto role = Started(1);
   upstream_.sync_status = RefusedAsNotAttested();
-  upstream_.attest_status = PermissionDenied("failed to attest: agent is banned");
+  upstream_.attest_status = BannedAtAttestation();
   role->Pass(absl::Seconds(6));
   EXPECT_EQ(role->exit_code, 1);
   EXPECT_EQ(role->exit_reason, "Agent is banned: removing SVID and shutting down");
+}
+
+TEST_F(IdentityCoreTest, ARefusalThatIsNoBanLeavesWhatIsServed) {
+  upstream_.reattestable = true;
+  upstream_.agent_ttl = absl::Minutes(20);
+  const auto role = Started(1);
+  // A policy, a proxy, or a file of this node that may not be read.
+  upstream_.attest_status = PermissionDenied("agent is banned, says a proxy");
+  role->Pass(absl::Minutes(15), absl::Seconds(5));
+  EXPECT_GT(upstream_.attests, 2);
+  EXPECT_LT(upstream_.attests, 20) << "it backs off";
+  EXPECT_EQ(role->exit_code, -1);
+  EXPECT_THAT(role->serve.svids, SizeIs(1));
+  upstream_.attest_status = absl::OkStatus();
+  role->Pass(absl::Minutes(3), absl::Seconds(5));
+  EXPECT_THAT(AgentData(), Not(HasSubstr("\"svid\": null")));
 }
 
 TEST_F(IdentityCoreTest, TheAgentsOwnSvidIsRenewedAtHalfOfItsLife) {
@@ -442,7 +549,38 @@ TEST_F(IdentityCoreTest, WhereItCanTheNodeIsAttestedAnewInsteadOfRenewed) {
   role->Pass(absl::Minutes(11), absl::Seconds(5));
   EXPECT_EQ(upstream_.renews, 0);
   EXPECT_EQ(upstream_.attests, 2);
+  EXPECT_EQ(upstream_.attestation_patience, absl::Minutes(1)) << "syncs wait for it";
   EXPECT_TRUE(role->serving);
+}
+
+TEST_F(IdentityCoreTest, AClockThatIsWrongCausesNoCallsWithoutEnd) {
+  for (const absl::Duration behind : {absl::Minutes(40), absl::Minutes(61), -absl::Minutes(30)}) {
+    const auto role = Started(1);
+    upstream_.agent_ttl = absl::Hours(1);
+    upstream_.behind = behind;
+    upstream_.RotateAuthority();
+    upstream_.renews = 0;
+    upstream_.batches.clear();
+    role->Pass(absl::Minutes(30), absl::Seconds(1));
+    EXPECT_LT(upstream_.renews, 60) << behind;
+    EXPECT_LT(upstream_.batches.size(), 60u) << behind;
+    EXPECT_GT(upstream_.renews, 2) << behind;
+    upstream_.behind = absl::ZeroDuration();
+    role->Pass(absl::Minutes(6), absl::Seconds(1));
+    EXPECT_THAT(role->serve.svids, testing::Contains(testing::Key("0")));
+    upstream_.entries.clear();
+  }
+}
+
+TEST_F(IdentityCoreTest, SvidsOfSecondsAreReplacedInTime) {
+  upstream_.svid_ttl = upstream_.agent_ttl = absl::Seconds(15);
+  const auto role = Started(1);
+  for (int i = 0; i < 120; ++i) {
+    role->Pass(absl::Seconds(1));
+    EXPECT_THAT(role->serve.svids, SizeIs(1));
+  }
+  EXPECT_EQ(role->exit_code, -1);
+  EXPECT_LT(upstream_.batches.size(), 40u);
 }
 
 TEST_F(IdentityCoreTest, ARenewalWaitsForTheCallsThatAreUnderWay) {
@@ -478,6 +616,16 @@ TEST_F(IdentityCoreTest, ACallerThatIsRefusedForGoodDoesNotKeepTheUpstreamBusy) 
   for (int i = 0; i < 600; ++i) {
     role->TellRefused();
     role->Pass(absl::Milliseconds(100), absl::Milliseconds(100));
+  }
+  EXPECT_LE(upstream_.syncs - syncs, 16);
+}
+
+TEST_F(IdentityCoreTest, RefusedCallersDoNotKeepANodeWithoutEntriesSyncing) {
+  const auto role = Started(0);
+  const int syncs = upstream_.syncs;
+  for (int i = 0; i < 60; ++i) {
+    role->TellRefused();
+    role->Pass(absl::Seconds(1));
   }
   EXPECT_LE(upstream_.syncs - syncs, 16);
 }

@@ -11,6 +11,9 @@ namespace {
 
 constexpr std::string_view kSubsystem = "attestor";
 constexpr absl::Duration kLeastLifeLeft = absl::Seconds(1);
+// Nothing else is to be done before the node is attested; later, syncs and renewals wait for it.
+constexpr absl::Duration kFirstPatience = absl::Minutes(15);
+constexpr absl::Duration kLaterPatience = absl::Minutes(1);
 
 NodeFacts FactsOf(SpiffeId id, const AgentSvid& svid) {
   const crypto::Certificate& leaf = svid.chain.front();
@@ -72,7 +75,13 @@ absl::StatusOr<std::optional<NodeFacts>> NodeIdentity::Load() {
 
 absl::StatusOr<NodeFacts> NodeIdentity::Attest() {
   if (attestor_ == nullptr) {
-    ASSIGN_OR_RETURN(attestor_, options_.make_attestor());
+    absl::StatusOr<std::unique_ptr<NodeAttestor>> made = options_.make_attestor();
+    if (absl::IsPermissionDenied(made.status())) {
+      // Of a file, not of the upstream.
+      return FailedPrecondition("{}", Message(made.status()));
+    }
+    RETURN_IF_ERROR(made.status());
+    attestor_ = *std::move(made);
   }
   log::Info(
       svid_.has_value() ? "Starting node re-attestation"
@@ -80,7 +89,8 @@ absl::StatusOr<NodeFacts> NodeIdentity::Attest() {
       {{"subsystem_name", kSubsystem}, {"trust_domain_id", options_.trust_domain.IdString()}});
   ASSIGN_OR_RETURN(std::shared_ptr<const crypto::PrivateKey> key,
                    crypto::PrivateKey::Generate(crypto::KeyType::kEcP256));
-  ASSIGN_OR_RETURN(AttestationResult result, upstream_.Attest(*attestor_, *key));
+  const absl::Duration patience = svid_.has_value() ? kLaterPatience : kFirstPatience;
+  ASSIGN_OR_RETURN(AttestationResult result, upstream_.Attest(*attestor_, *key, patience));
   const bool reattestable = result.reattestable;
   const std::string id = result.id.ToString();
   if (!bundle_fetched_) {
@@ -121,6 +131,8 @@ absl::StatusOr<NodeFacts> NodeIdentity::Take(AttestationResult result,
   if (result.chain.empty()) {
     return Internal("the upstream gave the agent an empty chain");
   }
+  const crypto::Certificate& leaf = result.chain.front();
+  RETURN_IF_ERROR(CheckFresh({leaf.not_before(), leaf.not_after()}, clock_.Now()));
   svid_ = {
       .chain = std::move(result.chain), .key = std::move(key), .reattestable = result.reattestable};
   // Before it is used: from then on the upstream refuses the one on disk.

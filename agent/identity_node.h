@@ -56,8 +56,6 @@ class NodeIdentity final {
 
   // What the upstream says is trusted now; kept when it is new.
   void SetBundle(const TrustBundle& bundle);
-  // The X.509 authorities known so far make up the bundle.
-  const std::optional<TrustBundle>& bundle() const { return bundle_; }
 
  private:
   absl::StatusOr<NodeFacts> Take(AttestationResult result,

@@ -25,7 +25,6 @@ absl::Status TakeSvid(const SvidResult& answer, const crypto::PrivateKey& key, S
   result.svid.chain = crypto::Concatenate(answer.chain);
   result.svid.key = key.pkcs8().Clone();
   result.svid.authority_key_id = answer.chain.back().authority_key_id();
-  result.svid.revision_number = result.order.revision_number;
   result.svid.expires = leaf.not_after();
   return absl::OkStatus();
 }
@@ -34,7 +33,7 @@ absl::Status TakeSvid(const SvidResult& answer, const crypto::PrivateKey& key, S
 
 SignedBatch SignBatch(Upstream& upstream, crypto::KeyType key_type,
                       std::vector<SigningOrder> orders) {
-  SignedBatch batch{.status = absl::OkStatus(), .results = {}, .size = orders.size()};
+  SignedBatch batch{.status = absl::OkStatus(), .results = {}};
   std::vector<std::unique_ptr<crypto::PrivateKey>> keys;
   std::vector<SvidRequest> requests;
   for (const SigningOrder& order : orders) {

@@ -19,6 +19,7 @@ struct SigningOrder {
   std::string entry_id;
   std::string spiffe_id;
   int64_t revision_number = 0;
+  int64_t created_at = 0;  // Of the entry, that an id used again is told apart.
 };
 
 struct SignedSvid {
@@ -31,7 +32,6 @@ struct SignedSvid {
 struct SignedBatch {
   absl::Status status;              // Of the whole call.
   std::vector<SignedSvid> results;  // One for each order, when the call went well.
-  size_t size = 0;                  // How many were ordered.
 };
 
 SignedBatch SignBatch(Upstream& upstream, crypto::KeyType key_type,

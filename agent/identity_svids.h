@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The X509-SVIDs that this node has ready, by the id of their entry: each with the moment at which
-// it is to be replaced, which was drawn once, and when a caller last asked for it. Owned by the
+// it is to be replaced, which was drawn once, and when a caller last used it. Owned by the
 // identity thread.
 #pragma once
 
@@ -25,7 +25,6 @@ struct ReadySvid {
   Secret key;         // PKCS#8 DER.
   // The key identifier of the authority above the chain, to find those that are tainted.
   std::string authority_key_id;
-  int64_t revision_number = 0;  // Of the entry that it was made for.
   absl::Time expires;
   absl::Time rotate;  // Infinite once its replacement has been asked for.
 };
@@ -42,7 +41,7 @@ class SvidStore final {
   // Whether there was one.
   bool Remove(std::string_view id);
   void Clear();
-  // A caller asked for it at this time since boot.
+  // A caller asked for it, or had it open, at this time since boot.
   void Use(std::string_view id, absl::Duration now);
   size_t size() const { return svids_.size(); }
 

@@ -13,6 +13,8 @@ constexpr double kJitter = 0.1;
 constexpr double kBackoffFactor = 1.5;
 constexpr absl::Duration kLeastBeyondTarget = absl::Hours(12);
 constexpr absl::Duration kTargetSpread = absl::Minutes(10);
+constexpr absl::Duration kMostSkew = absl::Minutes(1);
+constexpr absl::Duration kLeastUse = absl::Seconds(30);
 
 }  // namespace
 
@@ -47,6 +49,24 @@ absl::Time DrawRotation(const Validity& validity, const AvailabilityTarget& targ
     return at_half;
   }
   return std::min(at_half, validity.not_after - *target - kTargetSpread * random());
+}
+
+absl::Status CheckFresh(const Validity& validity, absl::Time now) {
+  if (validity.not_before > now + kMostSkew) {
+    return Unavailable("the svid is valid only from {}: compare the clocks",
+                       absl::FormatTime(validity.not_before, absl::UTCTimeZone()));
+  }
+  const absl::Duration life = validity.not_after - validity.not_before;
+  if (validity.not_after - now < std::min(kLeastUse, life / 4)) {
+    return Unavailable("the svid is valid only until {}: compare the clocks",
+                       absl::FormatTime(validity.not_after, absl::UTCTimeZone()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Time NotTooSoon(absl::Time rotation, const Validity& validity, absl::Time now) {
+  const absl::Duration left = validity.not_after - now;
+  return std::max(rotation, now + std::min(std::max(kLeastUse, left / 10), left / 2));
 }
 
 }  // namespace assay

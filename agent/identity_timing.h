@@ -8,6 +8,8 @@
 #include <functional>
 #include <optional>
 
+#include "base/status.h"
+
 namespace assay {
 
 // Uniform in [0, 1).
@@ -49,5 +51,14 @@ bool CanHold(const AvailabilityTarget& target, const Validity& validity);
 // sooner.
 absl::Time DrawRotation(const Validity& validity, const AvailabilityTarget& target,
                         const Random& random);
+
+// What an upstream with wrong intentions, or a clock that is wrong on either side, must not turn
+// into calls without end. Unavailable for an SVID that has just come and is not of use: valid only
+// in more than a minute from now, or for less than 30 s more (a quarter of its life, if that is
+// shorter).
+absl::Status CheckFresh(const Validity& validity, absl::Time now);
+// The rotation of an SVID that has just come, moved off to at least 30 s and a tenth of what is
+// left of its life from now, but never beyond half of what is left.
+absl::Time NotTooSoon(absl::Time rotation, const Validity& validity, absl::Time now);
 
 }  // namespace assay

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "agent/identity_timing.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "tests/support/status_matchers.h"
 
 namespace assay {
 namespace {
@@ -39,6 +42,28 @@ TEST(IdentityTimingTest, AnAvailabilityTargetMovesRotationForwardWhereItCanBeHel
   EXPECT_EQ(DrawRotation(long_life, absl::Hours(24), Always(0.5)), kStart + absl::Hours(50));
   // 12 hours are not more than 12 hours.
   EXPECT_EQ(DrawRotation(long_life, absl::Hours(88), Always(0.5)), kStart + absl::Hours(50));
+}
+
+TEST(IdentityTimingTest, AnSvidThatComesMustBeOfUse) {
+  const Validity hour{kStart, kStart + absl::Hours(1)};
+  EXPECT_OK(CheckFresh(hour, kStart));
+  EXPECT_OK(CheckFresh(hour, kStart - absl::Minutes(1)));
+  EXPECT_THAT(CheckFresh(hour, kStart - absl::Seconds(61)),
+              StatusIs(absl::StatusCode::kUnavailable, testing::_));
+  EXPECT_OK(CheckFresh(hour, kStart + absl::Minutes(59)));
+  EXPECT_THAT(CheckFresh(hour, kStart + absl::Seconds(3571)),
+              StatusIs(absl::StatusCode::kUnavailable, testing::_));
+  const Validity short_life{kStart, kStart + absl::Seconds(20)};
+  EXPECT_OK(CheckFresh(short_life, kStart + absl::Seconds(10)));
+}
+
+TEST(IdentityTimingTest, ARotationIsNeverAtOnce) {
+  const Validity hour{kStart, kStart + absl::Hours(1)};
+  EXPECT_EQ(NotTooSoon(kStart + absl::Minutes(30), hour, kStart), kStart + absl::Minutes(30));
+  EXPECT_EQ(NotTooSoon(kStart, hour, kStart), kStart + absl::Minutes(6));
+  EXPECT_EQ(NotTooSoon(kStart, hour, kStart + absl::Minutes(58)),
+            kStart + absl::Minutes(58) + absl::Seconds(30));
+  EXPECT_EQ(NotTooSoon(kStart, hour, kStart + absl::Seconds(3580)), kStart + absl::Seconds(3590));
 }
 
 TEST(IdentityTimingTest, TheSystemsRandomNumbersAreInRangeAndDiffer) {

@@ -13,6 +13,8 @@
 namespace assay {
 namespace {
 
+// All that an attestation says to a banned agent; the other calls have the detail.
+constexpr std::string_view kBannedAtAttestation = "failed to attest: agent is banned";
 constexpr char kRefusalType[] = "type.googleapis.com/spire.api.types.PermissionDeniedDetails";
 
 using spire::api::types::PermissionDeniedDetails;
@@ -26,9 +28,17 @@ absl::Status CallStatus(int code, std::string_view message, std::string_view det
   const bool known = code > 0 && code <= static_cast<int>(absl::StatusCode::kUnauthenticated);
   absl::Status status =
       MakeStatus(known ? static_cast<absl::StatusCode>(code) : absl::StatusCode::kUnknown, message);
+  if (status.code() != absl::StatusCode::kPermissionDenied) {
+    return status;
+  }
+  if (message == kBannedAtAttestation) {
+    PermissionDeniedDetails banned;
+    banned.set_reason(PermissionDeniedDetails::AGENT_BANNED);
+    status.SetPayload(kRefusalType, absl::Cord(banned.SerializeAsString()));
+    return status;
+  }
   google::rpc::Status rich;
-  if (status.code() != absl::StatusCode::kPermissionDenied ||
-      !rich.ParseFromArray(details.data(), static_cast<int>(details.size()))) {
+  if (!rich.ParseFromArray(details.data(), static_cast<int>(details.size()))) {
     return status;
   }
   for (const google::protobuf::Any& detail : rich.details()) {

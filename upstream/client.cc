@@ -27,8 +27,6 @@ namespace svid = spire::api::server::svid::v1;
 namespace types = spire::api::types;
 
 constexpr std::chrono::seconds kCallDeadline(30);
-// An upstream makes the agents behind one address wait for each other, a second each.
-constexpr std::chrono::minutes kAttestationDeadline(15);
 constexpr int kMaxChallenges = 16;
 constexpr size_t kMaxSvidRequests = 500;
 
@@ -59,17 +57,23 @@ absl::StatusOr<std::string> AgentRequest(const crypto::Signer& key) {
       {.subject = {{"C", "US"}, {"O", "SPIRE"}}, .uris = {}, .dns_names = {}}, key);
 }
 
+// A check of an answer that failed. PermissionDenied would be the upstream's word.
+absl::Status WrongAnswer(const absl::Status& checked) {
+  return checked.ok() ? checked : Internal("the upstream's answer: {}", Message(checked));
+}
+
 absl::StatusOr<AttestationResult> AgentSvid(const types::X509SVID& message,
                                             const crypto::Signer& key,
                                             const TrustDomain& trust_domain) {
   ASSIGN_OR_RETURN(std::vector<crypto::Certificate> chain, ChainOf(message));
-  ASSIGN_OR_RETURN(SpiffeId id, ParseLeafId(chain.front()));
-  RETURN_IF_ERROR(CheckIssuedSvid(chain, id, key.public_key()));
-  if (id.trust_domain() != trust_domain || !id.is_agent()) {
-    return PermissionDenied("svid is of {}, which is no agent of {}", id.ToString(),
-                            trust_domain.name());
+  absl::StatusOr<SpiffeId> id = ParseLeafId(chain.front());
+  RETURN_IF_ERROR(WrongAnswer(id.status()));
+  RETURN_IF_ERROR(WrongAnswer(CheckIssuedSvid(chain, *id, key.public_key())));
+  if (id->trust_domain() != trust_domain || !id->is_agent()) {
+    return Internal("the upstream's answer: svid is of {}, which is no agent of {}", id->ToString(),
+                    trust_domain.name());
   }
-  return AttestationResult{.id = std::move(id), .chain = std::move(chain), .reattestable = false};
+  return AttestationResult{.id = *std::move(id), .chain = std::move(chain), .reattestable = false};
 }
 
 // The chain answered to a request, which must be of the request's key and of the SPIFFE ID that it
@@ -90,7 +94,8 @@ SvidResult SvidOf(const SvidRequest& request,
   }
   const auto id =
       csr->uris.empty() ? ParseLeafId(chain->front()) : SpiffeId::Parse(csr->uris.front());
-  absl::Status checked = id.ok() ? CheckIssuedSvid(*chain, *id, csr->public_key) : id.status();
+  absl::Status checked =
+      WrongAnswer(id.ok() ? CheckIssuedSvid(*chain, *id, csr->public_key) : id.status());
   if (!checked.ok()) {
     return {.status = std::move(checked), .chain = {}};
   }
@@ -104,8 +109,8 @@ class Client final : public Upstream {
 
   absl::StatusOr<TrustBundle> FetchBundle() override;
   absl::StatusOr<TrustBundle> FetchFederatedBundle(const TrustDomain& trust_domain) override;
-  absl::StatusOr<AttestationResult> Attest(NodeAttestor& attestor,
-                                           const crypto::Signer& key) override;
+  absl::StatusOr<AttestationResult> Attest(NodeAttestor& attestor, const crypto::Signer& key,
+                                           absl::Duration patience) override;
   absl::StatusOr<AttestationResult> Renew(const crypto::Signer& key) override;
   absl::Status Sync(EntrySink& sink) override;
   absl::StatusOr<std::vector<SvidResult>> SignX509Svids(
@@ -166,11 +171,11 @@ absl::StatusOr<TrustBundle> Client::FetchFederatedBundle(const TrustDomain& trus
   return BundleOf(response, trust_domain);
 }
 
-absl::StatusOr<AttestationResult> Client::Attest(NodeAttestor& attestor,
-                                                 const crypto::Signer& key) {
+absl::StatusOr<AttestationResult> Client::Attest(NodeAttestor& attestor, const crypto::Signer& key,
+                                                 absl::Duration patience) {
   ASSIGN_OR_RETURN(const Link::SharedConnection connection, link_.ConnectAnonymously());
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kAttestationDeadline);
+  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(patience));
   agent::Agent::Stub stub(connection->channel);
   AttestCall call(context, stub.AttestAgent(&context));
   agent::AttestAgentResponse response;
@@ -219,8 +224,8 @@ absl::StatusOr<AttestationResult> Client::Renew(const crypto::Signer& key) {
   RETURN_IF_ERROR(Run(UnaryCall(&agent::Agent::Stub::RenewAgent, request, response)));
   ASSIGN_OR_RETURN(AttestationResult result, AgentSvid(response.svid(), key, trust_domain_));
   if (const auto own = link_.own_id(); own.has_value() && *own != result.id) {
-    return PermissionDenied("renewed svid is of {}, wanted {}", result.id.ToString(),
-                            own->ToString());
+    return Internal("the upstream's answer: renewed svid is of {}, wanted {}", result.id.ToString(),
+                    own->ToString());
   }
   return result;
 }

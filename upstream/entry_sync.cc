@@ -9,6 +9,11 @@
 namespace assay {
 namespace {
 
+// Several times what a node has; more is no upstream that means well. Revisions and entries count
+// each, and a large node gets all of both in its first sync.
+constexpr size_t kMaxItems = 1'000'000;
+constexpr size_t kMaxBytes = 512 << 20;
+
 // The fields an agent has a use for; the upstream applies the others itself.
 spire::api::types::EntryMask AgentMask() {
   spire::api::types::EntryMask mask;
@@ -43,7 +48,7 @@ absl::Status EntrySync::Converse(Call& call) {
   Request request;
   *request.mutable_output_mask() = AgentMask();
   RETURN_IF_ERROR(call.Write(request));
-  RETURN_IF_ERROR(call.Read(response_));
+  RETURN_IF_ERROR(Read(call));
   if (response_.entry_revisions().empty()) {
     return TakeAllEntries(call);
   }
@@ -57,12 +62,23 @@ absl::Status EntrySync::TakeAllEntries(Call& call) {
     if (!response_.entry_revisions().empty()) {
       return Internal("sync: the upstream sent revisions among entries");
     }
-    TakeEntries();
+    RETURN_IF_ERROR(TakeEntries());
     if (!response_.more()) {
       return absl::OkStatus();
     }
-    RETURN_IF_ERROR(call.Read(response_));
+    RETURN_IF_ERROR(Read(call));
   }
+}
+
+absl::Status EntrySync::Read(Call& call) {
+  RETURN_IF_ERROR(call.Read(response_));
+  items_ += static_cast<size_t>(response_.entries_size() + response_.entry_revisions_size());
+  bytes_ += response_.ByteSizeLong();
+  if (items_ > kMaxItems || bytes_ > kMaxBytes) {
+    return Internal("sync: the upstream sent more than {} entries and revisions, or {} bytes",
+                    kMaxItems, kMaxBytes);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status EntrySync::TakeRevisions(Call& call) {
@@ -75,7 +91,7 @@ absl::Status EntrySync::TakeRevisions(Call& call) {
     if (!response_.more()) {
       return absl::OkStatus();
     }
-    RETURN_IF_ERROR(call.Read(response_));
+    RETURN_IF_ERROR(Read(call));
   }
 }
 
@@ -97,20 +113,24 @@ void EntrySync::TakeRevisionPage() {
 
 absl::Status EntrySync::FetchStale(Call& call) {
   std::sort(stale_.begin(), stale_.end());
+  stale_.erase(std::unique(stale_.begin(), stale_.end()), stale_.end());
+  by_id_ = true;
   for (size_t start = 0; start < stale_.size(); start += page_size_) {
     Request request;
     const size_t end = std::min(start + page_size_, stale_.size());
+    ids_.clear();
     for (size_t i = start; i < end; ++i) {
+      ids_.insert(stale_[i]);
       *request.add_ids() = std::move(stale_[i]);
     }
     RETURN_IF_ERROR(call.Write(request));
-    RETURN_IF_ERROR(call.Read(response_));
+    RETURN_IF_ERROR(Read(call));
     RETURN_IF_ERROR(TakeAllEntries(call));
   }
   return absl::OkStatus();
 }
 
-void EntrySync::TakeEntries() {
+absl::Status EntrySync::TakeEntries() {
   for (const auto& message : response_.entries()) {
     auto entry = EntryOf(message, trust_domain_);
     if (!entry.ok()) {
@@ -118,8 +138,12 @@ void EntrySync::TakeEntries() {
                 {{"entry_id", message.id()}, {"error", entry.status()}});
       continue;
     }
+    if (by_id_ ? ids_.erase(entry->id) == 0 : !ids_.insert(entry->id).second) {
+      return Internal("sync: the upstream sent entry {} twice, or unasked", Quoted(entry->id));
+    }
     sink_.OnEntry(*std::move(entry));
   }
+  return absl::OkStatus();
 }
 
 }  // namespace assay

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // One SyncAuthorizedEntries call: the entries an agent may serve, all at once when they are few,
-// otherwise their revisions page by page and then those that the agent lacks.
+// otherwise their revisions page by page and then those that the agent lacks. What the upstream may
+// say is bounded: in entries, in bytes, and by what was asked for.
 #pragma once
 
 #include <grpcpp/channel.h>
@@ -8,6 +9,7 @@
 
 #include <memory>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/status.h"
@@ -33,10 +35,12 @@ class EntrySync final {
 
   absl::Status Converse(Call& call);
   absl::Status TakeAllEntries(Call& call);
+  // Reads a response, with what is bounded over the whole call.
+  absl::Status Read(Call& call);
   absl::Status TakeRevisions(Call& call);
   absl::Status FetchStale(Call& call);
   void TakeRevisionPage();
-  void TakeEntries();
+  absl::Status TakeEntries();
 
   const TrustDomain& trust_domain_;
   EntrySink& sink_;
@@ -46,6 +50,10 @@ class EntrySync final {
   EntryRevision revision_;
   size_t page_size_ = 0;
   std::vector<std::string> stale_;
+  // Of the request under way; without one, the ids that have come.
+  bool by_id_ = false;
+  std::unordered_set<std::string> ids_;
+  size_t items_ = 0, bytes_ = 0;
 };
 
 }  // namespace assay

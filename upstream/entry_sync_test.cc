@@ -275,6 +275,35 @@ TEST_F(EntrySyncTest, MixedPagesAreAnError) {
   EXPECT_THAT(Sync(), StatusIs(StatusCode::kInternal, HasSubstr("revisions among entries")));
 }
 
+TEST_F(EntrySyncTest, EntriesThatComeTwiceOrUnaskedAreAnError) {
+  Response twice;
+  *twice.add_entries() = *twice.add_entries() = MakeMessage("a");
+  answer_ = [&](const Request&) { return Answer{.messages = {twice}}; };
+  EXPECT_THAT(Sync(), StatusIs(StatusCode::kInternal, HasSubstr("twice, or unasked")));
+  Response revisions, unasked;
+  revisions.add_entry_revisions()->set_id("a");
+  revisions.add_entry_revisions()->set_id("a");
+  *unasked.add_entries() = MakeMessage("b");
+  answer_ = [&](const Request& request) {
+    return Answer{.messages = {request.ids().empty() ? revisions : unasked}};
+  };
+  EXPECT_THAT(Sync(), StatusIs(StatusCode::kInternal, HasSubstr("twice, or unasked")));
+  ASSERT_EQ(requests_.size(), 2u);
+  EXPECT_EQ(requests_[1].ids_size(), 1) << "a revision that comes twice is asked for once";
+}
+
+TEST_F(EntrySyncTest, AnUpstreamThatNeverEndsIsCutOff) {
+  Response revisions;
+  for (int i = 0; i < 100'000; ++i) {
+    revisions.add_entry_revisions()->set_id("x");
+  }
+  revisions.set_more(true);
+  answer_ = [&](const Request&) {
+    return Answer{.messages = std::vector<Response>(11, revisions)};
+  };
+  EXPECT_THAT(Sync(), StatusIs(StatusCode::kInternal, HasSubstr("more than 1000000 entries")));
+}
+
 TEST_F(EntrySyncTest, AnErrorOfTheUpstreamIsTheSyncs) {
   answer_ = [](const Request&) {
     return Answer{.messages = {}, .finish = PermissionDenied("authorization denied")};

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The upstream as the agent sees it: whatever speaks SPIRE Server's API. Calls block, have
 // deadlines (30 s but for attestation), and reconnect by themselves: one owner rebuilds the TLS
-// tunnel and the gRPC channel after a drop, a rotation, or a new bundle. The errors carry the
-// upstream's code and words; a TLS failure is Unavailable with TLS's own words. Thread-safe.
+// tunnel and the gRPC channel after a drop or a rotation. The errors carry the upstream's code and
+// words; a TLS failure is Unavailable with TLS's own words, an answer that is wrong Internal.
+// Thread-safe.
 #pragma once
 
 #include <absl/time/time.h>
@@ -28,7 +29,8 @@ namespace assay {
 
 // Why the upstream refused an agent (spire.api.types.PermissionDeniedDetails).
 enum class Refusal { kNone, kExpired, kNotAttested, kNotActive, kBanned, kMustReattest };
-// The refusal that a status of a call carries, kNone when it is an ordinary error.
+// The refusal that a status of a call carries, kNone when it is an ordinary error. Only what the
+// upstream itself sent has one: none of our own errors does, nor one with context added.
 Refusal RefusalOf(const absl::Status& status);
 
 struct AttestationResult {
@@ -79,9 +81,11 @@ class Upstream {
   // the agent has no SVID yet.
   virtual absl::StatusOr<TrustBundle> FetchBundle() = 0;
   virtual absl::StatusOr<TrustBundle> FetchFederatedBundle(const TrustDomain& trust_domain) = 0;
-  // Node attestation over a fresh connection without a certificate.
+  // Node attestation over a fresh connection without a certificate. An upstream makes the agents
+  // behind one address wait for each other, a second each, so patience may be minutes.
   virtual absl::StatusOr<AttestationResult> Attest(NodeAttestor& attestor,
-                                                   const crypto::Signer& key) = 0;
+                                                   const crypto::Signer& key,
+                                                   absl::Duration patience) = 0;
   virtual absl::StatusOr<AttestationResult> Renew(const crypto::Signer& key) = 0;
   // SyncAuthorizedEntries in its exact sequence. The entries not seen when this returns OK are
   // gone.

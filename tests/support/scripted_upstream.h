@@ -30,6 +30,10 @@ inline absl::Status RefusedFor(char reason) {
 inline absl::Status RefusedAsExpired() { return RefusedFor(1); }
 inline absl::Status RefusedAsNotAttested() { return RefusedFor(2); }
 inline absl::Status RefusedAsBanned() { return RefusedFor(4); }
+// An attestation says it without the detail.
+inline absl::Status BannedAtAttestation() {
+  return CallStatus(7, "failed to attest: agent is banned", {});
+}
 
 class ScriptedUpstream final : public Upstream {
  public:
@@ -40,12 +44,14 @@ class ScriptedUpstream final : public Upstream {
   std::map<std::string, absl::StatusOr<TrustBundle>> federated;
   absl::Duration svid_ttl = absl::Hours(1);
   absl::Duration agent_ttl = absl::Hours(10);
+  absl::Duration behind;  // Of its clock.
   bool reattestable = false;
   absl::Status attest_status, renew_status, sync_status, sign_status, bundle_status;
   std::map<std::string, absl::Status> item_status;  // By the entry's id.
 
   // What it was asked.
   int attests = 0, renews = 0, syncs = 0, bundles = 0;
+  absl::Duration attestation_patience;
   std::vector<std::vector<std::string>> batches;  // The entries of each signing call.
   std::optional<X509Svid> svid;                   // As it was set last.
 
@@ -74,9 +80,10 @@ class ScriptedUpstream final : public Upstream {
     const auto at = federated.find(trust_domain.name());
     return at == federated.end() ? NotFound("bundle not found") : at->second;
   }
-  absl::StatusOr<AttestationResult> Attest(NodeAttestor& attestor,
-                                           const crypto::Signer& key) override {
+  absl::StatusOr<AttestationResult> Attest(NodeAttestor& attestor, const crypto::Signer& key,
+                                           absl::Duration patience) override {
     ++attests;
+    attestation_patience = patience;
     RETURN_IF_ERROR(attestor.Begin().status());
     RETURN_IF_ERROR(attest_status);
     return AgentSvidFor(key);
@@ -126,8 +133,8 @@ class ScriptedUpstream final : public Upstream {
     return {
         .serial = crypto::RandomSerial(),
         .subject = {{"C", "US"}, {"O", "SPIRE"}},
-        .not_before = clock_.Now() - absl::Seconds(10),
-        .not_after = clock_.Now() + ttl,
+        .not_before = clock_.Now() - behind - absl::Seconds(10),
+        .not_after = clock_.Now() - behind + ttl,
         .uris = {uri},
         .dns_names = {},
         .is_ca = false,
