@@ -19,12 +19,18 @@ constexpr size_t kHeldFreely = 16 << 10;
 // Batches written in one go, so that one fast reader does not keep the others waiting.
 constexpr int kBatchesPerRound = 4;
 constexpr size_t kFrameHeaderBytes = 9;
+// For the answer to the notice that there will be a GOAWAY.
+constexpr absl::Duration kGoawayGrace = absl::Seconds(10);
 
 }  // namespace
 
-Connection::Connection(ConnectionSet& set, UniqueFd socket, Peer peer,
+Connection::Connection(ConnectionSet& set, Shares::Share& share, UniqueFd socket, Peer peer,
                        std::unique_ptr<crypto::TlsConnection> tls)
-    : set_(set), socket_(std::move(socket)), peer_(std::move(peer)), tls_(std::move(tls)) {}
+    : set_(set),
+      share_(&share),
+      socket_(std::move(socket)),
+      peer_(std::move(peer)),
+      tls_(std::move(tls)) {}
 
 Connection::~Connection() {
   busy_ = true;
@@ -39,6 +45,13 @@ Connection::~Connection() {
   if (watched_ != 0) {
     set_.loop().Unwatch(socket_.get());
   }
+  set_.shares().Leave(*share_);
+}
+
+// Before there is any call.
+void Connection::MoveTo(Shares::Share& share) {
+  set_.shares().Leave(*share_);
+  share_ = &share;
 }
 
 void Connection::CancelTimer(EventLoop::TimerId& timer) {
@@ -62,7 +75,7 @@ void Connection::Start() {
     open_timer_ = set_.loop().After(limits.handshake_timeout, [this] { OnHandshakeTimeout(); });
   }
   if (limits.max_connection_age < absl::InfiniteDuration()) {
-    age_timer_ = set_.loop().After(limits.max_connection_age, [this] {
+    age_timer_ = set_.loop().After(limits.max_connection_age * set_.Jitter(), [this] {
       age_timer_ = 0;
       Shutdown();
       set_.Settle(*this);
@@ -129,6 +142,10 @@ void Connection::FeedTls(std::string_view bytes) {
   }
   if (tls_->handshake_done() && session_ == nullptr) {
     peer_.tls_chain = tls_->peer_chain();
+    if (!peer_.tls_chain.empty() && !set_.JoinIdentity(*this)) {
+      dead_ = true;
+      return;
+    }
     if (!StartSession()) {
       return;
     }
@@ -266,6 +283,27 @@ void Connection::Shutdown() {
   nghttp2_submit_shutdown_notice(session_);
   nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
   Touch();
+  CancelTimer(age_timer_);
+  age_timer_ = set_.loop().After(kGoawayGrace, [this] {
+    age_timer_ = 0;
+    SubmitFinalGoaway();
+    EndWithin(set_.limits().shutdown_grace);
+  });
+}
+
+void Connection::SubmitFinalGoaway() {
+  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
+                        nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
+                        nullptr, 0);
+  Touch();
+}
+
+void Connection::EndWithin(absl::Duration grace) {
+  age_timer_ = set_.loop().After(grace, [this] {
+    age_timer_ = 0;
+    dead_ = true;
+    set_.Settle(*this);
+  });
 }
 
 void Connection::OnHandshakeTimeout() {
@@ -279,9 +317,12 @@ void Connection::OnHandshakeTimeout() {
 }
 
 void Connection::StartIdleTimer() {
-  if (set_.limits().idle_timeout < absl::InfiniteDuration()) {
+  const Limits& limits = set_.limits();
+  const absl::Duration timeout =
+      refused_ ? std::min(limits.refused_timeout, limits.idle_timeout) : limits.idle_timeout;
+  if (timeout < absl::InfiniteDuration()) {
     CancelTimer(open_timer_);
-    open_timer_ = set_.loop().After(set_.limits().idle_timeout, [this] {
+    open_timer_ = set_.loop().After(timeout, [this] {
       open_timer_ = 0;
       Shutdown();
       set_.Settle(*this);
@@ -296,9 +337,10 @@ void Connection::Touch() {
   }
 }
 
-void Connection::AddPending(size_t bytes) {
+void Connection::AddPending(size_t bytes, bool alone) {
   pending_ += bytes;
-  if (pending_ + backlog_.bytes() > set_.limits().max_pending_bytes && !dead_) {
+  const bool within = !alone || set_.shares().HoldAnswer(*share_, bytes);
+  if ((!within || pending_ + backlog_.bytes() > set_.limits().max_pending_bytes) && !dead_) {
     log::Debug("caller does not read its answers",
                {{"pid", peer_.process.pid}, {"address", peer_.address}});
     dead_ = true;
@@ -306,14 +348,21 @@ void Connection::AddPending(size_t bytes) {
   }
 }
 
+void Connection::DropPending(size_t bytes, bool alone) {
+  pending_ -= bytes;
+  if (alone) {
+    set_.shares().ReleaseAnswer(*share_, bytes);
+  }
+}
+
 bool Connection::Hold(size_t before, size_t now) {
   const size_t held = held_ - before + now;
   const size_t shared = held > kHeldFreely ? held - kHeldFreely : 0;
-  if (shared > shared_ && !set_.HoldShared(shared - shared_)) {
+  if (shared > shared_ && !set_.shares().HoldRequest(*share_, shared - shared_)) {
     return false;
   }
   if (shared < shared_) {
-    set_.ReleaseShared(shared_ - shared);
+    set_.shares().ReleaseRequest(*share_, shared_ - shared);
   }
   held_ = held;
   shared_ = shared;
@@ -327,7 +376,8 @@ void Connection::OnCallStarted() {
   }
 }
 
-void Connection::OnCallFinished() {
+void Connection::OnCallFinished(bool refused) {
+  refused_ = refused;
   has_finished_ = true;
   Touch();
 }
@@ -431,9 +481,7 @@ void Connection::OnFrameBegin(const FrameHeader& header) {
 void Connection::OnFrame(const nghttp2_frame& frame) {
   if (frame.hd.type == NGHTTP2_PING) {
     if (shutting_down_ && (frame.hd.flags & NGHTTP2_FLAG_ACK) != 0) {
-      nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
-                            nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
-                            nullptr, 0);
+      SubmitFinalGoaway();
     }
     return;
   }

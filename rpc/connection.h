@@ -18,6 +18,7 @@
 #include "rpc/output.h"
 #include "rpc/peer.h"
 #include "rpc/server_call.h"
+#include "rpc/shares.h"
 
 namespace assay::rpc {
 
@@ -25,8 +26,8 @@ class ConnectionSet;
 
 class Connection final {
  public:
-  // tls may be null.
-  Connection(ConnectionSet& set, UniqueFd socket, Peer peer,
+  // One of those counted in share. tls may be null.
+  Connection(ConnectionSet& set, Shares::Share& share, UniqueFd socket, Peer peer,
              std::unique_ptr<crypto::TlsConnection> tls);
   ~Connection();
   Connection(const Connection&) = delete;
@@ -38,21 +39,27 @@ class Connection final {
   void OnReady(uint32_t events);
   // Writes what calls have queued, and destroys the handlers of finished ones.
   void Flush();
-  // Tells the caller to open no more calls; the connection ends with its last call.
+  // Tells the caller to open no more calls; the connection ends with its last call, or when they
+  // take too long.
   void Shutdown();
   // Must be destroyed: by its set, when no code of its own runs.
   bool dead() const { return dead_ && !busy_; }
   Peer& peer() { return peer_; }
+  // Counts in another share from now on, in which it has been counted.
+  void MoveTo(Shares::Share& share);
 
   // For the calls of this connection.
   ConnectionSet& set() { return set_; }
   nghttp2_session* session() { return session_; }
   // Something awaits Flush().
   void Touch();
-  void AddPending(size_t bytes);
-  void DropPending(size_t bytes) { pending_ -= bytes; }
+  // Nothing of it is worth more work.
+  bool lost() const { return dead_; }
+  // An answer waits to be written. alone: its bytes are this call's only.
+  void AddPending(size_t bytes, bool alone);
+  void DropPending(size_t bytes, bool alone);
   void OnCallStarted();
-  void OnCallFinished();
+  void OnCallFinished(bool refused);
   // What a call holds of its request grew or shrank. False: there is no memory for it.
   bool Hold(size_t before, size_t now);
 
@@ -86,9 +93,12 @@ class Connection final {
   void EndInOrder();
   void OnHandshakeTimeout();
   void StartIdleTimer();
+  void SubmitFinalGoaway();
+  void EndWithin(absl::Duration grace);
   void CancelTimer(EventLoop::TimerId& timer);
 
   ConnectionSet& set_;
+  Shares::Share* share_;
   const UniqueFd socket_;
   Peer peer_;
   const std::unique_ptr<crypto::TlsConnection> tls_;
@@ -100,12 +110,12 @@ class Connection final {
   ClosedStreams closed_;
   size_t pending_ = 0;       // Bytes of answers that the calls still have.
   size_t held_ = 0;          // Bytes of requests in calls,
-  size_t shared_ = 0;        // and the part of them taken from the set's memory.
+  size_t shared_ = 0;        // and the part of them taken from the share's memory.
   int32_t last_stream_ = 0;  // The largest number seen.
   int32_t last_reset_ = 0;   // Reset last by the caller.
   uint32_t watched_ = 0;
   EventLoop::TimerId open_timer_ = 0;  // Handshake at first, idle later.
-  EventLoop::TimerId age_timer_ = 0;
+  EventLoop::TimerId age_timer_ = 0;   // Once of age: what is left of the grace.
   bool dead_ = false;
   bool busy_ = false;          // OnReady, Flush or Shutdown runs.
   bool has_finished_ = false;  // A finished call has a handler.
@@ -113,6 +123,7 @@ class Connection final {
   bool shutting_down_ = false;
   bool flooding_ = false;
   bool had_call_ = false;
+  bool refused_ = false;  // The last call that ended was.
 };
 
 }  // namespace assay::rpc

@@ -6,13 +6,20 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 
 namespace assay::rpc {
 namespace {
 
 constexpr size_t kFlushesPerRound = 256;
-constexpr size_t kMaxSharedBytes = 64 << 20;
+// Of requests, beyond what each connection has for itself.
+constexpr size_t kMaxRequestBytes = 64 << 20;
+constexpr size_t kMaxRequestBytesOfOne = kMaxRequestBytes / 8;
+constexpr size_t kMaxRequestBytesOfAddress = 1 << 20;
+// Of answers, in terms of what one connection may leave unread.
+constexpr size_t kMaxPendingOfOne = 2, kMaxPending = 16;
 // More than FloodGuard lets pass.
 constexpr size_t kMaxControlAnswers = 4000;
 constexpr size_t kTrimAfter = 1000;
@@ -34,6 +41,34 @@ std::string AddressOf(int socket) {
   const auto* ip6 = reinterpret_cast<const sockaddr_in6*>(&address);
   inet_ntop(AF_INET6, &ip6->sin6_addr, text.data(), text.size());
   return fmt::format("[{}]:{}", text.data(), ntohs(ip6->sin6_port));
+}
+
+Shares::Owner UserOf(const ProcessPeer& process, const Limits& limits) {
+  return {.name = fmt::format("user {}", process.uid),
+          .max_connections = limits.max_connections_per_uid,
+          .max_request_bytes = kMaxRequestBytesOfOne,
+          .privileged = process.uid == 0};
+}
+
+// Who has shown no certificate. Of IPv6 the network: every host has as many addresses as it likes.
+Shares::Owner AddressOwner(int socket, const Limits& limits) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  getpeername(socket, reinterpret_cast<sockaddr*>(&address), &size);
+  if (address.ss_family == AF_INET6) {
+    in6_addr network = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr;
+    if (!IN6_IS_ADDR_V4MAPPED(&network)) {
+      std::fill(network.s6_addr + 8, network.s6_addr + 16, uint8_t{0});
+    }
+    inet_ntop(AF_INET6, &network, text.data(), text.size());
+  } else {
+    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, text.data(),
+              text.size());
+  }
+  return {.name = fmt::format("address {}", text.data()),
+          .max_connections = limits.max_connections_per_address,
+          .max_request_bytes = kMaxRequestBytesOfAddress};
 }
 
 // A caller whose machine vanished must not hold a connection for ever.
@@ -111,7 +146,11 @@ ConnectionSet::ConnectionSet(EventLoop& loop, const Registry& registry,
     : loop_(loop),
       registry_(registry),
       options_(options),
-      read_buffer_(std::make_unique<std::array<char, 64 << 10>>()) {
+      read_buffer_(std::make_unique<std::array<char, 64 << 10>>()),
+      shares_({.connections = options.limits.max_connections,
+               .request_bytes = kMaxRequestBytes,
+               .answer_bytes = kMaxPending * options.limits.max_pending_bytes,
+               .answer_bytes_of_one = kMaxPendingOfOne * options.limits.max_pending_bytes}) {
   nghttp2_session_callbacks_new(&callbacks_);
   nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks_, OnBeginHeaders);
   nghttp2_session_callbacks_set_on_header_callback(callbacks_, OnHeader);
@@ -149,7 +188,18 @@ absl::Status ConnectionSet::Add(UniqueFd socket, bool is_unix) {
     SetTcpOptions(socket.get());
     peer.address = AddressOf(socket.get());
   }
-  RETURN_IF_ERROR(CheckLimits(peer, is_unix));
+  ASSIGN_OR_RETURN(
+      Shares::Share* const share,
+      Join(is_unix ? UserOf(peer.process, limits()) : AddressOwner(socket.get(), limits())));
+  const absl::Status added = AddTo(*share, std::move(socket), std::move(peer));
+  if (!added.ok()) {
+    shares_.Leave(*share);
+  }
+  return added;
+}
+
+absl::Status ConnectionSet::AddTo(Shares::Share& share, UniqueFd socket, Peer peer) {
+  const bool is_unix = peer.process.pid != 0;
   if (is_unix && options_.on_connect) {
     RETURN_IF_ERROR(options_.on_connect(peer));
   }
@@ -158,11 +208,8 @@ absl::Status ConnectionSet::Add(UniqueFd socket, bool is_unix) {
     ASSIGN_OR_RETURN(const auto tls_options, options_.tls());
     ASSIGN_OR_RETURN(tls, crypto::TlsConnection::CreateServer(tls_options));
   }
-  if (is_unix) {
-    ++per_uid_[peer.process.uid];
-  }
-  connections_.push_back(
-      std::make_unique<Connection>(*this, std::move(socket), std::move(peer), std::move(tls)));
+  connections_.push_back(std::make_unique<Connection>(*this, share, std::move(socket),
+                                                      std::move(peer), std::move(tls)));
   Connection& connection = *connections_.back();
   connection.index = connections_.size() - 1;
   connection.Start();
@@ -170,23 +217,28 @@ absl::Status ConnectionSet::Add(UniqueFd socket, bool is_unix) {
   return absl::OkStatus();
 }
 
-absl::Status ConnectionSet::CheckLimits(const Peer& peer, bool is_unix) {
-  absl::Status status;
-  if (connections_.size() >= limits().max_connections) {
-    status = ResourceExhausted("{} connections are open, which is the limit", connections_.size());
-  } else if (is_unix && peer.process.uid != 0) {
-    const auto found = per_uid_.find(peer.process.uid);
-    if (found != per_uid_.end() && found->second >= limits().max_connections_per_uid) {
-      status = ResourceExhausted("user {} has {} connections open, which is the limit",
-                                 peer.process.uid, found->second);
-    }
-  }
-  if (!status.ok() && warn_timer_ == 0) {
-    log::Warn("connection refused", {{"error", status}});
+absl::StatusOr<Shares::Share*> ConnectionSet::Join(const Shares::Owner& owner) {
+  absl::StatusOr<Shares::Share*> share = shares_.Join(owner);
+  if (!share.ok() && warn_timer_ == 0) {
+    log::Warn("connection refused", {{"error", share.status()}});
     warn_timer_ = loop_.After(kWarnEvery, [this] { warn_timer_ = 0; });
   }
-  return status;
+  return share;
 }
+
+bool ConnectionSet::JoinIdentity(Connection& connection) {
+  const std::vector<std::string>& uris = connection.peer().tls_chain.front().uris();
+  const auto share =
+      Join({.name = "identity " + (uris.empty() ? std::string() : Quoted(uris.front())),
+            .max_connections = limits().max_connections_per_address,
+            .max_request_bytes = kMaxRequestBytesOfOne});
+  if (share.ok()) {
+    connection.MoveTo(**share);
+  }
+  return share.ok();
+}
+
+double ConnectionSet::Jitter() { return std::uniform_real_distribution<double>(0.9, 1.1)(random_); }
 
 void ConnectionSet::Drain() {
   for (size_t i = connections_.size(); i-- > 0;) {
@@ -202,10 +254,6 @@ void ConnectionSet::Settle(Connection& connection) {
   }
   if (connection.flush_index != Connection::kNotListed) {
     to_flush_[connection.flush_index] = nullptr;
-  }
-  if (const auto user = per_uid_.find(connection.peer().process.uid);
-      connection.peer().process.pid != 0 && user != per_uid_.end() && --user->second == 0) {
-    per_uid_.erase(user);
   }
   const std::unique_ptr<Connection> removed = std::move(connections_[connection.index]);
   if (removed->index + 1 != connections_.size()) {
@@ -266,14 +314,6 @@ void ConnectionSet::FlushSome() {
   } else if (flush_timer_ == 0) {
     flush_timer_ = loop_.After(absl::ZeroDuration(), [this] { FlushSome(); });
   }
-}
-
-bool ConnectionSet::HoldShared(size_t bytes) {
-  if (held_ + bytes > kMaxSharedBytes) {
-    return false;
-  }
-  held_ += bytes;
-  return true;
 }
 
 }  // namespace assay::rpc

@@ -7,7 +7,7 @@
 
 #include <array>
 #include <memory>
-#include <unordered_map>
+#include <random>
 #include <vector>
 
 #include "base/event_loop.h"
@@ -16,6 +16,7 @@
 #include "rpc/output.h"
 #include "rpc/server.h"
 #include "rpc/session_memory.h"
+#include "rpc/shares.h"
 
 namespace assay::rpc {
 
@@ -48,13 +49,16 @@ class ConnectionSet final {
   void FlushSoon(Connection& connection);
   // Destroys the connection if it is dead: the last thing any of its events does.
   void Settle(Connection& connection);
-  // Takes of the memory for requests beyond what each connection has for itself; false when all is
-  // in use.
-  bool HoldShared(size_t bytes);
-  void ReleaseShared(size_t bytes) { held_ -= bytes; }
+  Shares& shares() { return shares_; }
+  // Counts the connection among those of the identity that its certificate proves; false when that
+  // has too many.
+  bool JoinIdentity(Connection& connection);
+  // Between 0.9 and 1.1, another one each time, so that connections made together end apart.
+  double Jitter();
 
  private:
-  absl::Status CheckLimits(const Peer& peer, bool is_unix);
+  absl::Status AddTo(Shares::Share& share, UniqueFd socket, Peer peer);
+  absl::StatusOr<Shares::Share*> Join(const Shares::Owner& owner);
   void FlushSome();
   void TrimWhenQuiet();
 
@@ -66,8 +70,8 @@ class ConnectionSet final {
   nghttp2_option* session_options_ = nullptr;
   OutputBatch batch_;
   std::unique_ptr<std::array<char, 64 << 10>> read_buffer_;
+  Shares shares_;  // Before the connections, which leave it.
   std::vector<std::unique_ptr<Connection>> connections_;
-  std::unordered_map<uid_t, size_t> per_uid_;
   std::vector<Connection*> to_flush_;  // Null where one died meanwhile.
   size_t flushed_ = 0;                 // Of to_flush_.
   EventLoop::TimerId flush_timer_ = 0;
@@ -76,7 +80,7 @@ class ConnectionSet final {
   EventLoop::TimerId warn_timer_ = 0;  // Runs while a warning would repeat the last.
   uint64_t second_ = 0;
   uint64_t next_connection_id_ = 1;
-  size_t held_ = 0;  // Of kMaxSharedBytes.
+  std::minstd_rand random_{std::random_device{}()};
   size_t removed_since_trim_ = 0;
 };
 

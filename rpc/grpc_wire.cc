@@ -138,6 +138,10 @@ absl::StatusOr<std::optional<std::string_view>> MessageReader::Next(std::string_
     prefix_size_ = 0;
     return part;
   }
+  if (const size_t needed = buffer_.size() + part.size(); needed > buffer_.capacity()) {
+    // Grows as a string does, but never to more than the message.
+    buffer_.reserve(std::min(size_, std::max(needed, 2 * buffer_.capacity())));
+  }
   buffer_ += part;
   if (buffer_.size() < size_) {
     return std::nullopt;

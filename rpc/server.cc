@@ -6,9 +6,9 @@
 #include "base/log.h"
 #include "rpc/acceptor.h"
 #include "rpc/connection_set.h"
+#include "rpc/descriptor_limit.h"
 
 namespace assay::rpc {
-
 struct Server::Impl {
   Impl(EventLoop& event_loop, const Registry& registry, Options server_options)
       : loop(event_loop),
@@ -29,6 +29,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Create(EventLoop& loop, const Re
       limits.max_message_bytes > UINT32_MAX || limits.max_header_bytes > UINT32_MAX) {
     return InvalidArgument("a server's limits leave no room for a call, or more than its framing");
   }
+  options.limits.max_connections = AffordableConnections(limits.max_connections);
   return std::unique_ptr<Server>(
       new Server(std::make_unique<Impl>(loop, registry, std::move(options))));
 }

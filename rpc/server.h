@@ -19,15 +19,23 @@
 namespace assay::rpc {
 
 struct Limits {
+  // Fewer when the process may not have so many descriptors. Once half are open, one user or
+  // address gets only a part of what is left; the last are root's.
   size_t max_connections = 20000;
-  size_t max_connections_per_uid = 12000;  // Unix sockets only; root is exempt.
+  size_t max_connections_per_uid = 12000;    // On Unix sockets; root is exempt.
+  size_t max_connections_per_address = 512;  // On TCP; also of each certificate's SPIFFE ID.
   uint32_t max_streams_per_connection = 100;
   size_t max_header_bytes = 16 << 10;
   size_t max_message_bytes = 4 << 20;  // RESOURCE_EXHAUSTED, in grpc-go's words.
   size_t max_pending_bytes = 8 << 20;  // Unread answers of one connection; then it is closed.
-  absl::Duration handshake_timeout = absl::Seconds(10);    // Connect to the first complete request.
-  absl::Duration idle_timeout = absl::InfiniteDuration();  // Without any call open.
-  absl::Duration max_connection_age = absl::InfiniteDuration();  // Then GOAWAY, calls may end.
+  absl::Duration handshake_timeout = absl::Seconds(10);  // Connect to the first call's headers.
+  absl::Duration message_timeout = absl::Seconds(30);    // A call's headers to its first message,
+                                                         // and each message's begin to its end.
+  absl::Duration idle_timeout = absl::Minutes(1);        // Without any call open.
+  absl::Duration refused_timeout = absl::Seconds(5);     // The same when the last was refused.
+  // Then GOAWAY: calls may end. Each connection's is up to a tenth shorter or longer.
+  absl::Duration max_connection_age = absl::InfiniteDuration();
+  absl::Duration shutdown_grace = absl::Minutes(2);  // After GOAWAY; then calls are cut off.
 };
 
 class Server final {

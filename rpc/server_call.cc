@@ -32,8 +32,10 @@ ServerCall::ServerCall(Connection& connection, int32_t stream_id)
     : connection_(connection), stream_id_(stream_id) {}
 
 ServerCall::~ServerCall() {
-  CancelDeadline();
-  connection_.DropPending(pending_);
+  CancelTimer(deadline_);
+  CancelTimer(message_timer_);
+  connection_.DropPending(alone_, true);
+  connection_.DropPending(pending_ - alone_, false);
   connection_.Hold(held_, 0);
 }
 
@@ -83,10 +85,24 @@ void ServerCall::StartDeadline(absl::Duration timeout) {
   });
 }
 
-void ServerCall::CancelDeadline() {
-  if (deadline_ != 0) {
-    connection_.set().loop().Cancel(deadline_);
-    deadline_ = 0;
+void ServerCall::CancelTimer(EventLoop::TimerId& timer) {
+  if (timer != 0) {
+    connection_.set().loop().Cancel(timer);
+    timer = 0;
+  }
+}
+
+void ServerCall::WaitForMessage(bool arrived) {
+  if (arrived) {
+    CancelTimer(message_timer_);
+  }
+  const absl::Duration timeout = connection_.set().limits().message_timeout;
+  if (message_timer_ == 0 && !finished_ && (!arrived || reader_.in_message()) &&
+      timeout < absl::InfiniteDuration()) {
+    message_timer_ = connection_.set().loop().After(timeout, [this] {
+      message_timer_ = 0;
+      Finish(MakeStatus(absl::StatusCode::kDeadlineExceeded, "the request did not come in time"));
+    });
   }
 }
 
@@ -149,10 +165,12 @@ void ServerCall::OnHeadersEnd() {
   if (const absl::Status status = StartHandler(); !status.ok()) {
     Finish(status);
   }
+  WaitForMessage(/*arrived=*/false);
 }
 
 void ServerCall::OnData(std::string_view chunk) {
-  while (!finished_ && !connection_.set().options().any_request) {
+  bool arrived = false;
+  while (!finished_ && !connection_.lost() && !connection_.set().options().any_request) {
     const auto message = reader_.Next(chunk, connection_.set().limits().max_message_bytes);
     if (!message.ok()) {
       Finish(message.status());
@@ -161,9 +179,13 @@ void ServerCall::OnData(std::string_view chunk) {
     if (!*message) {
       break;
     }
+    arrived = true;
     if (handler_) {
       handler_->OnMessage(**message);
     }
+  }
+  if (arrived || reader_.in_message()) {
+    WaitForMessage(arrived);
   }
   const size_t held = kCallBytes + header_bytes_ + reader_.buffered();
   if (held == held_ || finished_) {
@@ -180,6 +202,7 @@ void ServerCall::OnEnd() {
   if (finished_) {
     return;
   }
+  CancelTimer(message_timer_);
   if (reader_.in_message()) {
     Finish(Internal("unexpected EOF"));
   } else if (handler_) {
@@ -191,9 +214,12 @@ void ServerCall::Send(SharedFrame frame) {
   if (finished_ || frame->bytes().empty()) {
     return;
   }
-  pending_ += frame->bytes().size();
-  connection_.AddPending(frame->bytes().size());
-  queue_.push_back(std::move(frame));
+  const size_t size = frame->bytes().size();
+  const bool alone = frame.use_count() == 1;
+  pending_ += size;
+  alone_ += alone ? size : 0;
+  connection_.AddPending(size, alone);
+  queue_.push_back({std::move(frame), alone});
   if (!responded_) {
     SubmitResponse();
   } else {
@@ -227,7 +253,8 @@ void ServerCall::Finish(const absl::Status& status, std::string_view details) {
 
 void ServerCall::End(const absl::Status& status, std::string_view details, int http_status) {
   finished_ = true;
-  CancelDeadline();
+  CancelTimer(deadline_);
+  CancelTimer(message_timer_);
   ending_ = std::make_unique<Ending>();
   ending_->code = std::to_string(static_cast<int>(status.code()));
   if (!status.ok()) {
@@ -241,7 +268,7 @@ void ServerCall::End(const absl::Status& status, std::string_view details, int h
   } else {
     Resume();
   }
-  connection_.OnCallFinished();
+  connection_.OnCallFinished(status.code() == absl::StatusCode::kPermissionDenied);
 }
 
 size_t ServerCall::AddTrailers(nghttp2_nv* fields) const {
@@ -291,17 +318,18 @@ size_t ServerCall::Available(size_t limit) const {
   }
   size_t size = 0;
   for (size_t i = next_; i < queue_.size() && i - next_ < OutputBatch::kMaxFrameParts; ++i) {
-    size += queue_[i]->bytes().size() - (i == next_ ? offset_ : 0);
+    size += queue_[i].frame->bytes().size() - (i == next_ ? offset_ : 0);
   }
   return std::min(size, limit);
 }
 
 void ServerCall::Take(size_t size, OutputBatch& batch) {
   pending_ -= size;
-  connection_.DropPending(size);
   while (size > 0) {
-    SharedFrame& frame = queue_[next_];
+    SharedFrame& frame = queue_[next_].frame;
     const std::string_view part = frame->bytes().substr(offset_, size);
+    alone_ -= queue_[next_].alone ? part.size() : 0;
+    connection_.DropPending(part.size(), queue_[next_].alone);
     size -= part.size();
     offset_ += part.size();
     if (offset_ < frame->bytes().size()) {
@@ -313,7 +341,7 @@ void ServerCall::Take(size_t size, OutputBatch& batch) {
     }
   }
   if (next_ == queue_.size()) {
-    std::vector<SharedFrame>().swap(queue_);
+    std::vector<Queued>().swap(queue_);
     next_ = 0;
   } else if (next_ >= kCompactAfter) {
     queue_.erase(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(next_));

@@ -58,6 +58,10 @@ class ServerCall final : public Call {
   void DropHandler() { handler_.reset(); }
 
  private:
+  struct Queued {
+    SharedFrame frame;
+    bool alone;  // Nobody else had it when it was sent.
+  };
   struct Ending {
     std::string code;     // Decimal.
     std::string message;  // Encoded.
@@ -67,7 +71,9 @@ class ServerCall final : public Call {
   absl::Status CheckRequest(int& http_status);
   absl::Status StartHandler();
   void StartDeadline(absl::Duration timeout);
-  void CancelDeadline();
+  void CancelTimer(EventLoop::TimerId& timer);
+  // Starts or stops the timer of message_timeout; arrived: a message has.
+  void WaitForMessage(bool arrived);
   void End(const absl::Status& status, std::string_view details, int http_status);
   void SubmitResponse();
   void Resume();
@@ -85,16 +91,18 @@ class ServerCall final : public Call {
   bool finished_ = false;
   size_t header_bytes_ = 0;  // As HTTP/2 counts them, trailers included.
   size_t held_ = 0;          // What the connection knows that the request takes.
-  size_t pending_ = 0;       // Bytes in queue_ not taken.
+  size_t pending_ = 0;       // Bytes in queue_ not taken,
+  size_t alone_ = 0;         // and of these those of frames that are this call's alone.
   size_t offset_ = 0;        // Taken of the first frame.
   std::string_view method_;
   HeaderFields headers_;
-  std::vector<SharedFrame> queue_;
+  std::vector<Queued> queue_;
   size_t next_ = 0;  // First of queue_ not wholly taken.
   MessageReader reader_;
   std::unique_ptr<CallHandler> handler_;
   std::unique_ptr<Ending> ending_;
   EventLoop::TimerId deadline_ = 0;
+  EventLoop::TimerId message_timer_ = 0;
 };
 
 }  // namespace assay::rpc

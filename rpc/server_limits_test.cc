@@ -6,6 +6,9 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <set>
+
+#include "rpc/descriptor_limit.h"
 #include "rpc/server.h"
 #include "tests/support/test_server.h"
 
@@ -48,11 +51,11 @@ class ServerLimitsTest : public testing::Test {
  protected:
   class Holder final : public CallHandler {
    public:
-    explicit Holder(std::vector<Call*>& calls) : calls_(calls) {}
-    void OnMessage(std::string_view) override {}
+    explicit Holder(int& messages) : messages_(messages) {}
+    void OnMessage(std::string_view) override { ++messages_; }
 
    private:
-    std::vector<Call*>& calls_;
+    int& messages_;
   };
 
   ServerLimitsTest() {
@@ -62,7 +65,7 @@ class ServerLimitsTest : public testing::Test {
                          }));
     server_.registry.Add("/test.Hold/Open", [this](Call& call) {
       calls_.push_back(&call);
-      return std::make_unique<Holder>(calls_);
+      return std::make_unique<Holder>(messages_);
     });
   }
 
@@ -125,6 +128,7 @@ class ServerLimitsTest : public testing::Test {
   }
 
   std::vector<Call*> calls_;
+  int messages_ = 0;  // Of all of them.
   TestServer server_;
 };
 
@@ -176,8 +180,8 @@ TEST_F(ServerLimitsTest, ClosesIdleConnectionsButNoneWithACall) {
   auto busy = server_.Connect();
   EXPECT_EQ(idle->Call("/test.Echo/Say", "").status(), 0);
   EXPECT_EQ(busy->Call("/test.Echo/Say", "").status(), 0);
-  busy->Open(Http2Client::GrpcHeaders("/test.Hold/Open"));
-  busy->WaitFor([&] { return calls_.size() == 1; });
+  busy->Start("/test.Hold/Open", "");
+  busy->WaitFor([&] { return messages_ == 1; });
   server_.clock.Advance(absl::Seconds(60));
   EXPECT_TRUE(idle->WaitLost());
   EXPECT_EQ(idle->goaway(), NGHTTP2_NO_ERROR);
@@ -187,14 +191,111 @@ TEST_F(ServerLimitsTest, ClosesIdleConnectionsButNoneWithACall) {
 TEST_F(ServerLimitsTest, EndsAConnectionOfAgeWithItsLastCall) {
   server_.Start({.limits = {.max_connection_age = absl::Minutes(5)}});
   auto client = server_.Connect();
-  const int32_t call = client->Open(Http2Client::GrpcHeaders("/test.Hold/Open"));
-  client->WaitFor([&] { return calls_.size() == 1; });
-  server_.clock.Advance(absl::Minutes(5));
+  const int32_t call = client->Start("/test.Hold/Open", "");
+  client->WaitFor([&] { return messages_ == 1; });
+  server_.clock.Advance(absl::Minutes(6));
   client->WaitFor([&] { return client->goaway().has_value(); });
   EXPECT_FALSE(client->stream(call).closed);
   calls_[0]->Finish(absl::OkStatus());
   EXPECT_EQ(client->WaitClosed(call).status(), 0);
   EXPECT_TRUE(client->WaitLost());
+}
+
+TEST_F(ServerLimitsTest, EndsAConnectionOfAgeAlsoWhenItsCallerDoesNotAnswer) {
+  server_.Start({.limits = {.max_connection_age = absl::Minutes(5)}});
+  const std::string message = FrameBytes(NGHTTP2_DATA, 0, 1, Http2Client::Framed(""));
+  const UniqueFd fd = ConnectUnix(server_.path());
+  Exchange(fd, std::string(kPreface) + Settings() +
+                   FrameBytes(NGHTTP2_HEADERS, 4, 1, HeaderBlock()) + message);
+  EXPECT_EQ(messages_, 1);
+  server_.clock.Advance(absl::Minutes(6));
+  EXPECT_TRUE(HasGoaway(Exchange(fd, ""), NGHTTP2_NO_ERROR));
+  // What was on its way is served yet,
+  Exchange(fd, FrameBytes(NGHTTP2_HEADERS, 4, 3, HeaderBlock()));
+  EXPECT_EQ(calls_.size(), 2u);
+  server_.clock.Advance(absl::Seconds(10));
+  EXPECT_TRUE(HasGoaway(Exchange(fd, ""), NGHTTP2_NO_ERROR));
+  // later calls are not, and those that do not end are cut off.
+  Exchange(fd, FrameBytes(NGHTTP2_HEADERS, 4, 5, HeaderBlock()));
+  EXPECT_EQ(calls_.size(), 2u);
+  EXPECT_FALSE(Closed(fd));
+  server_.clock.Advance(absl::Minutes(2));
+  Exchange(fd, "");
+  EXPECT_TRUE(Closed(fd));
+}
+
+TEST_F(ServerLimitsTest, EndsConnectionsMadeTogetherAtDifferentAges) {
+  server_.Start({.limits = {.handshake_timeout = absl::InfiniteDuration(),
+                            .max_connection_age = absl::Minutes(100)}});
+  std::vector<UniqueFd> callers;
+  for (int i = 0; i < 40; ++i) {
+    callers.push_back(ConnectUnix(server_.path()));
+    Exchange(callers.back(), std::string(kPreface) + Settings());
+  }
+  std::set<int> told;
+  const auto look = [&] {
+    for (const UniqueFd& caller : callers) {
+      if (HasGoaway(Exchange(caller, ""), NGHTTP2_NO_ERROR)) {
+        told.insert(caller.get());
+      }
+    }
+  };
+  server_.clock.Advance(absl::Minutes(89));
+  look();
+  EXPECT_EQ(told.size(), 0u);
+  server_.clock.Advance(absl::Minutes(11));
+  look();
+  EXPECT_GT(told.size(), 0u);
+  EXPECT_LT(told.size(), 40u);
+  server_.clock.Advance(absl::Minutes(11));
+  look();
+  EXPECT_EQ(told.size(), 40u);
+}
+
+TEST_F(ServerLimitsTest, EndsCallsWhoseMessageDoesNotCome) {
+  server_.Start({.limits = {.message_timeout = absl::Seconds(30)}});
+  auto client = server_.Connect();
+  const int32_t silent = client->Open(Http2Client::GrpcHeaders("/test.Hold/Open"));
+  const int32_t held = client->Start("/test.Hold/Open", "");
+  const int32_t half = client->Open(Http2Client::GrpcHeaders("/test.Hold/Open"));
+  client->Send(half, Http2Client::Framed("whole") + Http2Client::Framed("cut").substr(0, 6));
+  client->WaitFor([&] { return calls_.size() == 3 && messages_ == 2; });
+  server_.clock.Advance(absl::Seconds(29));
+  client->Step();
+  EXPECT_FALSE(client->stream(silent).closed);
+  server_.clock.Advance(absl::Seconds(1));
+  for (const int32_t late : {silent, half}) {
+    EXPECT_EQ(client->WaitClosed(late).status(), 4);
+    EXPECT_EQ(client->stream(late).message(), "the request did not come in time");
+  }
+  EXPECT_FALSE(client->stream(held).closed);
+}
+
+TEST_F(ServerLimitsTest, ClosesTheConnectionOfARefusedCallerSoon) {
+  server_.registry.Add("/test.Refuse/Say",
+                       Unary<StringValue>([](Call&, const StringValue&, const Responder& r) {
+                         r.Fail(PermissionDenied("no"));
+                       }));
+  server_.Start();
+  auto refused = server_.Connect();
+  auto served = server_.Connect();
+  EXPECT_EQ(refused->Call("/test.Refuse/Say", "").status(), 7);
+  EXPECT_EQ(served->Call("/test.Echo/Say", "").status(), 0);
+  server_.clock.Advance(absl::Seconds(5));
+  EXPECT_TRUE(refused->WaitLost());
+  EXPECT_EQ(served->Call("/test.Echo/Say", "").status(), 0);
+}
+
+// In a process of its own, for a hard limit may not be raised again.
+[[noreturn]] void ExitWithAffordableOf(rlim_t soft, rlim_t hard) {
+  const rlimit few = {.rlim_cur = soft, .rlim_max = hard};
+  setrlimit(RLIMIT_NOFILE, &few);
+  _exit(static_cast<int>(AffordableConnections(20000)));
+}
+
+TEST(DescriptorLimitTest, LeavesRoomForFewerConnections) {
+  EXPECT_EQ(AffordableConnections(10), 10u);
+  EXPECT_EXIT(ExitWithAffordableOf(64, 80), testing::ExitedWithCode(30), "");
 }
 
 TEST_F(ServerLimitsTest, TakesNoMoreConnectionsThanItMay) {

@@ -88,13 +88,14 @@ class TlsServerTest : public testing::Test {
           seen_address_ = call.peer().address;
           r.Reply(request);
         }));
-    server_.Start({.tls = [this]() -> absl::StatusOr<crypto::TlsConnection::ServerOptions> {
-      return crypto::TlsConnection::ServerOptions{
-          .identity = IdentityOf(server_svid_),
-          .verify_client = [this](const std::vector<crypto::Certificate>& chain) {
-            return VerifyX509Svid(chain, ca_.Bundle(), absl::Now()).status();
-          }};
-    }});
+    server_.Start({.limits = {.max_connections_per_address = 2},
+                   .tls = [this]() -> absl::StatusOr<crypto::TlsConnection::ServerOptions> {
+                     return crypto::TlsConnection::ServerOptions{
+                         .identity = IdentityOf(server_svid_),
+                         .verify_client = [this](const std::vector<crypto::Certificate>& chain) {
+                           return VerifyX509Svid(chain, ca_.Bundle(), absl::Now()).status();
+                         }};
+                   }});
     auto listener = ListenTcp("127.0.0.1", 0);
     sockaddr_in address{};
     socklen_t size = sizeof(address);
@@ -146,10 +147,41 @@ TEST_F(TlsServerTest, ClosesOnACertificateOfAnotherAuthority) {
 TEST_F(TlsServerTest, CarriesLargeMessagesBothWays) {
   StringValue request;
   request.set_value(std::string(2 << 20, 'x'));
-  auto client = Connect(nullptr);
+  const crypto::TlsIdentity identity = IdentityOf(ca_.IssueSvid(TestId(kAgent)));
+  auto client = Connect(&identity);
   const auto& answer = client->Call("/test.Echo/Say", request.SerializeAsString());
   EXPECT_EQ(answer.status(), 0);
   EXPECT_TRUE(answer.messages().at(0) == request.SerializeAsString());
+}
+
+TEST_F(TlsServerTest, HoldsLittleForACallerWithoutACertificate) {
+  StringValue request;
+  request.set_value(std::string(2 << 20, 'x'));
+  auto client = Connect(nullptr);
+  EXPECT_EQ(client->Call("/test.Echo/Say", request.SerializeAsString()).status(), 8);
+  request.set_value(std::string(500 << 10, 'x'));
+  EXPECT_EQ(client->Call("/test.Echo/Say", request.SerializeAsString()).status(), 0);
+}
+
+TEST_F(TlsServerTest, CountsConnectionsOfAnAddressUntilTheyShowACertificate) {
+  const crypto::TlsIdentity first = IdentityOf(ca_.IssueSvid(TestId(kAgent)));
+  const crypto::TlsIdentity second = IdentityOf(ca_.IssueSvid(TestId(kServer)));
+  std::vector<std::unique_ptr<Tunnel>> tunnels;
+  std::vector<std::unique_ptr<Http2Client>> clients;
+  for (const crypto::TlsIdentity* identity : {&first, &first, &second, &second}) {
+    clients.push_back(Connect(identity));
+    EXPECT_EQ(clients.back()->Call("/test.Echo/Say", "").status(), 0);
+    tunnels.push_back(std::move(tunnel_));
+  }
+  EXPECT_TRUE(Connect(&first)->WaitLost());
+  std::vector<UniqueFd> silent;
+  for (int i = 0; i < 3; ++i) {
+    silent.push_back(ConnectTcp(port_));
+  }
+  for (int i = 0; i < 20; ++i) {
+    server_.pump()();
+  }
+  EXPECT_EQ(server_.server().connections(), 6u);
 }
 
 TEST_F(TlsServerTest, ClosesAHandshakeThatStalls) {
