@@ -4,7 +4,10 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
 
+#include <map>
+#include <memory>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "grpc/reflection/v1/reflection.pb.h"
@@ -21,13 +24,30 @@ using google::protobuf::FileDescriptor;
 using Request = reflection::ServerReflectionRequest;
 using Response = reflection::ServerReflectionResponse;
 
+// Of names; it comes back in the answer.
+constexpr size_t kMaxRequestBytes = 1024;
+// Of answers that the caller has not read when it asks again.
+constexpr size_t kMaxPendingBytes = 32 << 10;
+
+// The files described so far, serialized; as many as are linked in.
+using Files = std::map<const FileDescriptor*, std::string>;
+
 // Both versions are the same bytes on the wire, so one handler serves them.
 class ReflectionHandler final : public rpc::CallHandler {
  public:
-  ReflectionHandler(rpc::Call& call, const rpc::Registry& registry)
-      : call_(call), registry_(registry) {}
+  ReflectionHandler(rpc::Call& call, const rpc::Registry& registry, Files& files)
+      : call_(call), registry_(registry), files_(files) {}
 
   void OnMessage(std::string_view bytes) override {
+    if (bytes.size() > kMaxRequestBytes) {
+      call_.Finish(InvalidArgument("the request has {} bytes, more than the {} allowed here",
+                                   bytes.size(), kMaxRequestBytes));
+      return;
+    }
+    if (call_.pending_bytes() > kMaxPendingBytes) {
+      call_.Finish(ResourceExhausted("answers must be read before more is asked"));
+      return;
+    }
     Request request;
     if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
       call_.Finish(InvalidArgument("the request cannot be parsed"));
@@ -56,6 +76,7 @@ class ReflectionHandler final : public rpc::CallHandler {
 
   rpc::Call& call_;
   const rpc::Registry& registry_;
+  Files& files_;
   const DescriptorPool& pool_ = *DescriptorPool::generated_pool();
   std::set<const FileDescriptor*> sent_;
 };
@@ -97,9 +118,13 @@ absl::Status ReflectionHandler::AnswerFile(const FileDescriptor* file, std::stri
     if (!sent_.insert(next).second) {
       continue;
     }
-    google::protobuf::FileDescriptorProto proto;
-    next->CopyTo(&proto);
-    files->add_file_descriptor_proto(proto.SerializeAsString());
+    std::string& bytes = files_[next];
+    if (bytes.empty()) {
+      google::protobuf::FileDescriptorProto proto;
+      next->CopyTo(&proto);
+      bytes = proto.SerializeAsString();
+    }
+    files->add_file_descriptor_proto(bytes);
     for (int i = 0; i < next->dependency_count(); ++i) {
       wanted.push_back(next->dependency(i));
     }
@@ -137,10 +162,11 @@ absl::Status ReflectionHandler::AnswerExtensionNumbers(const std::string& type_n
 void AddReflection(rpc::Registry& registry) {
   // Links the older version's descriptors in, so that it can describe itself.
   grpc::reflection::v1alpha::ServerReflectionRequest::descriptor();
+  const auto files = std::make_shared<Files>();
   for (const char* version : {"v1", "v1alpha"}) {
     registry.Add(fmt::format("/grpc.reflection.{}.ServerReflection/ServerReflectionInfo", version),
-                 [&registry](rpc::Call& call) {
-                   return std::make_unique<ReflectionHandler>(call, registry);
+                 [&registry, files](rpc::Call& call) {
+                   return std::make_unique<ReflectionHandler>(call, registry, *files);
                  });
   }
 }

@@ -107,5 +107,27 @@ TEST_F(ReflectionServiceTest, RefusesAQuestionWithoutContent) {
   EXPECT_EQ(client_->Call(kMethod, "\xff").status(), 3);
 }
 
+TEST_F(ReflectionServiceTest, RefusesALargeRequestWithoutRepeatingIt) {
+  ServerReflectionRequest request;
+  request.set_file_by_filename(std::string(2000, 'x'));
+  const auto& answer = client_->Call(kMethod, request.SerializeAsString());
+  EXPECT_EQ(answer.status(), 3);
+  EXPECT_THAT(answer.messages(), IsEmpty());
+}
+
+TEST_F(ReflectionServiceTest, EndsTheCallOfACallerThatAsksWithoutReading) {
+  ServerReflectionRequest request;
+  request.set_file_by_filename("google/protobuf/descriptor.proto");
+  std::string many;
+  for (int i = 0; i < 1000; ++i) {
+    many += Http2Client::Framed(request.SerializeAsString());
+  }
+  const int32_t call = client_->Open(Http2Client::GrpcHeaders(kMethod));
+  client_->Send(call, many);
+  const auto& answer = client_->WaitClosed(call);
+  EXPECT_EQ(answer.status(), 8);
+  EXPECT_LT(answer.data.size(), 64u << 10);
+}
+
 }  // namespace
 }  // namespace assay
