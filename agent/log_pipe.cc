@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,9 +16,19 @@ namespace assay {
 namespace {
 
 absl::Status RedirectOutput(const std::string& path) {
-  UniqueFd file(open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640));
-  if (!file.valid() || dup2(file.get(), STDOUT_FILENO) < 0) {
+  // Whoever may write in its folder must not lead the monitor to another file.
+  UniqueFd file(open(path.c_str(),
+                     O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK,
+                     0640));
+  struct stat info {};
+  if (!file.valid() || fstat(file.get(), &info) != 0) {
     return ErrnoStatus(errno, fmt::format("opening the log file {}", path));
+  }
+  if (!S_ISREG(info.st_mode) || info.st_nlink != 1) {
+    return FailedPrecondition("log file {} is not a regular file with this one name", path);
+  }
+  if (dup2(file.get(), STDOUT_FILENO) < 0) {
+    return ErrnoStatus(errno, fmt::format("logging to {}", path));
   }
   return absl::OkStatus();
 }

@@ -14,7 +14,8 @@ namespace assay {
 
 class LogPipe final {
  public:
-  // Opens the file for appending (mode 0640) and redirects this process's standard output to it.
+  // Opens the file for appending (mode 0640) and redirects this process's standard output to it. No
+  // symbolic link is followed, and nothing but a regular file with one name is written to.
   static absl::StatusOr<LogPipe> Create(EventLoop& loop, const std::string& path);
   LogPipe(LogPipe&&) = default;
   LogPipe& operator=(LogPipe&&) = default;
