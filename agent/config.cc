@@ -6,6 +6,7 @@
 
 #include "agent/config_options.h"
 #include "base/option_table.h"
+#include "base/secret.h"
 #include "spiffe/spiffe_id.h"
 
 namespace assay {
@@ -104,8 +105,27 @@ void CheckWhole(AgentConfig& config, bool has_plugins, ConfigReport& report) {
   }
 }
 
-void ApplyOverrides(const ConfigOverrides& overrides, AgentConfig& config,
-                    std::vector<std::string>& errors) {
+// An argument has no place in a text: the name of its option says which it is.
+std::string WithoutPlace(std::string_view told) {
+  constexpr std::string_view kPlace = ":1:1: ";
+  const size_t place = told.find(kPlace);
+  return place == told.npos
+             ? std::string(told)
+             : fmt::format("{}: {}", told.substr(0, place), told.substr(place + kPlace.size()));
+}
+
+// Passwords may stand in the text.
+void WipeTexts(ConfigValue& value) {
+  Wipe(value.text.data(), value.text.size());
+  for (ConfigValue& item : value.items) {
+    WipeTexts(item);
+  }
+  for (ConfigMember& member : value.members) {
+    WipeTexts(member.value);
+  }
+}
+
+void ApplyOverrides(const ConfigOverrides& overrides, AgentConfig& config, ConfigReport& whole) {
   ConfigReport report("command line");
   for (const auto& [name, text] : overrides) {
     ConfigValue block, value;
@@ -114,10 +134,13 @@ void ApplyOverrides(const ConfigOverrides& overrides, AgentConfig& config,
     value.text = text;
     block.members.push_back({name, {}, std::move(value)});
     ReadOptions(block, AgentOptions(config), "agent", report);
+    WipeTexts(block);
   }
-  // Every argument is at the same place: the name of its option says which it is.
   for (const std::string& error : report.errors()) {
-    errors.push_back("command line: " + error.substr(std::string("command line:1:1: ").size()));
+    whole.AddError(WithoutPlace(error));
+  }
+  for (const std::string& warning : report.warnings()) {
+    config.warnings.push_back(WithoutPlace(warning));
   }
 }
 
@@ -125,16 +148,13 @@ void ApplyOverrides(const ConfigOverrides& overrides, AgentConfig& config,
 
 absl::StatusOr<AgentConfig> ParseAgentConfig(std::string_view name, std::string_view text,
                                              const ConfigOverrides& overrides) {
-  ASSIGN_OR_RETURN(const ConfigValue root, ParseConfig(name, text));
+  ASSIGN_OR_RETURN(ConfigValue root, ParseConfig(name, text));
   AgentConfig config;
   ConfigReport report(name);
   bool has_plugins = false;
   ReadOptions(root, RootOptions(config, has_plugins), "", report);
-  std::vector<std::string> override_errors;
-  ApplyOverrides(overrides, config, override_errors);
-  for (const std::string& error : override_errors) {
-    report.AddError(error);
-  }
+  WipeTexts(root);
+  ApplyOverrides(overrides, config, report);
   if (config.trust_domain.starts_with("spiffe://")) {
     if (const auto id = SpiffeId::Parse(config.trust_domain); id.ok()) {
       config.trust_domain = id->trust_domain().name();
@@ -142,7 +162,8 @@ absl::StatusOr<AgentConfig> ParseAgentConfig(std::string_view name, std::string_
   }
   CheckWhole(config, has_plugins, report);
   RETURN_IF_ERROR(report.ToStatus());
-  config.warnings = report.warnings();
+  config.warnings.insert(config.warnings.begin(), report.warnings().begin(),
+                         report.warnings().end());
   return config;
 }
 
