@@ -119,9 +119,9 @@ absl::StatusOr<KeyBlobs> DevIdCommands::Create(PrimaryKey parent, const TPM2B_PU
   TPM2B_PRIVATE* raw_private = nullptr;
   TPM2B_PUBLIC* raw_public = nullptr;
   const absl::Status status = esys_.Run("create a key", [&] {
-    return Esys_Create(esys_.get(), storage_root.get(), session.get(), ESYS_TR_NONE, ESYS_TR_NONE,
-                       &sensitive, &key, &outside, &pcrs, &raw_private, &raw_public, nullptr,
-                       nullptr, nullptr);
+    return ESYS(Create)(esys_.get(), storage_root.get(), session.get(), ESYS_TR_NONE, ESYS_TR_NONE,
+                        &sensitive, &key, &outside, &pcrs, &raw_private, &raw_public, nullptr,
+                        nullptr, nullptr);
   });
   Wipe(&sensitive, sizeof(sensitive));
   RETURN_IF_ERROR(status);
@@ -152,8 +152,8 @@ absl::StatusOr<Loaded> DevIdCommands::LoadKey(Role role, const KeyBlobs& blobs,
   ASSIGN_OR_RETURN(const Loaded storage_root, primary_keys_.Load(parent, passwords.owner, session));
   ESYS_TR handle = ESYS_TR_NONE;
   const TSS2_RC code = esys_.Execute([&] {
-    return Esys_Load(esys_.get(), storage_root.get(), session.get(), ESYS_TR_NONE, ESYS_TR_NONE,
-                     &secret_area, &*area, &handle);
+    return ESYS(Load)(esys_.get(), storage_root.get(), session.get(), ESYS_TR_NONE, ESYS_TR_NONE,
+                      &secret_area, &*area, &handle);
   });
   if (IsBadParameter(code)) {
     const std::string words = fmt::format(
@@ -188,8 +188,8 @@ absl::StatusOr<DevIdEvidence> DevIdCommands::AttestDevId(const KeyBlobs& devid_b
   TPM2B_ATTEST* raw_attest = nullptr;
   TPMT_SIGNATURE* raw_signature = nullptr;
   const TSS2_RC code = esys_.Execute([&] {
-    return Esys_Certify(esys_.get(), devid.get(), ak.get(), session.get(), ESYS_TR_PASSWORD,
-                        ESYS_TR_NONE, &qualifying, &scheme, &raw_attest, &raw_signature);
+    return ESYS(Certify)(esys_.get(), devid.get(), ak.get(), session.get(), ESYS_TR_PASSWORD,
+                         ESYS_TR_NONE, &qualifying, &scheme, &raw_attest, &raw_signature);
   });
   RETURN_IF_ERROR(DevIdStatus(devid_blobs, passwords, code, "certify the DevID key"));
   const EsysPtr<TPM2B_ATTEST> attest(raw_attest);
@@ -203,8 +203,8 @@ absl::StatusOr<std::string> DevIdCommands::ReadEndorsementCertificate() {
   constexpr TPM2_HANDLE kRsaCertificateIndex = 0x01c00002;
   ESYS_TR index = ESYS_TR_NONE;
   const TSS2_RC code = esys_.Execute([&] {
-    return Esys_TR_FromTPMPublic(esys_.get(), kRsaCertificateIndex, ESYS_TR_NONE, ESYS_TR_NONE,
-                                 ESYS_TR_NONE, &index);
+    return ESYS(TR_FromTPMPublic)(esys_.get(), kRsaCertificateIndex, ESYS_TR_NONE, ESYS_TR_NONE,
+                                  ESYS_TR_NONE, &index);
   });
   if (IsNoSuchHandle(code)) {
     return FailedPrecondition(
@@ -217,7 +217,7 @@ absl::StatusOr<std::string> DevIdCommands::ReadEndorsementCertificate() {
   }
   absl::StatusOr<std::string> bytes = ReadNv(esys_, index);
   if (!esys_.lost()) {
-    esys_.Execute([&] { return Esys_TR_Close(esys_.get(), &index); });
+    esys_.Execute([&] { return ESYS(TR_Close)(esys_.get(), &index); });
   }
   RETURN_IF_ERROR(bytes.status());
   return CutToCertificate(*bytes);
@@ -229,8 +229,8 @@ absl::StatusOr<std::string> DevIdCommands::ReadEndorsementPublic(const Passwords
                    primary_keys_.Load(PrimaryKey::kEndorsement, passwords.endorsement, session));
   TPM2B_PUBLIC* raw = nullptr;
   RETURN_IF_ERROR(esys_.Run("read the endorsement key", [&] {
-    return Esys_ReadPublic(esys_.get(), key.get(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &raw,
-                           nullptr, nullptr);
+    return ESYS(ReadPublic)(esys_.get(), key.get(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &raw,
+                            nullptr, nullptr);
   }));
   const EsysPtr<TPM2B_PUBLIC> area(raw);
   return Marshal(area->publicArea);
@@ -242,14 +242,14 @@ absl::StatusOr<Loaded> DevIdCommands::StartEndorsementPolicy(const Passwords& pa
   none.algorithm = TPM2_ALG_NULL;
   ESYS_TR handle = ESYS_TR_NONE;
   RETURN_IF_ERROR(esys_.Run("start a policy session", [&] {
-    return Esys_StartAuthSession(esys_.get(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                                 ESYS_TR_NONE, ESYS_TR_NONE, nullptr, TPM2_SE_POLICY, &none,
-                                 TPM2_ALG_SHA256, &handle);
+    return ESYS(StartAuthSession)(esys_.get(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                  ESYS_TR_NONE, ESYS_TR_NONE, nullptr, TPM2_SE_POLICY, &none,
+                                  TPM2_ALG_SHA256, &handle);
   }));
   Loaded policy(esys_, handle);
   // So that it survives its use, and its owner alone ends it.
   RETURN_IF_ERROR(esys_.Run("set up a policy session", [&] {
-    return Esys_TRSess_SetAttributes(esys_.get(), handle, TPMA_SESSION_CONTINUESESSION, 0xff);
+    return ESYS(TRSess_SetAttributes)(esys_.get(), handle, TPMA_SESSION_CONTINUESESSION, 0xff);
   }));
   RETURN_IF_ERROR(
       primary_keys_.SetHierarchyPassword(ESYS_TR_RH_ENDORSEMENT, passwords.endorsement));
@@ -257,9 +257,9 @@ absl::StatusOr<Loaded> DevIdCommands::StartEndorsementPolicy(const Passwords& pa
   const TPM2B_DIGEST cp_hash{};
   const TPM2B_NONCE policy_ref{};
   const TSS2_RC code = esys_.Execute([&] {
-    return Esys_PolicySecret(esys_.get(), ESYS_TR_RH_ENDORSEMENT, policy.get(), session.get(),
-                             ESYS_TR_NONE, ESYS_TR_NONE, &nonce, &cp_hash, &policy_ref, 0, nullptr,
-                             nullptr);
+    return ESYS(PolicySecret)(esys_.get(), ESYS_TR_RH_ENDORSEMENT, policy.get(), session.get(),
+                              ESYS_TR_NONE, ESYS_TR_NONE, &nonce, &cp_hash, &policy_ref, 0, nullptr,
+                              nullptr);
   });
   RETURN_IF_ERROR(primary_keys_.HierarchyStatus(ESYS_TR_RH_ENDORSEMENT, passwords.endorsement, code,
                                                 "use the endorsement key"));
@@ -284,8 +284,8 @@ absl::StatusOr<std::string> DevIdCommands::ActivateCredential(const KeyBlobs& ak
   ASSIGN_OR_RETURN(const Loaded policy, StartEndorsementPolicy(passwords, session));
   TPM2B_DIGEST* raw = nullptr;
   const TSS2_RC code = esys_.Execute([&] {
-    return Esys_ActivateCredential(esys_.get(), ak.get(), ek.get(), session.get(), policy.get(),
-                                   ESYS_TR_NONE, &identity, &encrypted, &raw);
+    return ESYS(ActivateCredential)(esys_.get(), ak.get(), ek.get(), session.get(), policy.get(),
+                                    ESYS_TR_NONE, &identity, &encrypted, &raw);
   });
   // A seed that does not decrypt is a failure of the command, and not of the TPM.
   if (IsBadParameter(code) || code == TPM2_RC_FAILURE) {
@@ -316,7 +316,7 @@ absl::StatusOr<std::string> DevIdCommands::SignWithDevId(const KeyBlobs& devid_b
   RETURN_IF_ERROR(esys_.SetPassword(key.get(), passwords.devid));
   // A signature is no TPM2B, which alone can be encrypted.
   RETURN_IF_ERROR(esys_.Run("set up a session with the TPM", [&] {
-    return Esys_TRSess_SetAttributes(esys_.get(), session.get(), 0, TPMA_SESSION_ENCRYPT);
+    return ESYS(TRSess_SetAttributes)(esys_.get(), session.get(), 0, TPMA_SESSION_ENCRYPT);
   }));
   ASSIGN_OR_RETURN(const PublicArea area, PublicArea::Parse(devid_blobs.public_area));
   const TPMT_SIG_SCHEME scheme = SchemeOf(area.type);
@@ -325,8 +325,8 @@ absl::StatusOr<std::string> DevIdCommands::SignWithDevId(const KeyBlobs& devid_b
   no_ticket.hierarchy = TPM2_RH_NULL;
   TPMT_SIGNATURE* raw = nullptr;
   const TSS2_RC code = esys_.Execute([&] {
-    return Esys_Sign(esys_.get(), key.get(), session.get(), ESYS_TR_NONE, ESYS_TR_NONE, &input,
-                     &scheme, &no_ticket, &raw);
+    return ESYS(Sign)(esys_.get(), key.get(), session.get(), ESYS_TR_NONE, ESYS_TR_NONE, &input,
+                      &scheme, &no_ticket, &raw);
   });
   RETURN_IF_ERROR(DevIdStatus(devid_blobs, passwords, code, "sign with the DevID key"));
   const EsysPtr<TPMT_SIGNATURE> signature(raw);

@@ -11,8 +11,8 @@ absl::StatusOr<std::string> ReadNv(Esys& esys, ESYS_TR index) {
   constexpr std::string_view kWhat = "read the endorsement certificate";
   TPM2B_NV_PUBLIC* raw_public = nullptr;
   RETURN_IF_ERROR(esys.Run(kWhat, [&] {
-    return Esys_NV_ReadPublic(esys.get(), index, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                              &raw_public, nullptr);
+    return ESYS(NV_ReadPublic)(esys.get(), index, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                               &raw_public, nullptr);
   }));
   const EsysPtr<TPM2B_NV_PUBLIC> description(raw_public);
   const uint16_t total = description->nvPublic.dataSize;
@@ -22,8 +22,8 @@ absl::StatusOr<std::string> ReadNv(Esys& esys, ESYS_TR index) {
     const auto want = std::min<UINT16>(total - offset, esys.nv_buffer_size());
     TPM2B_MAX_NV_BUFFER* raw = nullptr;
     RETURN_IF_ERROR(esys.Run(kWhat, [&] {
-      return Esys_NV_Read(esys.get(), index, index, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
-                          want, offset, &raw);
+      return ESYS(NV_Read)(esys.get(), index, index, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
+                           want, offset, &raw);
     }));
     const EsysPtr<TPM2B_MAX_NV_BUFFER> part(raw);
     if (part->size != want) {

@@ -24,10 +24,11 @@ constexpr uint32_t kMaxHandles = 64;
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Esys>> Esys::Open(const TctiChoice& choice) {
+  RETURN_IF_ERROR(LoadEsysLibrary());
   std::unique_ptr<Esys> esys(new Esys());
   TSS2_RC code = Tss2_TctiLdr_Initialize(choice.tcti.c_str(), &esys->tcti_);
   if (code == TSS2_RC_SUCCESS) {
-    code = Esys_Initialize(&esys->esys_, esys->tcti_, nullptr);
+    code = ESYS(Initialize)(&esys->esys_, esys->tcti_, nullptr);
   }
   if (code != TSS2_RC_SUCCESS) {
     return DiagnoseOpenFailure(choice, Tss2_RC_Decode(code));
@@ -38,7 +39,7 @@ absl::StatusOr<std::unique_ptr<Esys>> Esys::Open(const TctiChoice& choice) {
 
 Esys::~Esys() {
   if (esys_ != nullptr) {
-    Esys_Finalize(&esys_);
+    ESYS(Finalize)(&esys_);
   }
   if (tcti_ != nullptr) {
     Tss2_TctiLdr_Finalize(&tcti_);
@@ -48,8 +49,8 @@ Esys::~Esys() {
 absl::Status Esys::AskBufferSize() {
   TPMS_CAPABILITY_DATA* raw = nullptr;
   RETURN_IF_ERROR(Run("ask the TPM for its limits", [&] {
-    return Esys_GetCapability(esys_, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                              TPM2_CAP_TPM_PROPERTIES, TPM2_PT_NV_BUFFER_MAX, 1, nullptr, &raw);
+    return ESYS(GetCapability)(esys_, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                               TPM2_CAP_TPM_PROPERTIES, TPM2_PT_NV_BUFFER_MAX, 1, nullptr, &raw);
   }));
   const EsysPtr<TPMS_CAPABILITY_DATA> data(raw);
   const TPML_TAGGED_TPM_PROPERTY& properties = data->data.tpmProperties;
@@ -94,7 +95,7 @@ absl::Status Esys::SetPassword(ESYS_TR handle, const Secret& password) {
   auth.size = static_cast<UINT16>(text.size());
   std::copy(text.begin(), text.end(), auth.buffer);
   const absl::Status status =
-      Run("set a password", [&] { return Esys_TR_SetAuth(esys_, handle, &auth); });
+      Run("set a password", [&] { return ESYS(TR_SetAuth)(esys_, handle, &auth); });
   Wipe(&auth, sizeof(auth));
   return status;
 }
@@ -109,16 +110,16 @@ absl::Status Esys::FlushLeftovers() {
 absl::Status Esys::FlushRange(TPM2_HANDLE first) {
   TPMS_CAPABILITY_DATA* raw = nullptr;
   RETURN_IF_ERROR(Run("list what is loaded in the TPM", [&] {
-    return Esys_GetCapability(esys_, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_HANDLES,
-                              first, kMaxHandles, nullptr, &raw);
+    return ESYS(GetCapability)(esys_, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_HANDLES,
+                               first, kMaxHandles, nullptr, &raw);
   }));
   const EsysPtr<TPMS_CAPABILITY_DATA> data(raw);
   const TPML_HANDLE& handles = data->data.handles;
   for (uint32_t i = 0; i < handles.count; ++i) {
     ESYS_TR handle = ESYS_TR_NONE;
     if (Execute([&] {
-          return Esys_TR_FromTPMPublic(esys_, handles.handle[i], ESYS_TR_NONE, ESYS_TR_NONE,
-                                       ESYS_TR_NONE, &handle);
+          return ESYS(TR_FromTPMPublic)(esys_, handles.handle[i], ESYS_TR_NONE, ESYS_TR_NONE,
+                                        ESYS_TR_NONE, &handle);
         }) == TSS2_RC_SUCCESS) {
       Loaded(*this, handle).Flush();
     }
@@ -128,7 +129,7 @@ absl::Status Esys::FlushRange(TPM2_HANDLE first) {
 
 void Loaded::Flush() {
   if (handle_ != ESYS_TR_NONE && !esys_->lost()) {
-    esys_->Execute([&] { return Esys_FlushContext(esys_->get(), handle_); });
+    esys_->Execute([&] { return ESYS(FlushContext)(esys_->get(), handle_); });
   }
   handle_ = ESYS_TR_NONE;
 }

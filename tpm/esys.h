@@ -15,11 +15,12 @@
 #include "base/secret.h"
 #include "base/status.h"
 #include "tpm/device.h"
+#include "tpm/esys_library.h"
 
 namespace assay::tpm {
 
 struct EsysDeleter {
-  void operator()(void* memory) const { Esys_Free(memory); }
+  void operator()(void* memory) const { ESYS(Free)(memory); }
 };
 template <typename T>
 using EsysPtr = std::unique_ptr<T, EsysDeleter>;

@@ -41,13 +41,13 @@ absl::StatusOr<Loaded> PrimaryKeys::StartSession() {
   symmetric.mode.aes = TPM2_ALG_CFB;
   ESYS_TR handle = ESYS_TR_NONE;
   RETURN_IF_ERROR(esys_.Run("start a session with the TPM", [&] {
-    return Esys_StartAuthSession(esys_.get(), salt.get(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                                 ESYS_TR_NONE, nullptr, TPM2_SE_HMAC, &symmetric, TPM2_ALG_SHA256,
-                                 &handle);
+    return ESYS(StartAuthSession)(esys_.get(), salt.get(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                  ESYS_TR_NONE, nullptr, TPM2_SE_HMAC, &symmetric, TPM2_ALG_SHA256,
+                                  &handle);
   }));
   Loaded session(esys_, handle);
   RETURN_IF_ERROR(esys_.Run("set up a session with the TPM", [&] {
-    return Esys_TRSess_SetAttributes(
+    return ESYS(TRSess_SetAttributes)(
         esys_.get(), handle,
         TPMA_SESSION_DECRYPT | TPMA_SESSION_ENCRYPT | TPMA_SESSION_CONTINUESESSION, 0xff);
   }));
@@ -59,7 +59,7 @@ absl::StatusOr<Loaded> PrimaryKeys::Load(PrimaryKey which, const Secret& passwor
   if (const auto saved = saved_.find(which); saved != saved_.end()) {
     ESYS_TR handle = ESYS_TR_NONE;
     const TSS2_RC code =
-        esys_.Execute([&] { return Esys_ContextLoad(esys_.get(), saved->second.get(), &handle); });
+        esys_.Execute([&] { return ESYS(ContextLoad)(esys_.get(), saved->second.get(), &handle); });
     if (code == TSS2_RC_SUCCESS) {
       return Loaded(esys_, handle);
     }
@@ -83,15 +83,15 @@ absl::StatusOr<Loaded> PrimaryKeys::Derive(PrimaryKey which, const Secret& passw
   const TPML_PCR_SELECTION pcrs{};
   ESYS_TR handle = ESYS_TR_NONE;
   const TSS2_RC code = esys_.Execute([&] {
-    return Esys_CreatePrimary(esys_.get(), derivation.hierarchy, salt ? ESYS_TR_PASSWORD : session,
-                              ESYS_TR_NONE, ESYS_TR_NONE, &sensitive, &derivation.key, &outside,
-                              &pcrs, &handle, nullptr, nullptr, nullptr, nullptr);
+    return ESYS(CreatePrimary)(esys_.get(), derivation.hierarchy, salt ? ESYS_TR_PASSWORD : session,
+                               ESYS_TR_NONE, ESYS_TR_NONE, &sensitive, &derivation.key, &outside,
+                               &pcrs, &handle, nullptr, nullptr, nullptr, nullptr);
   });
   RETURN_IF_ERROR(HierarchyStatus(derivation.hierarchy, password, code, derivation.name));
   Loaded key(esys_, handle);
   TPMS_CONTEXT* context = nullptr;
   RETURN_IF_ERROR(esys_.Run("save a key's context",
-                            [&] { return Esys_ContextSave(esys_.get(), handle, &context); }));
+                            [&] { return ESYS(ContextSave)(esys_.get(), handle, &context); }));
   saved_[which].reset(context);
   return key;
 }
