@@ -23,6 +23,7 @@ constexpr size_t kMaxCertificates = 9;
 constexpr int kMaxSignatureChecks = 200;
 constexpr size_t kNonceBytes = 32;
 constexpr const char* kSubjectAlternativeName = "2.5.29.17";
+constexpr std::string_view kEndorsementPurpose = "2.23.133.8.1";  // tcg-kp-EKCertificate
 
 struct Payload {
   std::vector<std::string> devid_certificates;
@@ -183,6 +184,28 @@ struct Keys {
   PublicArea devid, ak, ek;
 };
 
+// That its issuer meant it for an endorsement key, which can decrypt and never sign. The key of any
+// other certificate of that issuer may live in software (TCG EK Credential Profile 2.5 §3.2).
+absl::Status CheckEndorsementPurpose(const Certificate& certificate) {
+  const std::vector<std::string>& purposes = certificate.extended_key_usage();
+  const bool is_named =
+      std::find(purposes.begin(), purposes.end(), kEndorsementPurpose) != purposes.end();
+  if (certificate.is_ca()) {
+    return InvalidArgument("it is an authority's");
+  }
+  if (!purposes.empty() && !is_named) {
+    return InvalidArgument("its extended key usage lacks {}", kEndorsementPurpose);
+  }
+  if (!certificate.key_usage().has_value()) {
+    return is_named ? absl::OkStatus() : InvalidArgument("it has neither kind of key usage");
+  }
+  const unsigned usage = *certificate.key_usage();
+  if ((usage & crypto::kKeyEncipherment) == 0 || (usage & crypto::kDigitalSignature) != 0) {
+    return InvalidArgument("its key usage is not that of a key that only decrypts");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status VerifyEndorsement(const Certificate& certificate, const PublicArea& ek,
                                const std::vector<Certificate>& cas, absl::Time now) {
   constexpr std::string_view kDiffers =
@@ -196,6 +219,8 @@ absl::Status VerifyEndorsement(const Certificate& certificate, const PublicArea&
     return InvalidArgument("{}: modulus or exponent mismatch", kDiffers);
   }
   RETURN_IF_ERROR(CheckEkTemplate(ek));
+  RETURN_IF_ERROR(Refused("the certificate is not an endorsement certificate",
+                          CheckEndorsementPurpose(certificate)));
   return Refused("cannot verify EK signature: endorsement certificate verification failed",
                  crypto::VerifyPath(certificate, {}, cas,
                                     {.now = now, .tolerated_critical = {kSubjectAlternativeName}}));

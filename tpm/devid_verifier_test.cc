@@ -253,6 +253,20 @@ TEST(DevIdVerifierTest, RefusesAuthoritiesThatItWasNotGiven) {
               StatusIs(StatusCode::kInvalidArgument, HasSubstr("expired")));
 }
 
+TEST(DevIdVerifierTest, RefusesACertificateThatIsNotAnEndorsementCertificate) {
+  ASSAY_SOFTWARE_TPM(software);
+  const Node node(*software);
+  const DevIdCa lab("lab");
+  const Certificate good = Certificate::Parse(Decoded(node.payload, "EKCert")).value();
+  for (const bool is_ca : {false, true}) {
+    Json json = node.payload;
+    json["EKCert"] = Base64Encode(DevIdCa::Issue("ek", good.public_key(), lab, is_ca).der());
+    EXPECT_THAT(
+        BeginVerification(json.dump(), {*node.root.certificate}, {*lab.certificate}, absl::Now()),
+        StatusIs(StatusCode::kInvalidArgument, HasSubstr("not an endorsement certificate")));
+  }
+}
+
 TEST(DevIdVerifierTest, RefusesACertificateForAnotherKeyOfTheSameTpm) {
   ASSAY_SOFTWARE_TPM(software);
   const Node node(*software);

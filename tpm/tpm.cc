@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tpm/tpm.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <deque>
 #include <functional>
@@ -15,36 +16,49 @@
 
 namespace assay::tpm {
 
+namespace {
+
+constexpr std::chrono::milliseconds kIdle(2000);
+
+std::shared_ptr<const Passwords> Copy(const Passwords& passwords) {
+  return std::make_shared<const Passwords>(Passwords{.owner = passwords.owner.Clone(),
+                                                     .endorsement = passwords.endorsement.Clone(),
+                                                     .devid = passwords.devid.Clone()});
+}
+
+}  // namespace
+
 // The thread that owns the connection, and the queue of what callers want of it.
 class Tpm::Worker final {
  public:
+  // Of what it works on it has copies, for it may go on after its caller has given up.
   using Operation = std::function<absl::Status(DevIdCommands&)>;
 
-  explicit Worker(TctiChoice choice)
-      : choice_(std::move(choice)), thread_([this] { RunThread(); }) {}
-  ~Worker() {
-    {
-      const MutexLock lock(mutex_);
-      stopping_ = true;
-    }
-    work_.NotifyAll();
-    thread_.join();
-  }
+  Worker(TctiChoice choice, const Options& options)
+      : choice_(std::move(choice)),
+        patience_(absl::ToChronoMilliseconds(options.patience)),
+        refused_(options.refused_passwords_path) {}
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
+
+  static void Start(const std::shared_ptr<Worker>& self) {
+    self->thread_ = std::thread([self] { self->RunThread(); });
+  }
+  // Ends the thread, unless the TPM keeps it.
+  void Stop();
 
   // Runs operation on the thread after those before it, and returns what it does. It may run twice:
   // when the TPM was lost since the last one, or its slots were full of a dead process's leftovers.
   absl::Status Do(Operation operation);
   // As Do, for an operation that has a value.
   template <typename Value>
-  absl::StatusOr<Value> Get(const std::function<absl::StatusOr<Value>(DevIdCommands&)>& operation) {
-    absl::StatusOr<Value> result = absl::UnknownError("");
-    RETURN_IF_ERROR(Do([&](DevIdCommands& commands) {
-      result = operation(commands);
-      return result.status();
+  absl::StatusOr<Value> Get(std::function<absl::StatusOr<Value>(DevIdCommands&)> operation) {
+    const auto result = std::make_shared<absl::StatusOr<Value>>(absl::UnknownError(""));
+    RETURN_IF_ERROR(Do([result, operation = std::move(operation)](DevIdCommands& commands) {
+      *result = operation(commands);
+      return result->status();
     }));
-    return result;
+    return *std::move(*result);
   }
 
  private:
@@ -59,55 +73,106 @@ class Tpm::Worker final {
   };
 
   void RunThread();
+  // Null when there is none: at the end, and when there was none for a while.
+  std::shared_ptr<Job> WaitForJob();
   absl::Status Attempt(const Operation& operation);
   absl::Status Connect();
   absl::Status RunOnce(const Operation& operation);
 
   const TctiChoice choice_;
+  const std::chrono::milliseconds patience_;
   // Touched by the thread alone.
   Connection connection_;
   RefusedPasswords refused_;
   // Shared with callers.
   Mutex mutex_;
   CondVar work_, finished_;
-  std::deque<Job*> jobs_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::shared_ptr<Job>> jobs_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;  // Last, for it uses all of the above.
+  bool stuck_ ABSL_GUARDED_BY(mutex_) = false;  // In a job that took longer than callers wait.
+  std::thread thread_;
 };
 
-absl::Status Tpm::Worker::Do(Operation operation) {
-  Job job{.operation = std::move(operation), .status = absl::OkStatus()};
-  const MutexLock lock(mutex_);
-  jobs_.push_back(&job);
-  work_.NotifyOne();
-  while (!job.done) {
-    finished_.Wait(mutex_);
+void Tpm::Worker::Stop() {
+  bool is_stuck = false;
+  {
+    const MutexLock lock(mutex_);
+    stopping_ = true;
+    is_stuck = stuck_;
   }
-  return job.status;
+  work_.NotifyAll();
+  if (is_stuck) {
+    thread_.detach();
+  } else {
+    thread_.join();
+  }
+}
+
+absl::Status Tpm::Worker::Do(Operation operation) {
+  const auto job =
+      std::make_shared<Job>(Job{.operation = std::move(operation), .status = absl::OkStatus()});
+  const auto deadline = std::chrono::steady_clock::now() + patience_;
+  const MutexLock lock(mutex_);
+  if (!stuck_) {
+    jobs_.push_back(job);
+    work_.NotifyOne();
+  }
+  while (!job->done && !stuck_) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) {
+      stuck_ = true;
+      jobs_.clear();
+      finished_.NotifyAll();
+    } else {
+      finished_.WaitFor(mutex_, left);
+    }
+  }
+  if (!job->done) {
+    return Unavailable("the TPM at {} does not answer; a restart of it or of the machine may help",
+                       Quoted(choice_.device));
+  }
+  return job->status;
+}
+
+std::shared_ptr<Tpm::Worker::Job> Tpm::Worker::WaitForJob() {
+  // Others cannot use a TPM without a resource manager meanwhile.
+  const bool is_held = choice_.raw && connection_.esys != nullptr;
+  const MutexLock lock(mutex_);
+  while (jobs_.empty() && !stopping_) {
+    if (!is_held) {
+      work_.Wait(mutex_);
+    } else if (!work_.WaitFor(mutex_, kIdle)) {
+      break;
+    }
+  }
+  if (jobs_.empty()) {
+    return nullptr;
+  }
+  std::shared_ptr<Job> job = std::move(jobs_.front());
+  jobs_.pop_front();
+  return job;
 }
 
 void Tpm::Worker::RunThread() {
   while (true) {
-    Job* job = nullptr;
+    const std::shared_ptr<Job> job = WaitForJob();
+    const absl::Status status = job == nullptr ? absl::OkStatus() : Attempt(job->operation);
+    if (job == nullptr) {
+      connection_ = {};
+    }
     {
       const MutexLock lock(mutex_);
-      while (jobs_.empty() && !stopping_) {
-        work_.Wait(mutex_);
-      }
-      if (jobs_.empty()) {
+      if (job != nullptr) {
+        job->status = status;
+        job->done = true;
+        stuck_ = false;
+      } else if (stopping_) {
         break;
       }
-      job = jobs_.front();
-      jobs_.pop_front();
-    }
-    job->status = Attempt(job->operation);
-    {
-      const MutexLock lock(mutex_);
-      job->done = true;
     }
     finished_.NotifyAll();
   }
-  connection_ = {};
 }
 
 absl::Status Tpm::Worker::Attempt(const Operation& operation) {
@@ -144,8 +209,8 @@ absl::Status Tpm::Worker::Connect() {
   return absl::OkStatus();
 }
 
-Tpm::Tpm(std::unique_ptr<Worker> worker) : worker_(std::move(worker)) {}
-Tpm::~Tpm() = default;
+Tpm::Tpm(std::shared_ptr<Worker> worker) : worker_(std::move(worker)) {}
+Tpm::~Tpm() { worker_->Stop(); }
 
 absl::StatusOr<std::unique_ptr<Tpm>> Tpm::Open(const Options& options) {
   // The library prints its own idea of each error otherwise; ours say more.
@@ -155,40 +220,47 @@ absl::StatusOr<std::unique_ptr<Tpm>> Tpm::Open(const Options& options) {
     ASSIGN_OR_RETURN(device, FindDevice("/dev"));
   }
   ASSIGN_OR_RETURN(TctiChoice choice, ChooseTcti(device));
-  auto worker = std::make_unique<Worker>(std::move(choice));
+  const auto worker = std::make_shared<Worker>(std::move(choice), options);
+  Worker::Start(worker);
+  std::unique_ptr<Tpm> tpm(new Tpm(worker));
   RETURN_IF_ERROR(worker->Do([](DevIdCommands&) { return absl::OkStatus(); }));
-  return std::unique_ptr<Tpm>(new Tpm(std::move(worker)));
+  return tpm;
 }
 
 absl::StatusOr<KeyBlobs> Tpm::CreateDevId(crypto::KeyType type, const Passwords& passwords) {
-  return worker_->Get<KeyBlobs>(
-      [&](DevIdCommands& commands) { return commands.CreateDevId(type, passwords); });
+  return worker_->Get<KeyBlobs>([type, copy = Copy(passwords)](DevIdCommands& commands) {
+    return commands.CreateDevId(type, *copy);
+  });
 }
 
 absl::StatusOr<KeyBlobs> Tpm::CreateAk(const Passwords& passwords) {
   return worker_->Get<KeyBlobs>(
-      [&](DevIdCommands& commands) { return commands.CreateAk(passwords); });
+      [copy = Copy(passwords)](DevIdCommands& commands) { return commands.CreateAk(*copy); });
 }
 
 absl::StatusOr<DevIdEvidence> Tpm::AttestDevId(const KeyBlobs& devid, const KeyBlobs& ak,
                                                const Passwords& passwords) {
-  return worker_->Get<DevIdEvidence>(
-      [&](DevIdCommands& commands) { return commands.AttestDevId(devid, ak, passwords); });
+  return worker_->Get<DevIdEvidence>([devid, ak, copy = Copy(passwords)](DevIdCommands& commands) {
+    return commands.AttestDevId(devid, ak, *copy);
+  });
 }
 
 absl::StatusOr<std::string> Tpm::ActivateCredential(const KeyBlobs& ak,
                                                     const std::string& credential,
                                                     const std::string& secret,
                                                     const Passwords& passwords) {
-  return worker_->Get<std::string>([&](DevIdCommands& commands) {
-    return commands.ActivateCredential(ak, credential, secret, passwords);
-  });
+  return worker_->Get<std::string>(
+      [ak, credential, secret, copy = Copy(passwords)](DevIdCommands& commands) {
+        return commands.ActivateCredential(ak, credential, secret, *copy);
+      });
 }
 
 absl::StatusOr<std::string> Tpm::SignWithDevId(const KeyBlobs& devid, const std::string& digest,
                                                const Passwords& passwords) {
   return worker_->Get<std::string>(
-      [&](DevIdCommands& commands) { return commands.SignWithDevId(devid, digest, passwords); });
+      [devid, digest, copy = Copy(passwords)](DevIdCommands& commands) {
+        return commands.SignWithDevId(devid, digest, *copy);
+      });
 }
 
 }  // namespace assay::tpm

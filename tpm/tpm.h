@@ -2,14 +2,17 @@
 // The node's TPM 2.0, with one owner: a thread that alone talks to it, one whole operation at a
 // time. Sessions are salted and their parameters encrypted; every transient object and session is
 // flushed on every path; keys that we make are exempt from dictionary-attack protection (noDA); a
-// wrong password is tried once and never again. Thread-safe: calls queue and block the caller.
+// wrong password is tried once and never again. A TPM that only one process can open at a time is
+// open only while there is something to do. Thread-safe: calls queue and block the caller.
 //
-// Errors: NotFound (no such device), Unavailable (busy, gone, or failing: retry later),
+// Errors: NotFound (no such device), Unavailable (busy, gone, failing, or silent: retry later),
 // ResourceExhausted (locked out: `tpm2_dictionarylockout -c`), PermissionDenied (wrong password),
 // FailedPrecondition (DevID blobs of another TPM or of one that was cleared; no EK certificate),
 // Aborted (AK blobs of another TPM or of one that was cleared: make another AK), InvalidArgument
 // (blobs that are no key, a credential for another TPM), each with words that say what to do.
 #pragma once
+
+#include <absl/time/time.h>
 
 #include <memory>
 #include <optional>
@@ -34,7 +37,7 @@ struct Passwords {
   Secret devid;        // The DevID key's own.
 };
 
-// What node attestation sends (wire.md's tpm_devid payload), bytes as the server expects them.
+// What spire-agent's tpm_devid attestor sends of the TPM, bytes as the server expects them.
 struct DevIdEvidence {
   std::string devid_public;       // TPMT_PUBLIC
   std::string ek_certificate;     // DER, trailing bytes of the NV index cut off
@@ -51,6 +54,10 @@ class Tpm final {
     // ("swtpm:path=...", "device:/dev/tpm0", "tabrmd:"). Empty: the only /dev/tpmrm*, else the only
     // /dev/tpm*.
     std::string device;
+    // Where it is kept which passwords were refused; empty: in memory alone.
+    std::string refused_passwords_path = {};
+    // How long an operation may take before the TPM counts as one that does not answer.
+    absl::Duration patience = absl::Minutes(2);
   };
 
   static absl::StatusOr<std::unique_ptr<Tpm>> Open(const Options& options);
@@ -77,8 +84,9 @@ class Tpm final {
 
  private:
   class Worker;
-  explicit Tpm(std::unique_ptr<Worker> worker);
-  const std::unique_ptr<Worker> worker_;
+  explicit Tpm(std::shared_ptr<Worker> worker);
+  // The thread's too, which outlives this when the TPM does not answer.
+  const std::shared_ptr<Worker> worker_;
 };
 
 // Makes a crypto::Signer of a key in the TPM (P-256 or RSA-2048, SHA-256 only). The Tpm must

@@ -3,13 +3,17 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/files.h"
+#include "base/unique_fd.h"
 #include "tests/support/software_tpm.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_folder.h"
@@ -135,6 +139,42 @@ TEST(TpmTest, TriesAWrongPasswordOnceAndNeverAgain) {
   }
   EXPECT_EQ(software->LockoutCounter(), 1);
   EXPECT_OK(tpm->SignWithDevId(devid, DigestOf("x"), WithPassword("right")));
+}
+
+TEST(TpmTest, AWrongPasswordIsKnownToLaterProcesses) {
+  ASSAY_SOFTWARE_TPM(software);
+  const TempFolder folder;
+  const std::string path = folder.path() + "/data/refused";
+  const KeyBlobs devid = MakeProtectedDevId(*software, "right");
+  for (const char* words : {"wrong password", path.c_str(), path.c_str()}) {
+    const auto tpm =
+        Tpm::Open({.device = software->socket(), .refused_passwords_path = path}).value();
+    EXPECT_THAT(tpm->SignWithDevId(devid, DigestOf("x"), WithPassword("wrong")),
+                StatusIs(StatusCode::kPermissionDenied, HasSubstr(words)));
+    EXPECT_OK(tpm->SignWithDevId(devid, DigestOf("x"), WithPassword("right")));
+  }
+  EXPECT_EQ(software->LockoutCounter(), 1);
+  EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms(0600));
+  EXPECT_EQ(ReadFile(path)->find("wrong"), std::string::npos);
+  ASSERT_OK(WriteFileAtomically(path, "damaged", 0600));
+  EXPECT_OK(Tpm::Open({.device = software->socket(), .refused_passwords_path = path}));
+}
+
+TEST(TpmTest, ATpmThatDoesNotAnswerIsGivenUp) {
+  const TempFolder folder;
+  const std::string path = folder.path() + "/silent";
+  std::vector<UniqueFd> sockets;
+  for (const std::string& name : {path, path + ".ctrl"}) {
+    sockets.emplace_back(socket(AF_UNIX, SOCK_STREAM, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    name.copy(address.sun_path, sizeof(address.sun_path) - 1);
+    ASSERT_EQ(bind(sockets.back().get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)),
+              0);
+    ASSERT_EQ(listen(sockets.back().get(), 4), 0);
+  }
+  EXPECT_THAT(Tpm::Open({.device = path, .patience = absl::Milliseconds(50)}),
+              StatusIs(StatusCode::kUnavailable, HasSubstr("does not answer")));
 }
 
 TEST(TpmTest, SaysThatTheTpmIsLockedOutAndHowToEndIt) {

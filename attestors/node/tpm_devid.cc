@@ -162,14 +162,17 @@ absl::StatusOr<std::unique_ptr<TpmDevIdAttestor>> TpmDevIdAttestor::Create(
   tpm::Passwords passwords{.owner = std::move(options.owner_hierarchy_password),
                            .endorsement = std::move(options.endorsement_hierarchy_password),
                            .devid = std::move(options.devid_password)};
-  return std::unique_ptr<TpmDevIdAttestor>(
-      new TpmDevIdAttestor(std::move(options.tpm_device_path), std::move(options.ak_cache_path),
-                           std::move(identity), std::move(passwords)));
+  return std::unique_ptr<TpmDevIdAttestor>(new TpmDevIdAttestor(
+      {.device = std::move(options.tpm_device_path),
+       .refused_passwords_path = std::move(options.refused_passwords_path)},
+      std::move(options.ak_cache_path), std::move(identity), std::move(passwords)));
 }
 
 absl::StatusOr<std::unique_ptr<NodeAttestation>> TpmDevIdAttestor::Begin() {
   if (tpm_ == nullptr) {
-    ASSIGN_OR_RETURN(tpm_, tpm::Tpm::Open({.device = device_}));
+    absl::StatusOr<std::unique_ptr<tpm::Tpm>> opened = tpm::Tpm::Open(device_);
+    RETURN_IF_ERROR(ForOperator(opened.status()));
+    tpm_ = *std::move(opened);
   }
   return std::make_unique<TpmDevIdAttestation>(*this);
 }

@@ -28,6 +28,8 @@ struct TpmDevIdOptions {
   // Where the attestation key is kept between attestations, for a TPM takes seconds to make one.
   // The file is of use to this TPM alone.
   std::string ak_cache_path;
+  // Where it is kept which passwords the TPM refused; empty: in memory alone.
+  std::string refused_passwords_path = {};
 };
 
 // Not thread-safe. It must outlive the attestations it began.
@@ -48,17 +50,17 @@ class TpmDevIdAttestor final : public NodeAttestor {
     tpm::KeyBlobs key;
   };
 
-  TpmDevIdAttestor(std::string device, std::string ak_cache_path, Identity identity,
+  TpmDevIdAttestor(tpm::Tpm::Options device, std::string ak_cache_path, Identity identity,
                    tpm::Passwords passwords)
       : device_(std::move(device)),
         ak_cache_path_(std::move(ak_cache_path)),
         identity_(std::move(identity)),
         passwords_(std::move(passwords)) {}
 
-  const std::string device_, ak_cache_path_;
+  const tpm::Tpm::Options device_;
+  const std::string ak_cache_path_;
   const Identity identity_;
   const tpm::Passwords passwords_;
-  // Kept open, for it remembers which passwords were refused.
   std::unique_ptr<tpm::Tpm> tpm_;
 };
 

@@ -229,6 +229,20 @@ TEST(TpmDevIdTest, SaysThatAPasswordIsTheOperatorsToMend) {
   }
 }
 
+TEST(TpmDevIdTest, AnAgentThatIsStartedAgainAndAgainDoesNotLockTheTpm) {
+  ASSAY_SOFTWARE_TPM(software);
+  const Provisioned node(*software, KeyType::kEcP256, "right");
+  const TempFolder folder;
+  for (const char* words : {"wrong password", "not asked again", "not asked again"}) {
+    TpmDevIdOptions options = node.Options();
+    options.devid_password = Secret("wrong");
+    options.refused_passwords_path = folder.path() + "/refused";
+    const auto attestor = TpmDevIdAttestor::Create(std::move(options)).value();
+    EXPECT_THAT(attestor->Begin().value()->Payload(),
+                StatusIs(StatusCode::kFailedPrecondition, HasSubstr(words)));
+  }
+}
+
 TEST(TpmDevIdTest, SaysThatFilesAreMissingOrDoNotBelongTogether) {
   ASSAY_SOFTWARE_TPM(software);
   const Provisioned node(*software);
@@ -258,7 +272,7 @@ TEST(DevIdProvisionTest, WritesFilesThatOnlyTheirOwnerReads) {
                                   node.files().public_blob, node.files().request}) {
     EXPECT_EQ(ModeOf(path), 0600) << path;
   }
-  EXPECT_EQ(ModeOf(node.folder()), 0700);
+  EXPECT_EQ(ModeOf(node.folder()), 0755);
 }
 
 TEST(DevIdProvisionTest, NeverReplacesAKey) {
