@@ -20,6 +20,7 @@
 namespace assay {
 namespace {
 
+using testing::AllOf;
 using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -162,6 +163,7 @@ class IdentityCoreTest : public testing::Test {
     role->Settle();
     return role;
   }
+  std::string Keys() { return ReadFile(folder_.path() + "/keys.json").value_or(""); }
   std::string AgentData() { return ReadFile(folder_.path() + "/agent-data.json").value_or(""); }
 
   FakeClock clock_;
@@ -479,6 +481,7 @@ TEST_F(IdentityCoreTest, ABanWipesAndEnds) {
   EXPECT_THAT(role->serve.entries, IsEmpty());
   EXPECT_THAT(role->serve.svids, IsEmpty());
   EXPECT_THAT(AgentData(), HasSubstr("\"svid\": null"));
+  EXPECT_THAT(Keys(), Not(HasSubstr("agent-svid")));
   EXPECT_FALSE(upstream_.svid.has_value());
 }
 
@@ -540,6 +543,17 @@ TEST_F(IdentityCoreTest, TheAgentsOwnSvidIsRenewedAtHalfOfItsLife) {
   EXPECT_EQ(upstream_.renews, 1);
   EXPECT_NE(upstream_.svid->leaf().der(), first);
   EXPECT_EQ(upstream_.attests, 1);
+}
+
+TEST_F(IdentityCoreTest, OfTheKeysOnDiskOnlyThatOfTheSvidStays) {
+  upstream_.agent_ttl = absl::Minutes(20);
+  const auto role = Started(1);
+  EXPECT_THAT(Keys(), AllOf(HasSubstr("agent-svid-A"), Not(HasSubstr("agent-svid-B"))));
+  role->Pass(absl::Minutes(11), absl::Seconds(5));
+  EXPECT_THAT(Keys(), AllOf(HasSubstr("agent-svid-B"), Not(HasSubstr("agent-svid-A"))));
+  Role again(clock_, upstream_, folder_.path());
+  again.Settle();
+  EXPECT_EQ(upstream_.attests, 1) << "what is on disk belongs together";
 }
 
 TEST_F(IdentityCoreTest, WhereItCanTheNodeIsAttestedAnewInsteadOfRenewed) {

@@ -20,11 +20,37 @@ constexpr mode_t kFileMode = 0600;
 constexpr mode_t kFolderMode = 0750;
 constexpr std::string_view kCertificateLabel = "CERTIFICATE";
 
+// A document that may hold keys: its texts are wiped when it dies.
+class SecretJson final {
+ public:
+  explicit SecretJson(json document) : document_(std::move(document)) {}
+  SecretJson(SecretJson&& other) noexcept : document_(std::exchange(other.document_, nullptr)) {}
+  SecretJson& operator=(SecretJson&&) = delete;
+  ~SecretJson() { WipeTexts(document_); }
+
+  json& operator*() { return document_; }
+  json* operator->() { return &document_; }
+
+ private:
+  static void WipeTexts(json& value) {
+    if (value.is_string()) {
+      std::string& text = value.get_ref<std::string&>();
+      Wipe(text.data(), text.size());
+    } else if (value.is_structured()) {
+      for (json& item : value) {
+        WipeTexts(item);
+      }
+    }
+  }
+
+  json document_;
+};
+
 // The object in a file; NotFound when there is no file.
-absl::StatusOr<json> LoadJson(const std::string& path) {
-  ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!document.is_object()) {
+absl::StatusOr<SecretJson> LoadJson(const std::string& path) {
+  ASSIGN_OR_RETURN(const Secret text, ReadSecretFile(path));
+  SecretJson document(json::parse(text.Reveal(), nullptr, /*allow_exceptions=*/false));
+  if (!document->is_object()) {
     return DataLoss("{} is not a JSON object; move it away to begin anew", path);
   }
   return document;
@@ -78,7 +104,7 @@ json ToJson(const std::vector<crypto::Certificate>& certificates) {
   return list;
 }
 
-// A JSON document with a key in it, wiped from the memory it was made in.
+// A JSON document with a key in it, whose text is wiped.
 absl::Status SaveSecretJson(const std::string& path, const json& document) {
   std::string text = document.dump(1, '\t', false, json::error_handler_t::replace);
   const absl::Status saved = WriteFileAtomically(path, text, kFileMode);
@@ -90,11 +116,12 @@ absl::Status SaveSecretJson(const std::string& path, const json& document) {
 
 absl::StatusOr<AgentState> AgentDisk::Load() {
   AgentState state;
-  const absl::StatusOr<json> document = LoadJson(DataPath());
-  if (absl::IsNotFound(document.status())) {
+  absl::StatusOr<SecretJson> loaded = LoadJson(DataPath());
+  if (absl::IsNotFound(loaded.status())) {
     return state;
   }
-  RETURN_IF_ERROR(document.status());
+  RETURN_IF_ERROR(loaded.status());
+  SecretJson& document = *loaded;
   ASSIGN_OR_RETURN(state.bundle, CertificatesAt(*document, "bundle", DataPath()));
   ASSIGN_OR_RETURN(std::vector<crypto::Certificate> chain,
                    CertificatesAt(*document, "svid", DataPath()));
@@ -119,9 +146,9 @@ absl::StatusOr<std::shared_ptr<const crypto::PrivateKey>> AgentDisk::LoadKeyOf(
   if (key_folder_.empty()) {
     return NotFound("keys are kept in memory alone");
   }
-  ASSIGN_OR_RETURN(const json document, LoadJson(KeyPath()));
-  const auto keys = document.find("keys");
-  if (keys == document.end() || !keys->is_object()) {
+  ASSIGN_OR_RETURN(SecretJson document, LoadJson(KeyPath()));
+  const auto keys = document->find("keys");
+  if (keys == document->end() || !keys->is_object()) {
     return NotFound("{} has no keys", KeyPath());
   }
   for (int slot = 0; slot < static_cast<int>(std::size(kKeyNames)); ++slot) {
@@ -141,24 +168,46 @@ absl::StatusOr<std::shared_ptr<const crypto::PrivateKey>> AgentDisk::LoadKeyOf(
 
 absl::Status AgentDisk::SaveKey(const crypto::PrivateKey& key) {
   RETURN_IF_ERROR(MakeFolders(key_folder_, kFolderMode));
-  absl::StatusOr<json> document = LoadJson(KeyPath());
-  if (!document.ok()) {
-    document = json{{"keys", json::object()}};
-  }
+  absl::StatusOr<SecretJson> loaded = LoadJson(KeyPath());
+  SecretJson document = loaded.ok() ? *std::move(loaded) : SecretJson(json::object());
   json& keys = (*document)["keys"];
   if (!keys.is_object()) {
     keys = json::object();
   }
   std::string text = crypto::Base64Encode(key.pkcs8().Reveal());
-  if (StringAt(keys, kKeyNames[0]) == text || StringAt(keys, kKeyNames[1]) == text) {
-    Wipe(text.data(), text.size());
-    return absl::OkStatus();
+  for (int slot = 0; slot < static_cast<int>(std::size(kKeyNames)); ++slot) {
+    if (StringAt(keys, kKeyNames[slot]) == text) {
+      Wipe(text.data(), text.size());
+      slot_ = slot;
+      return absl::OkStatus();
+    }
   }
   // The key of the SVID on disk stays until the new SVID is there too.
   slot_ = slot_ == 0 ? 1 : 0;
   keys[std::string(kKeyNames[slot_])] = text;
   Wipe(text.data(), text.size());
   return SaveSecretJson(KeyPath(), *document);
+}
+
+absl::Status AgentDisk::DropKeys(int kept) {
+  absl::StatusOr<SecretJson> document = LoadJson(KeyPath());
+  if (absl::IsNotFound(document.status())) {
+    return absl::OkStatus();
+  }
+  RETURN_IF_ERROR(document.status());
+  json& keys = (**document)["keys"];
+  size_t dropped = 0;
+  for (int slot = 0; keys.is_object() && slot < static_cast<int>(std::size(kKeyNames)); ++slot) {
+    if (const auto at = keys.find(kKeyNames[slot]); slot != kept && at != keys.end()) {
+      if (at->is_string()) {
+        std::string& text = at->get_ref<std::string&>();
+        Wipe(text.data(), text.size());
+      }
+      keys.erase(at);
+      ++dropped;
+    }
+  }
+  return dropped == 0 ? absl::OkStatus() : SaveSecretJson(KeyPath(), **document);
 }
 
 absl::Status AgentDisk::Save(const AgentState& state) {
@@ -173,7 +222,13 @@ absl::Status AgentDisk::Save(const AgentState& state) {
                          {"bootstrap_use", 0},
                          {"bootstrap_start_time", "0001-01-01T00:00:00Z"},
                          {"connection_attempts", 0}};
-  return SaveSecretJson(DataPath(), document);
+  RETURN_IF_ERROR(SaveSecretJson(DataPath(), document));
+  if (key_folder_.empty()) {
+    return absl::OkStatus();
+  }
+  // The SVID on disk has no use for the key before its own; without an SVID there is none for both.
+  slot_ = state.svid.has_value() ? slot_ : -1;
+  return DropKeys(slot_);
 }
 
 }  // namespace assay

@@ -41,6 +41,8 @@ class AgentDisk final {
   absl::StatusOr<std::shared_ptr<const crypto::PrivateKey>> LoadKeyOf(
       const crypto::Certificate& leaf);
   absl::Status SaveKey(const crypto::PrivateKey& key);
+  // Removes the agent's keys from keys.json but for this slot.
+  absl::Status DropKeys(int kept);
   std::string DataPath() const { return data_folder_ + "/agent-data.json"; }
   std::string KeyPath() const { return key_folder_ + "/keys.json"; }
 

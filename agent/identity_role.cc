@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "agent/identity_role.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +24,7 @@
 #include "attestors/node/tpm_devid.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "crypto/curve_tables.h"
 #include "upstream/upstream.h"
 
 namespace assay {
@@ -31,6 +34,7 @@ constexpr size_t kMaxTokenBytes = 4096;
 // Jobs that wait for a thread; there is at most one of each kind.
 constexpr size_t kMaxQueuedJobs = 16;
 constexpr std::string_view kAkCacheName = "/tpm-devid-ak";
+constexpr std::string_view kRefusedPasswordsName = "/tpm-devid-refused";
 
 absl::StatusOr<std::optional<TrustBundle>> LoadBootstrapBundle(const AgentConfig& config,
                                                                const TrustDomain& trust_domain) {
@@ -75,14 +79,25 @@ absl::StatusOr<std::unique_ptr<NodeAttestor>> MakeAttestor(const AgentConfig& co
            .devid_password = devid.devid_password.Clone(),
            .owner_hierarchy_password = devid.owner_hierarchy_password.Clone(),
            .endorsement_hierarchy_password = devid.endorsement_hierarchy_password.Clone(),
-           .ak_cache_path = config.data_dir + std::string(kAkCacheName)}));
+           .ak_cache_path = config.data_dir + std::string(kAkCacheName),
+           .refused_passwords_path = config.data_dir + std::string(kRefusedPasswordsName)}));
   return std::unique_ptr<NodeAttestor>(std::move(attestor));
+}
+
+// The job, and then the memory given back that it had for its work: a thread's tables of curves alone
+// are several megabytes, and jobs are seldom.
+std::function<void()> Tidied(std::function<void()> job) {
+  return [job = std::move(job)] {
+    job();
+    crypto::FreeCurveTables();
+    malloc_trim(0);
+  };
 }
 
 // Everything that needs the configuration, in the order of its making.
 struct Identity {
-  Identity(RoleContext& context, AgentConfig the_config, const TrustDomain& trust_domain,
-           std::optional<TrustBundle> bootstrap_bundle)
+  Identity(RoleContext& context, const roles::IdentityStart& start, AgentConfig the_config,
+           const TrustDomain& trust_domain, std::optional<TrustBundle> bootstrap_bundle)
       : config(std::move(the_config)),
         upstream(MakeUpstream({.address = config.server_address,
                                .port = config.server_port,
@@ -100,13 +115,14 @@ struct Identity {
              .key_type = config.workload_x509_svid_key_type,
              .availability_target = config.availability_target,
              .cache_size = static_cast<size_t>(config.x509_svid_cache_max_size),
-             .sync_interval = config.sync_interval},
+             .sync_interval = config.sync_interval,
+             .has_served = start.has_served()},
             {.loop = context.loop(),
              .clock = context.clock(),
              .upstream = *upstream,
              .node = node,
-             .run_sync = [this](auto job) { sync_thread.Run(0, std::move(job)); },
-             .run_signing = [this](auto job) { signing_thread.Run(0, std::move(job)); },
+             .run_sync = [this](auto job) { sync_thread.Run(0, Tidied(std::move(job))); },
+             .run_signing = [this](auto job) { signing_thread.Run(0, Tidied(std::move(job))); },
              .random = SystemRandom(),
              .on_serving = [&context] { context.Ready(); },
              .on_exit = [&context](int code,
@@ -139,8 +155,13 @@ class IdentityRole final : public RoleBody {
 };
 
 absl::Status IdentityRole::OnStart(const roles::Start& start) {
+  const absl::Status begun = Begin(start.identity());
+  if (!begun.ok() && start.identity().has_served()) {
+    // Callers are still served what is known, and a file may come back: this process alone ends.
+    return begun;
+  }
   // What is wrong now is wrong after a restart of this process too: the whole agent ends.
-  if (const absl::Status begun = Begin(start.identity()); !begun.ok()) {
+  if (!begun.ok()) {
     log::Error("Agent cannot start", {{"error", begun}});
     context_.ExitAgent(1, Message(begun));
   }
@@ -158,7 +179,7 @@ absl::Status IdentityRole::Begin(const roles::IdentityStart& start) {
   }
   ASSIGN_OR_RETURN(const TrustDomain trust_domain, TrustDomain::Parse(config.trust_domain));
   ASSIGN_OR_RETURN(std::optional<TrustBundle> bundle, LoadBootstrapBundle(config, trust_domain));
-  identity_.emplace(context_, std::move(config), trust_domain, std::move(bundle));
+  identity_.emplace(context_, start, std::move(config), trust_domain, std::move(bundle));
   identity_->core.Start();
   return absl::OkStatus();
 }
