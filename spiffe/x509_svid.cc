@@ -34,6 +34,20 @@ absl::Status CheckLeafKeyUsage(const Certificate& leaf) {
   return absl::OkStatus();
 }
 
+// A signing certificate may go without a SPIFFE ID; one that has a path is somebody's identity, and
+// signs nothing (X509-SVID §3.2).
+absl::Status CheckSigningIds(const std::vector<Certificate>& signers) {
+  for (const Certificate& signer : signers) {
+    for (const std::string& uri : signer.uris()) {
+      if (const auto id = SpiffeId::Parse(uri); id.ok() && !id->is_trust_domain()) {
+        return PermissionDenied("a signing certificate has the spiffe id {}, which has a path",
+                                id->ToString());
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<SpiffeId> ParseLeafId(const Certificate& leaf) {
@@ -63,6 +77,7 @@ absl::StatusOr<SpiffeId> VerifyX509Svid(const std::vector<Certificate>& chain,
                             bundle.trust_domain.name());
   }
   const std::vector<Certificate> intermediates(chain.begin() + 1, chain.end());
+  RETURN_IF_ERROR(CheckSigningIds(intermediates));
   const crypto::PathOptions options{.now = now, .tolerated_critical = {}};
   RETURN_IF_ERROR(VerifyPath(chain.front(), intermediates, bundle.Roots(), options));
   return id;

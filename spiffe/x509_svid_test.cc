@@ -192,7 +192,7 @@ TEST(X509SvidTest, FollowsIntermediates) {
   EXPECT_FALSE(VerifyX509Svid({svid.leaf()}, root.Bundle(), kNow).ok());
 }
 
-// X509-13, X509-15, X509-17, X509-18, X509-19
+// X509-13, X509-14, X509-15, X509-17, X509-18, X509-19
 TEST(X509SvidTest, HoldsIntermediatesToTheRulesOfSigningCertificates) {
   const Chain chain;
   const auto key = NewKey();
@@ -211,6 +211,7 @@ TEST(X509SvidTest, HoldsIntermediatesToTheRulesOfSigningCertificates) {
   };
   EXPECT_TRUE(verify_now({usage, ca}));
   EXPECT_TRUE(verify_now({usage, ca, raw::AltNames({raw::Uri("spiffe://other.test")})}));
+  EXPECT_FALSE(verify_now({usage, ca, raw::AltNames({raw::Uri("spiffe://example.org/ca")})}));
   EXPECT_TRUE(verify_now({usage, raw::BasicConstraints(true, 0)}));
   EXPECT_TRUE(verify_now({usage, ca, raw::Purposes({3})}));
   EXPECT_TRUE(verify_now({usage, ca, raw::PermittedHosts({"example.org"})}));
