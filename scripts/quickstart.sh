@@ -100,7 +100,7 @@ cmake --preset release >/dev/null
 cmake --build --preset release --parallel "$(nproc)" --target assay-agent assay-authority
 
 clean_up
-mkdir -m 0700 "$work"
+mkdir -m 0755 "$work"
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 mkdir -m 0700 "$work/authority" "$work/agent"

@@ -15,7 +15,8 @@
 namespace assay {
 namespace {
 
-constexpr mode_t kFileMode = 0600, kFolderMode = 0700;
+// The files are nobody else's to read; an agent that root starts has its own user let read them.
+constexpr mode_t kFileMode = 0600, kFolderMode = 0755;
 constexpr size_t kMaxBlobBytes = 4096;
 
 bool Exists(const std::string& path) {
