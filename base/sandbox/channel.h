@@ -24,7 +24,8 @@ class Channel final {
  public:
   static constexpr size_t kMaxMessageBytes = 128 << 10;
 
-  // Gets each message's bytes and its descriptor (invalid when none came). May destroy the channel.
+  // Gets each message's bytes and its descriptor: invalid when none came, or when this process had
+  // no room for it. May destroy the channel.
   using OnMessage = std::function<void(std::string_view bytes, UniqueFd fd)>;
   // Called once when the other end is gone or broke the rules. May destroy the channel.
   using OnClosed = std::function<void(const absl::Status& why)>;
