@@ -14,7 +14,7 @@
 namespace assay {
 namespace {
 
-// A check of the facts is good for calls that follow each other so closely.
+// A check of the facts is good for calls that follow so closely on its beginning.
 constexpr absl::Duration kFactsFreshFor = absl::Milliseconds(10);
 
 // Whether it is the same program.
@@ -50,21 +50,29 @@ class Caller final : public rpc::PeerState {
   void Forget(CallerObserver& observer);
 
  private:
+  struct Waiting {
+    CallerGate::Admitted admitted;
+    absl::Duration since;
+  };
+
   void Recheck();
+  bool IsFresh(absl::Duration at) const { return at - asked_ < kFactsFreshFor; }
+  void OnAsked();
   void OnAttested(const absl::StatusOr<roles::AttestReply>& reply);
   void OnRechecked(const absl::StatusOr<roles::AttestReply>& reply);
   absl::Status TakeFacts(const roles::AttestReply& reply);
-  void Answer(const absl::Status& status);
+  void Admit();
+  void Refuse(const absl::Status& status);
   void OnGone();
 
   const Callers::Context context_;
   const ProbeClient::Caller process_;
-  uint64_t question_ = 0;              // That the probe has to answer; 0: none.
-  std::optional<roles::Facts> facts_;  // As they were first seen.
-  absl::Duration checked_ = -absl::InfiniteDuration();
-  absl::Status refused_;  // For good.
+  uint64_t question_ = 0;                             // That the probe has to answer; 0: none.
+  std::optional<roles::Facts> facts_;                 // As they were first seen.
+  absl::Duration asked_ = -absl::InfiniteDuration();  // When the last question was.
+  absl::Status refused_;                              // For good.
   std::shared_ptr<IdentitySet> identities_;
-  std::vector<CallerGate::Admitted> waiting_;
+  std::vector<Waiting> waiting_;
   std::vector<CallerObserver*> observers_;
 };
 
@@ -77,10 +85,24 @@ Caller::~Caller() {
 
 void Caller::Attest() {
   question_ = context_.probe.Attest(process_, [this](const auto& reply) { OnAttested(reply); });
+  OnAsked();
 }
 
 void Caller::Recheck() {
   question_ = context_.probe.Recheck(process_, [this](const auto& reply) { OnRechecked(reply); });
+  OnAsked();
+}
+
+void Caller::OnAsked() {
+  asked_ = context_.clock.SinceBoot();
+  if (question_ != 0) {
+    return;
+  }
+  const absl::Status status = Unavailable("too many callers of this user wait to be attested");
+  if (!facts_.has_value()) {
+    refused_ = status;  // As when the first attestation fails.
+  }
+  Refuse(status);
 }
 
 void Caller::Admit(CallerGate::Admitted admitted) {
@@ -88,13 +110,12 @@ void Caller::Admit(CallerGate::Admitted admitted) {
     admitted(refused_);
     return;
   }
-  if (question_ == 0 && identities_ != nullptr &&
-      context_.clock.SinceBoot() - checked_ < kFactsFreshFor) {
+  const absl::Duration now = context_.clock.SinceBoot();
+  if (question_ == 0 && identities_ != nullptr && IsFresh(now)) {
     admitted(identities_);
     return;
   }
-  // Any answer that comes from now on is of now.
-  waiting_.push_back(std::move(admitted));
+  waiting_.push_back({std::move(admitted), now});
   if (question_ != 0) {
     return;
   }
@@ -108,36 +129,39 @@ void Caller::Admit(CallerGate::Admitted admitted) {
 void Caller::OnAttested(const absl::StatusOr<roles::AttestReply>& reply) {
   question_ = 0;
   if (!reply.ok()) {
-    Answer(reply.status());
+    if (!facts_.has_value()) {
+      // Who connected was never seen, and who asks later may be another program.
+      refused_ = reply.status();
+    }
+    Refuse(reply.status());
     return;
   }
   roles::AttestReply answer = *reply;
-  absl::Status status = TakeFacts(answer);
-  if (status.ok()) {
-    identities_ = context_.sets.Get(SelectorsOf(answer));
-    checked_ = context_.clock.SinceBoot();
+  if (absl::Status status = TakeFacts(answer); !status.ok()) {
+    Refuse(status);
+    return;
   }
-  Answer(status);
+  identities_ = context_.sets.Get(SelectorsOf(answer));
+  Admit();
 }
 
 void Caller::OnRechecked(const absl::StatusOr<roles::AttestReply>& reply) {
   question_ = 0;
   if (!reply.ok()) {
-    Answer(reply.status());
+    Refuse(reply.status());
     return;
   }
   const uint64_t groups = facts_->groups_digest();
-  absl::Status status = TakeFacts(*reply);
-  if (status.ok() && reply->facts().groups_digest() != groups) {
+  const absl::Status status = TakeFacts(*reply);
+  if (!status.ok()) {
+    Refuse(status);
+  } else if (reply->facts().groups_digest() != groups) {
     // The same program in other groups: its selectors are others now.
     identities_ = nullptr;
     Attest();
-    return;
+  } else {
+    Admit();
   }
-  if (status.ok()) {
-    checked_ = context_.clock.SinceBoot();
-  }
-  Answer(status);
 }
 
 // Holds the reply against what was first seen of the process. Failures that a later call cannot
@@ -169,15 +193,33 @@ absl::Status Caller::TakeFacts(const roles::AttestReply& reply) {
   return refused_.ok() ? Unavailable("workload attestation failed") : refused_;
 }
 
-void Caller::Answer(const absl::Status& status) {
-  std::vector<CallerGate::Admitted> waiting;
+// Admits who waits. The process may have been looked at before a call that came a while after the
+// question: for that one it is looked at again.
+void Caller::Admit() {
+  std::vector<Waiting> waiting;
   waiting.swap(waiting_);
-  for (const CallerGate::Admitted& admitted : waiting) {
-    if (status.ok()) {
-      admitted(identities_);
+  std::vector<CallerGate::Admitted> admitted;
+  for (Waiting& one : waiting) {
+    if (IsFresh(one.since)) {
+      admitted.push_back(std::move(one.admitted));
     } else {
-      admitted(status);
+      waiting_.push_back(std::move(one));
     }
+  }
+  const std::shared_ptr<IdentitySet> identities = identities_;
+  if (!waiting_.empty()) {
+    Recheck();
+  }
+  for (const CallerGate::Admitted& one : admitted) {
+    one(identities);
+  }
+}
+
+void Caller::Refuse(const absl::Status& status) {
+  std::vector<Waiting> waiting;
+  waiting.swap(waiting_);
+  for (const Waiting& one : waiting) {
+    one.admitted(status);
   }
 }
 

@@ -9,8 +9,10 @@
 #include "agent/config.h"
 #include "agent/config_arguments.h"
 #include "agent/monitor.h"
+#include "agent/sealed_start.h"
 #include "base/files.h"
 #include "base/hcl.h"
+#include "tpm/device.h"
 
 namespace assay {
 namespace {
@@ -20,7 +22,7 @@ namespace {
 constexpr mode_t kUmask = 027;
 
 struct LoadedConfig {
-  std::string text;
+  Secret text;  // There may be passwords in it.
   AgentConfig config;
 };
 
@@ -36,16 +38,39 @@ absl::StatusOr<LoadedConfig> Load(const ConfigArguments& arguments) {
   }
   ASSIGN_OR_RETURN(AgentConfig config,
                    ParseAgentConfig(arguments.config_path(), *text, arguments.overrides()));
-  return LoadedConfig{*std::move(text), std::move(config)};
+  return LoadedConfig{Secret::TakeFrom(*text), std::move(config)};
 }
 
-MonitorOptions OptionsOf(LoadedConfig loaded, const ConfigArguments& parsed,
-                         const CommandArguments& arguments) {
-  const AgentConfig& config = loaded.config;
+// What the identity role reads and uses that may be root's.
+void AddIdentityPaths(const AgentConfig& config, MonitorOptions& options) {
+  options.identity_folders.push_back(config.data_dir);
+  if (!config.key_folder.empty() && config.key_folder != config.data_dir) {
+    options.identity_folders.push_back(config.key_folder);
+  }
+  const TpmDevidConfig& devid = config.tpm_devid;
+  for (const std::string* path :
+       {&config.trust_bundle_path, &config.join_token_file, &devid.devid_cert_path,
+        &devid.devid_priv_path, &devid.devid_pub_path}) {
+    if (!path->empty()) {
+      options.identity_files.push_back(*path);
+    }
+  }
+  if (config.node_attestor == AgentConfig::Attestor::kTpmDevid) {
+    const absl::StatusOr<std::string> found =
+        devid.tpm_device_path.empty() ? tpm::FindDevice("/dev") : devid.tpm_device_path;
+    const absl::StatusOr<tpm::TctiChoice> chosen =
+        found.ok() ? tpm::ChooseTcti(*found) : found.status();
+    // What is wrong with it the identity role tells.
+    if (const size_t path = chosen.ok() ? chosen->tcti.find('/') : std::string::npos;
+        path != std::string::npos) {
+      const std::string device = chosen->tcti.substr(path, chosen->tcti.find(',') - path);
+      options.identity_devices = {device, device + ".ctrl"};
+    }
+  }
+}
+
+MonitorOptions OptionsOf(const AgentConfig& config) {
   MonitorOptions options;
-  options.config_name = parsed.config_path();
-  options.config_text = std::move(loaded.text);
-  options.arguments = arguments;
   options.trust_domain = config.trust_domain;
   options.allow_unauthenticated_verifiers = config.allow_unauthenticated_verifiers;
   options.socket_path = config.socket_path;
@@ -54,11 +79,18 @@ MonitorOptions OptionsOf(LoadedConfig loaded, const ConfigArguments& parsed,
     options.unix_attestor = {.discover_workload_path = config.unix_attestor->discover_workload_path,
                              .workload_size_limit = config.unix_attestor->workload_size_limit};
   }
-  options.identity_folders.push_back(config.data_dir);
-  if (!config.key_folder.empty() && config.key_folder != config.data_dir) {
-    options.identity_folders.push_back(config.key_folder);
-  }
+  AddIdentityPaths(config, options);
   options.log = config.log;
+  return options;
+}
+
+// The configuration itself lives no longer than this: the monitor keeps none.
+absl::StatusOr<MonitorOptions> Prepare(const ConfigArguments& parsed,
+                                       const CommandArguments& arguments) {
+  ASSIGN_OR_RETURN(const LoadedConfig loaded, Load(parsed));
+  MonitorOptions options = OptionsOf(loaded.config);
+  ASSIGN_OR_RETURN(options.identity_start,
+                   SealIdentityStart(parsed.config_path(), loaded.text.Reveal(), arguments));
   return options;
 }
 
@@ -69,13 +101,13 @@ int RunCommand(const CommandArguments& arguments, const CommandStreams& streams)
   if (absl::Status status = parsed.Parse(arguments); !status.ok()) {
     return Misused(status, parsed.Usage(), streams);
   }
-  absl::StatusOr<LoadedConfig> loaded = Load(parsed);
-  if (!loaded.ok()) {
-    streams.err << Message(loaded.status()) << "\n";
+  const absl::StatusOr<MonitorOptions> options = Prepare(parsed, arguments);
+  if (!options.ok()) {
+    streams.err << Message(options.status()) << "\n";
     return 1;
   }
   umask(umask(kUmask) | kUmask);
-  return RunMonitor(OptionsOf(*std::move(loaded), parsed, arguments));
+  return RunMonitor(*options);
 }
 
 int ValidateCommand(const CommandArguments& arguments, const CommandStreams& streams) {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "agent/monitor.h"
 
+#include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
@@ -9,13 +12,17 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "agent/log_pipe.h"
 #include "agent/privileges.h"
+#include "agent/role_files.h"
 #include "agent/role_process.h"
 #include "agent/roles.h"
 #include "assay/roles.pb.h"
@@ -38,6 +45,7 @@ struct Running {
   RestartBackoff backoff;
   EventLoop::TimerId restart_timer = 0;
   bool ready = false;
+  std::map<roles::Role, uint64_t> links;  // The number of the newest to each peer.
 };
 
 struct Socket {
@@ -57,7 +65,8 @@ class Monitor final {
  private:
   absl::Status WatchSignals();
   absl::Status PreparePrivileges();
-  absl::Status GiveIdentityFolders(std::optional<User>& user);
+  absl::Status LetIdentityUse(const User& user);
+  bool ReadsExecutables() const;
   absl::Status Bind(const std::string& path, roles::Endpoint endpoint, mode_t mode);
 
   absl::Status StartRole(Running& role);
@@ -69,6 +78,7 @@ class Monitor final {
   void OnSignal();
   void OnMessage(Running& role, std::string_view bytes, const UniqueFd& fd);
   void OnReady(Running& role);
+  void OnBroken(const Running& accuser, const roles::Broken& broken);
   void Reap();
   void OnDeath(Running& role, int wait_status);
   void BeginStop(int exit_status);
@@ -81,6 +91,7 @@ class Monitor final {
   std::optional<LogPipe> log_pipe_;
   std::vector<Socket> sockets_;
   std::map<roles::Role, Running> roles_;
+  uint64_t last_link_ = 0;
   bool stopping_ = false;
   bool announced_ = false;
   int exit_status_ = 0;
@@ -122,35 +133,52 @@ absl::Status Monitor::WatchSignals() {
 }
 
 absl::Status Monitor::PreparePrivileges() {
-  std::optional<User> user;
   const uid_t self = geteuid();
-  if (self == 0 && !options_.run_as_user.empty()) {
-    ASSIGN_OR_RETURN(user, FindUser(options_.run_as_user));
-    if (!user.has_value()) {
-      log::Warn("User does not exist: the roles run as root", {{"user", options_.run_as_user}});
-    }
-  }
+  std::set<uid_t> taken;
+  uint64_t capabilities = 0;
   for (const RoleSpec& spec : Roles()) {
-    std::optional<User> role_user = user;
+    std::optional<User> user;
+    if (self == 0) {
+      ASSIGN_OR_RETURN(user, FindRoleUser(spec));
+      if (!taken.insert(user->uid).second) {
+        return FailedPrecondition("user {} is another role's too: each must have its own",
+                                  user->name);
+      }
+    }
     if (spec.role == roles::IDENTITY && user.has_value()) {
-      RETURN_IF_ERROR(GiveIdentityFolders(role_user));
+      RETURN_IF_ERROR(LetIdentityUse(*user));
     }
     Running& role = roles_[spec.role];
     role.spec = &spec;
-    role.privileges = PrivilegesOf(spec, self, role_user);
+    role.privileges = PrivilegesOf(spec, self, user);
+    if (spec.role == roles::PROBE && !ReadsExecutables()) {
+      role.privileges.capabilities &= ~(uint64_t{1} << CAP_DAC_READ_SEARCH);
+    }
+    capabilities |= role.privileges.capabilities;
   }
-  return self == 0 ? KeepOnlyMonitorCapabilities() : absl::OkStatus();
+  return self == 0 ? KeepOnlyMonitorCapabilities(capabilities) : absl::OkStatus();
 }
 
-absl::Status Monitor::GiveIdentityFolders(std::optional<User>& user) {
-  const User given = *user;
+bool Monitor::ReadsExecutables() const {
+  const auto& unix_attestor = options_.unix_attestor;
+  return unix_attestor.has_value() && unix_attestor->discover_workload_path &&
+         unix_attestor->workload_size_limit >= 0;
+}
+
+absl::Status Monitor::LetIdentityUse(const User& user) {
+  std::vector<std::string> names;
+  for (const std::string& file : options_.identity_files) {
+    RETURN_IF_ERROR(LetRead(file, user));
+    names.push_back(std::filesystem::path(file).filename());
+  }
+  for (const std::string& device : options_.identity_devices) {
+    RETURN_IF_ERROR(LetUseTpm(device, user));
+  }
   for (const std::string& folder : options_.identity_folders) {
-    ASSIGN_OR_RETURN(const bool usable, GiveFolder(folder, given));
-    if (!usable) {
-      log::Warn("Folder cannot be given to the user: the identity role runs as root",
-                {{"folder", folder}, {"user", given.name}});
-      user.reset();
-    }
+    RETURN_IF_ERROR(GiveFolder(folder, user, names));
+  }
+  for (const std::string& file : options_.identity_files) {
+    RETURN_IF_ERROR(CheckReachable(file, user));
   }
   return absl::OkStatus();
 }
@@ -186,7 +214,9 @@ absl::Status Monitor::StartRole(Running& role) {
 }
 
 absl::Status Monitor::Introduce(Running& role) {
-  RETURN_IF_ERROR(role.process->control().Send(StartMessage(role.spec->role)));
+  // The configuration is in a file of its own: it may be long, and hold secrets.
+  const int fd = role.spec->role == roles::IDENTITY ? options_.identity_start.get() : -1;
+  RETURN_IF_ERROR(role.process->control().Send(StartMessage(role.spec->role), fd));
   for (const Socket& socket : sockets_) {
     const auto& endpoints = role.spec->endpoints;
     if (std::find(endpoints.begin(), endpoints.end(), socket.endpoint) != endpoints.end()) {
@@ -206,9 +236,6 @@ roles::MonitorToRole Monitor::StartMessage(roles::Role role) const {
   if (role == roles::IDENTITY) {
     roles::IdentityStart& identity = *start.mutable_identity();
     identity.set_has_served(announced_);
-    identity.set_config_name(options_.config_name);
-    identity.set_config_text(options_.config_text);
-    identity.mutable_arguments()->Add(options_.arguments.begin(), options_.arguments.end());
   } else if (role == roles::SERVE) {
     start.mutable_serve()->set_trust_domain(options_.trust_domain);
     start.mutable_serve()->set_allow_unauthenticated_verifiers(
@@ -237,6 +264,8 @@ absl::Status Monitor::LinkRole(roles::Role role) {
     }
     ASSIGN_OR_RETURN(auto ends, Channel::MakePair());
     roles::MonitorToRole message;
+    message.mutable_link()->set_number(++last_link_);
+    first.links[link.second] = second.links[link.first] = last_link_;
     message.mutable_link()->set_peer(link.second);
     RETURN_IF_ERROR(first.process->control().Send(message, ends.first.get()));
     message.mutable_link()->set_peer(link.first);
@@ -274,6 +303,8 @@ void Monitor::OnMessage(Running& role, std::string_view bytes, const UniqueFd& f
   }
   if (message.has_ready()) {
     OnReady(role);
+  } else if (message.has_broken()) {
+    OnBroken(role, message.broken());
   } else {
     log::Debug("The identity role ends the agent", {{"reason", message.exit().reason()}});
     BeginStop(message.exit().code());
@@ -286,6 +317,20 @@ void Monitor::OnReady(Running& role) {
                                [](const auto& entry) { return entry.second.ready; });
   if (all && !std::exchange(announced_, true)) {
     sd_notify(/*unset_environment=*/0, "READY=1");
+  }
+}
+
+// Its restart links it anew. What has been linked anew since is not meant, nor what is dead.
+void Monitor::OnBroken(const Running& accuser, const roles::Broken& broken) {
+  const auto link = accuser.links.find(broken.peer());
+  if (link == accuser.links.end() || link->second != broken.link()) {
+    return;
+  }
+  Running& peer = roles_[broken.peer()];
+  if (peer.process != nullptr) {
+    log::Error("Role is ended for the sake of another that cannot talk to it",
+               {{"role", peer.spec->name}, {"told_by", accuser.spec->name}});
+    peer.process->Kill();
   }
 }
 
@@ -373,6 +418,15 @@ void Monitor::FinishStopWhenAllAreDead() {
 }  // namespace
 
 int RunMonitor(const MonitorOptions& options) {
+  // A descriptor of the agent's must not become its standard output.
+  for (int fd = 0; fd >= 0 && fd <= STDERR_FILENO;) {
+    fd = open("/dev/null", O_RDWR | O_NOCTTY);
+    if (fd > STDERR_FILENO) {
+      close(fd);
+    }
+  }
+  // Passwords have passed through this memory: no core file, and nobody but root looks into it.
+  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   const SystemClock clock;
   absl::StatusOr<std::unique_ptr<EventLoop>> loop = EventLoop::Create(clock);
   absl::Status begun = loop.status();

@@ -11,14 +11,13 @@
 
 #include "base/log.h"
 #include "base/status.h"
+#include "base/unique_fd.h"
 
 namespace assay {
 
 struct MonitorOptions {
-  // Handed to the identity role as they are.
-  std::string config_name;
-  std::string config_text;
-  std::vector<std::string> arguments;
+  // The configuration for the identity role, of SealIdentityStart.
+  UniqueFd identity_start;
 
   std::string trust_domain;
   bool allow_unauthenticated_verifiers = false;
@@ -31,13 +30,12 @@ struct MonitorOptions {
   };
   std::optional<UnixAttestor> unix_attestor;
 
-  // The user that the roles run as when the monitor was started by root; empty: they stay root.
-  // A user that does not exist is said in the log, and they stay root.
-  std::string run_as_user = "assay";
-  // Folders that identity keeps its state in. They are made when absent and given to that user when
-  // root owns them, with the files directly inside. One that is the working folder or "/" is left
-  // as it is, and then identity stays root.
+  // When the monitor was started by root, the roles run as the users of agent/roles.cc, and the
+  // identity role's user is let use these (agent/role_files.h): folders that it keeps its state in,
+  // files that it reads, and the TPM's device or sockets.
   std::vector<std::string> identity_folders;
+  std::vector<std::string> identity_files;
+  std::vector<std::string> identity_devices;
 
   log::Options log;  // With a file: opened by the monitor alone, reopened on SIGUSR2.
 

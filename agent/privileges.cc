@@ -1,21 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "agent/privileges.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <memory>
-
-#include "base/files.h"
-#include "base/unique_fd.h"
 
 namespace assay {
 namespace {
@@ -39,11 +32,12 @@ uint64_t PermittedCapabilities() {
   return data[0].permitted | uint64_t{data[1].permitted} << 32;
 }
 
-bool SetCapabilities(uint64_t mask, uint64_t inheritable) {
+bool SetCapabilities(uint64_t effective, uint64_t permitted, uint64_t inheritable) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2] = {};
   for (int i = 0; i < 2; ++i) {
-    data[i].effective = data[i].permitted = static_cast<uint32_t>(mask >> (32 * i));
+    data[i].effective = static_cast<uint32_t>(effective >> (32 * i));
+    data[i].permitted = static_cast<uint32_t>(permitted >> (32 * i));
     data[i].inheritable = static_cast<uint32_t>(inheritable >> (32 * i));
   }
   return syscall(SYS_capset, &header, data) == 0;
@@ -70,48 +64,19 @@ bool RaiseAmbient(uint64_t mask) {
   return true;
 }
 
-bool IsWorkingOrRootFolder(const struct stat& folder) {
-  for (const char* path : {".", "/"}) {
-    struct stat other {};
-    if (stat(path, &other) == 0 && other.st_dev == folder.st_dev && other.st_ino == folder.st_ino) {
-      return true;
-    }
-  }
-  return false;
+// Without a user database there are no users, which libc reports in several ways.
+bool IsAbsent(int error) {
+  return error == 0 || error == ENOENT || error == ESRCH || error == EBADF || error == EPERM;
 }
 
-// The regular files of root directly inside; a hard link to a file elsewhere is not given away.
-absl::Status GiveFiles(int folder, const User& user) {
-  UniqueFd again(openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  const std::unique_ptr<DIR, int (*)(DIR*)> entries(fdopendir(again.get()), closedir);
-  if (entries == nullptr) {
-    return ErrnoStatus(errno, "listing a folder of the identity role");
-  }
-  again.Release();
-  while (const dirent* entry = readdir(entries.get())) {
-    UniqueFd file(openat(folder, entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-    struct stat info {};
-    if (!file.valid() || fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode) ||
-        info.st_uid != 0 || info.st_nlink != 1) {
-      continue;
-    }
-    if (fchown(file.get(), user.uid, user.gid) != 0) {
-      return ErrnoStatus(errno, fmt::format("giving {} to {}", entry->d_name, user.name));
-    }
-  }
-  return absl::OkStatus();
-}
-
-}  // namespace
-
+// Nothing when the machine has no such user.
 absl::StatusOr<std::optional<User>> FindUser(const std::string& name) {
   std::vector<char> buffer(16 << 10);
   passwd record{};
   passwd* found = nullptr;
   const int error = getpwnam_r(name.c_str(), &record, buffer.data(), buffer.size(), &found);
   if (found == nullptr) {
-    // Without a user database there are no users, which libc reports in several ways.
-    if (error == 0 || error == ENOENT || error == ESRCH || error == EBADF || error == EPERM) {
+    if (IsAbsent(error)) {
       return std::nullopt;
     }
     return ErrnoStatus(error, fmt::format("looking up user {}", Quoted(name)));
@@ -126,20 +91,68 @@ absl::StatusOr<std::optional<User>> FindUser(const std::string& name) {
   return user;
 }
 
+// A user of the number, when nobody else is called so.
+absl::StatusOr<User> UnnamedUser(const RoleSpec& spec) {
+  std::vector<char> buffer(16 << 10);
+  passwd user_record{};
+  passwd* user = nullptr;
+  group group_record{};
+  group* found_group = nullptr;
+  const int user_error =
+      getpwuid_r(spec.unnamed_id, &user_record, buffer.data(), buffer.size(), &user);
+  const bool is_user = user != nullptr || !IsAbsent(user_error);
+  const int group_error =
+      getgrgid_r(spec.unnamed_id, &group_record, buffer.data(), buffer.size(), &found_group);
+  if (is_user || found_group != nullptr || !IsAbsent(group_error)) {
+    return FailedPrecondition(
+        "the {} role would run as user and group {}, which have a name here already: make a user "
+        "{} for it",
+        spec.name, spec.unnamed_id, spec.user);
+  }
+  return User{.name = std::to_string(spec.unnamed_id),
+              .uid = spec.unnamed_id,
+              .gid = spec.unnamed_id,
+              .groups = {spec.unnamed_id}};
+}
+
+std::optional<gid_t> FindGroup(const std::string& name) {
+  std::vector<char> buffer(64 << 10);
+  group record{};
+  group* found = nullptr;
+  getgrnam_r(name.c_str(), &record, buffer.data(), buffer.size(), &found);
+  return found == nullptr ? std::nullopt : std::make_optional(record.gr_gid);
+}
+
+}  // namespace
+
+absl::StatusOr<User> FindRoleUser(const RoleSpec& spec) {
+  ASSIGN_OR_RETURN(std::optional<User> user, FindUser(std::string(spec.user)));
+  if (!user.has_value()) {
+    ASSIGN_OR_RETURN(user, UnnamedUser(spec));
+  }
+  if (user->uid == 0) {
+    return FailedPrecondition("user {} is root, and the {} role never runs as root", spec.user,
+                              spec.name);
+  }
+  if (!spec.users_groups) {
+    user->groups.clear();
+  }
+  if (const auto gid = spec.group.empty() ? std::nullopt : FindGroup(std::string(spec.group))) {
+    user->groups.push_back(*gid);
+  }
+  return *std::move(user);
+}
+
 Privileges PrivilegesOf(const RoleSpec& spec, uid_t starter, const std::optional<User>& user) {
   Privileges privileges;
-  if (starter == 0 && user.has_value() && user->uid != 0) {
+  privileges.uid = starter;
+  if (starter == 0 && user.has_value()) {
     privileges.change_user = true;
     privileges.uid = user->uid;
     privileges.gid = user->gid;
-    if (spec.users_groups) {
-      privileges.groups = user->groups;
-    }
-  } else {
-    privileges.uid = starter;
+    privileges.groups = user->groups;
   }
-  privileges.capabilities =
-      MaskOf(privileges.uid == 0 ? spec.capabilities_as_root : spec.capabilities);
+  privileges.capabilities = MaskOf(spec.capabilities);
   return privileges;
 }
 
@@ -154,45 +167,23 @@ bool Assume(const Privileges& privileges) {
       return false;
     }
   }
-  const bool ambient = privileges.uid != 0;
-  return SetCapabilities(keep, ambient ? keep : 0) && (!ambient || RaiseAmbient(keep)) &&
+  return SetCapabilities(keep, keep, keep) && RaiseAmbient(keep) &&
          prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 
-absl::Status KeepOnlyMonitorCapabilities() {
-  uint64_t keep = MaskOf({CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_KILL});
-  for (const RoleSpec& spec : Roles()) {
-    keep |= MaskOf(spec.capabilities) | MaskOf(spec.capabilities_as_root);
+absl::Status KeepOnlyMonitorCapabilities(uint64_t of_roles) {
+  const uint64_t own = MaskOf({CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_KILL});
+  const uint64_t permitted = PermittedCapabilities();
+  const uint64_t becoming = MaskOf({CAP_SETUID, CAP_SETGID});
+  if ((permitted & becoming) != becoming) {
+    return FailedPrecondition(
+        "root without CAP_SETUID and CAP_SETGID cannot give the roles users of their own: start "
+        "the agent with them, or as another user than root");
   }
-  if (!SetCapabilities(keep & PermittedCapabilities(), 0)) {
+  if (!SetCapabilities(own & permitted, (own | of_roles) & permitted, 0)) {
     return ErrnoStatus(errno, "dropping the monitor's capabilities");
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<bool> GiveFolder(const std::string& path, const User& user) {
-  struct stat before {};
-  const bool made = stat(path.c_str(), &before) != 0 && errno == ENOENT;
-  if (made) {
-    RETURN_IF_ERROR(MakeFolders(FolderOf(path), 0755));
-    RETURN_IF_ERROR(MakeFolders(path, 0700));
-  }
-  UniqueFd folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  struct stat info {};
-  if (!folder.valid() || fstat(folder.get(), &info) != 0) {
-    return ErrnoStatus(errno, fmt::format("opening folder {}", path));
-  }
-  if (info.st_uid == user.uid) {
-    return true;
-  }
-  if (info.st_uid != 0 || IsWorkingOrRootFolder(info)) {
-    return false;
-  }
-  RETURN_IF_ERROR(GiveFiles(folder.get(), user));
-  if (fchown(folder.get(), user.uid, user.gid) != 0) {
-    return ErrnoStatus(errno, fmt::format("giving folder {} to {}", path, user.name));
-  }
-  return true;
 }
 
 }  // namespace assay

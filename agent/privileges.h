@@ -19,11 +19,12 @@ struct User {
   std::string name;
   uid_t uid = 0;
   gid_t gid = 0;
-  std::vector<gid_t> groups;  // All of them, gid included.
+  std::vector<gid_t> groups;  // The supplementary ones.
 };
 
-// Nothing when the machine has no such user.
-absl::StatusOr<std::optional<User>> FindUser(const std::string& name);
+// As whom the role runs when root starts the agent: its user, where the machine has one, else its
+// number. FailedPrecondition when that would be root, or when the number is somebody's already.
+absl::StatusOr<User> FindRoleUser(const RoleSpec& spec);
 
 // What a role's process becomes.
 struct Privileges {
@@ -34,19 +35,14 @@ struct Privileges {
   uint64_t capabilities = 0;  // A bit for each; of these, those that the starter has are kept.
 };
 
-// For a role started by a process of effective user starter, to run as user (unset: as starter).
+// For a role to run as user; unset, or when the starter is not root: as the starter.
 Privileges PrivilegesOf(const RoleSpec& spec, uid_t starter, const std::optional<User>& user);
 
 // Becomes that and can never gain more. Async-signal-safe; false with errno set on failure.
 bool Assume(const Privileges& privileges);
 
-// Takes from a process of root all capabilities but those that starting, ending and giving
-// capabilities to the roles needs.
-absl::Status KeepOnlyMonitorCapabilities();
-
-// Makes a folder that the user's role keeps state in: absent, it is made (mode 0700); owned by
-// root, it is given to the user with root's files directly inside. False when it is not the user's
-// then: the working folder, "/" and the folders of other users are left as they are.
-absl::StatusOr<bool> GiveFolder(const std::string& path, const User& user);
+// Takes from a process of root all capabilities but those that starting and ending the roles needs;
+// what it only passes on to them is left permitted and not in effect.
+absl::Status KeepOnlyMonitorCapabilities(uint64_t of_roles);
 
 }  // namespace assay

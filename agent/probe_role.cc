@@ -20,16 +20,16 @@
 namespace assay {
 namespace {
 
-constexpr size_t kThreads = 4;
+// Hashing and name lookups wait more than they compute. Of one user at most kThreadsOfUser run, so
+// that it takes many users to keep the others waiting; serve bounds what waits, by user too.
+constexpr size_t kThreads = 16;
+constexpr size_t kThreadsOfUser = 2;
 constexpr size_t kMaxQueued = 4096;
 
 void FillFacts(const Attestation& attestation, roles::AttestReply& reply) {
   roles::Facts& facts = *reply.mutable_facts();
-  facts.set_start_time(attestation.start_time);
   facts.set_executable_device(attestation.executable.device);
   facts.set_executable_inode(attestation.executable.inode);
-  facts.set_uid(attestation.credentials.uid);
-  facts.set_gid(attestation.credentials.gid);
   facts.set_groups_digest(attestation.credentials.GroupsDigest());
 }
 
@@ -65,7 +65,8 @@ roles::AttestReply Finish(const Prober& prober, uint64_t id, Attestation& attest
 
 class ProbeRole final : public RoleBody {
  public:
-  explicit ProbeRole(RoleContext& context) : context_(context), workers_(kThreads, kMaxQueued) {}
+  explicit ProbeRole(RoleContext& context)
+      : context_(context), workers_(kThreads, kMaxQueued, kThreadsOfUser) {}
 
   absl::Status OnStart(const roles::Start& start) override;
   absl::Status OnLink(roles::Role peer, UniqueFd channel) override;
@@ -106,9 +107,7 @@ absl::Status ProbeRole::OnLink(roles::Role peer, UniqueFd channel) {
       serve_, Channel::Create(
                   context_.loop(), std::move(channel),
                   [this](std::string_view bytes, UniqueFd fd) { OnRequest(bytes, std::move(fd)); },
-                  [](const absl::Status& why) {
-                    log::Debug("Serve role is gone", {{"error", why}});
-                  }));
+                  [this](const absl::Status& why) { context_.LinkEnded(roles::SERVE, why); }));
   return absl::OkStatus();
 }
 
@@ -119,8 +118,7 @@ void ProbeRole::OnRequest(std::string_view bytes, UniqueFd fd) {
     permitted = InvalidArgument("serve sent a request that does not parse");
   }
   if (!permitted.ok()) {
-    // Without its channel serve must be started anew to be answered again.
-    log::Error("Serve role broke the rules", {{"error", permitted}});
+    context_.PeerBrokeRules(roles::SERVE, permitted);
     context_.loop().Post([this, link = link_] {
       if (link == link_) {
         serve_.reset();

@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "base/files.h"
 #include "base/log.h"
 
 namespace assay {
@@ -18,6 +19,20 @@ namespace {
 bool Alive(int pidfd) {
   pollfd poll_pidfd{.fd = pidfd, .events = POLLIN, .revents = 0};
   return poll(&poll_pidfd, 1, 0) == 0;
+}
+
+// In a user namespace of its own a process sees all users that have no number there as this one.
+constexpr id_t kOverflowId = 65534;
+constexpr std::string_view kAllIds = "4294967295";
+
+bool SeesAllUsers() {
+  for (const char* map : {"/proc/self/uid_map", "/proc/self/gid_map"}) {
+    const absl::StatusOr<std::string> text = ReadFile(map);
+    if (text.ok() && text->find(kAllIds) == text->npos) {
+      return false;
+    }
+  }
+  return true;
 }
 
 absl::Status CheckCredentials(const ProcessCredentials& credentials, const Prober::Claim& claim) {
@@ -34,25 +49,31 @@ absl::Status Gone(pid_t pid) { return NotFound("process {} is gone", pid); }
 }  // namespace
 
 Prober::Prober(std::vector<std::unique_ptr<WorkloadAttestor>> attestors)
-    : proc_(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC)), attestors_(std::move(attestors)) {}
+    : proc_(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC)),
+      attestors_(std::move(attestors)),
+      sees_all_users_(SeesAllUsers()) {}
 
 absl::StatusOr<Attestation> Prober::Begin(const Claim& claim, UniqueFd pidfd) const {
-  if (claim.pid <= 0 || !pidfd.valid()) {
+  if (claim.pid <= 0) {
     return InvalidArgument("no process {} to attest", claim.pid);
+  }
+  if (!pidfd.valid()) {
+    return ResourceExhausted("out of descriptors: the one of process {} did not come", claim.pid);
   }
   Attestation found;
   found.pid = claim.pid;
   found.pidfd = std::move(pidfd);
   found.folder.Reset(
       openat(proc_.get(), std::to_string(claim.pid).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const int error = found.folder.valid() ? 0 : errno;
   // Alive after the open: so the folder is that process's, and stays so.
-  if (!found.folder.valid() || !Alive(found.pidfd.get())) {
+  if (error == ENOENT || error == ESRCH || !Alive(found.pidfd.get())) {
     return Gone(claim.pid);
   }
-  ASSIGN_OR_RETURN(found.credentials, ReadCredentials(found.folder.get(), "status"));
-  RETURN_IF_ERROR(CheckCredentials(found.credentials, claim));
-  ASSIGN_OR_RETURN(found.start_time, ReadStartTime(found.folder.get(), "stat"));
-  found.executable = ReadExecutable(found.folder.get(), "exe");
+  if (error != 0) {
+    return ErrnoStatus(error, fmt::format("opening the folder of process {}", claim.pid));
+  }
+  RETURN_IF_ERROR(ReadFacts(found.folder.get(), "", claim, found));
   return found;
 }
 
@@ -60,13 +81,32 @@ absl::StatusOr<Attestation> Prober::Recheck(const Claim& claim) const {
   if (claim.pid <= 0) {
     return InvalidArgument("no process {} to check", claim.pid);
   }
-  const std::string folder = std::to_string(claim.pid);
   Attestation found;
   found.pid = claim.pid;
-  ASSIGN_OR_RETURN(found.credentials, ReadCredentials(proc_.get(), folder + "/status"));
-  RETURN_IF_ERROR(CheckCredentials(found.credentials, claim));
-  found.executable = ReadExecutable(proc_.get(), folder + "/exe");
+  RETURN_IF_ERROR(ReadFacts(proc_.get(), std::to_string(claim.pid) + "/", claim, found));
   return found;
+}
+
+absl::Status Prober::ReadFacts(int folder, const std::string& prefix, const Claim& claim,
+                               Attestation& found) const {
+  if (!sees_all_users_ && (claim.uid == kOverflowId || claim.gid == kOverflowId)) {
+    return PermissionDenied("process {} is of a user that has no number in this namespace",
+                            claim.pid);
+  }
+  ASSIGN_OR_RETURN(found.credentials, ReadCredentials(folder, prefix + "status"));
+  RETURN_IF_ERROR(CheckCredentials(found.credentials, claim));
+  if (found.credentials.has_more_groups && !told_groups_.exchange(true)) {
+    log::Warn("Process has more groups than are looked at",
+              {{"pid", claim.pid}, {"looked_at", ProcessCredentials::kMaxGroups}});
+  }
+  found.executable = ReadExecutable(folder, prefix + "exe");
+  if (found.executable.hidden && !told_hidden_.exchange(true)) {
+    log::Warn(
+        "Executables of other users cannot be seen: that one executes another program between "
+        "calls is not noticed (start the agent as root)",
+        {{"pid", claim.pid}});
+  }
+  return absl::OkStatus();
 }
 
 bool Prober::MayBlock(const Attestation& attestation) const {
@@ -110,6 +150,7 @@ absl::Status Prober::Finish(Attestation& attestation) const {
 Subject Prober::SubjectOf(const Attestation& attestation) const {
   return {.pid = attestation.pid,
           .folder = attestation.folder.get(),
+          .pidfd = attestation.pidfd.get(),
           .uid = attestation.credentials.uid,
           .gid = attestation.credentials.gid,
           .supplementary_gids = attestation.credentials.groups};

@@ -4,6 +4,7 @@
 // different threads. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -22,7 +23,6 @@ struct Attestation {
   UniqueFd folder;  // O_PATH of /proc/PID, opened before the pidfd was seen alive.
   ProcessCredentials credentials;
   ExecutableFile executable;
-  uint64_t start_time = 0;
   std::vector<Selector> selectors;
 };
 
@@ -47,14 +47,19 @@ class Prober final {
   absl::Status Finish(Attestation& attestation) const;
 
   // What may change while the process lives, by its number: the asker holds its pidfd and must see
-  // it alive after the answer. The start time is not read. Errors as Begin's.
+  // it alive after the answer. Errors as Begin's.
   absl::StatusOr<Attestation> Recheck(const Claim& claim) const;
 
  private:
+  absl::Status ReadFacts(int folder, const std::string& prefix, const Claim& claim,
+                         Attestation& found) const;
   Subject SubjectOf(const Attestation& attestation) const;
 
   const UniqueFd proc_;
   const std::vector<std::unique_ptr<WorkloadAttestor>> attestors_;
+  const bool sees_all_users_;  // Every user of the machine has a number here.
+  mutable std::atomic<bool> told_groups_ = false;
+  mutable std::atomic<bool> told_hidden_ = false;
 };
 
 }  // namespace assay

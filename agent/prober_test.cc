@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -95,7 +96,6 @@ TEST(ProberTest, GathersFactsAndTheSelectorsOfAllAttestors) {
   Child child;
   auto attestation = prober.Begin(child.Claim(), child.OpenPidfd());
   ASSERT_OK(attestation);
-  EXPECT_GT(attestation->start_time, 0u);
   EXPECT_EQ(attestation->executable.inode, ReadExecutable(0, "/proc/self/exe").inode);
   ASSERT_OK(prober.Finish(*attestation));
   EXPECT_THAT(attestation->selectors, ElementsAre(kOne[0], kTwo[0]));
@@ -119,6 +119,22 @@ TEST(ProberTest, RefusesThePidfdOfADeadProcessBesideALivePid) {
   dead.Kill();
   Child other;
   EXPECT_FALSE(prober.Begin(other.Claim(), std::move(pidfd)).ok());
+}
+
+// Out of descriptors, which says nothing of the process.
+TEST(ProberTest, DoesNotCallAProcessGoneForWantOfDescriptors) {
+  const Prober prober = MakeProber({});
+  Child child;
+  EXPECT_THAT(prober.Begin(child.Claim(), UniqueFd()),
+              StatusIs(absl::StatusCode::kResourceExhausted, testing::_));
+  UniqueFd pidfd = child.OpenPidfd();
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{1, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto begun = prober.Begin(child.Claim(), std::move(pidfd));
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_THAT(begun, StatusIs(absl::StatusCode::kResourceExhausted, testing::_));
 }
 
 TEST(ProberTest, RefusesOtherCredentialsThanClaimed) {

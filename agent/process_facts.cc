@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,33 +15,24 @@
 namespace assay {
 namespace {
 
-// 65,536 groups of up to eleven bytes are the most that a process may have.
-constexpr size_t kMaxStatusBytes = 1 << 20;
-constexpr int kStartTimeField = 22;
+// What of a status file is read: the groups stand in its first lines, and kMaxGroups of them take
+// up to eleven bytes each.
+constexpr size_t kStatusBytes = 16 << 10;
 
-absl::StatusOr<std::string> ReadProcFile(int folder, const std::string& path) {
+absl::StatusOr<std::string> ReadStatus(int folder, const std::string& path) {
   UniqueFd file(openat(folder, path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!file.valid()) {
-    return ErrnoStatus(errno, fmt::format("opening {} of a process", path));
+    return errno == ESRCH ? NotFound("{} of a process that is gone", path)
+                          : ErrnoStatus(errno, fmt::format("opening {} of a process", path));
   }
-  std::string bytes(4096, '\0');
-  size_t used = 0;
-  for (;;) {
-    const ssize_t got = read(file.get(), bytes.data() + used, bytes.size() - used);
-    if (got < 0) {
-      return ErrnoStatus(errno, fmt::format("reading {} of a process", path));
-    }
-    used += static_cast<size_t>(got);
-    // These files are given whole into a buffer that has room.
-    if (used < bytes.size()) {
-      bytes.resize(used);
-      return bytes;
-    }
-    if (bytes.size() >= kMaxStatusBytes) {
-      return ResourceExhausted("{} of a process is larger than {} bytes", path, kMaxStatusBytes);
-    }
-    bytes.resize(bytes.size() * 4);
+  std::string bytes(kStatusBytes, '\0');
+  const ssize_t got = read(file.get(), bytes.data(), bytes.size());
+  if (got < 0) {
+    return errno == ESRCH ? NotFound("{} of a process that is gone", path)
+                          : ErrnoStatus(errno, fmt::format("reading {} of a process", path));
   }
+  bytes.resize(static_cast<size_t>(got));
+  return bytes;
 }
 
 // The next number of a line of them, and the line without it; nothing at its end.
@@ -95,44 +87,28 @@ absl::StatusOr<ProcessCredentials> ParseStatus(std::string_view status) {
   ASSIGN_OR_RETURN(credentials.uid, EffectiveId(uids));
   ASSIGN_OR_RETURN(credentials.gid, EffectiveId(gids));
   for (gid_t group = 0; TakeNumber(groups, group);) {
+    if (credentials.groups.size() == ProcessCredentials::kMaxGroups) {
+      credentials.has_more_groups = true;
+      break;
+    }
     credentials.groups.push_back(group);
   }
   return credentials;
 }
 
-absl::StatusOr<uint64_t> ParseStartTime(std::string_view stat) {
-  // The name in parentheses may hold anything, parentheses too: count from the last one.
-  const size_t name_end = stat.rfind(')');
-  if (name_end == stat.npos) {
-    return DataLoss("the stat file of a process has no name");
-  }
-  std::string_view rest = stat.substr(name_end + 1);
-  for (int field = 3; field < kStartTimeField; ++field) {
-    rest.remove_prefix(std::min(rest.find(' ', 1), rest.size()));
-  }
-  uint64_t start_time = 0;
-  if (!TakeNumber(rest, start_time)) {
-    return DataLoss("the stat file of a process has no start time");
-  }
-  return start_time;
-}
-
 absl::StatusOr<ProcessCredentials> ReadCredentials(int folder, const std::string& path) {
-  ASSIGN_OR_RETURN(const std::string status, ReadProcFile(folder, path));
+  ASSIGN_OR_RETURN(const std::string status, ReadStatus(folder, path));
   return ParseStatus(status);
 }
 
-absl::StatusOr<uint64_t> ReadStartTime(int folder, const std::string& path) {
-  ASSIGN_OR_RETURN(const std::string stat, ReadProcFile(folder, path));
-  return ParseStartTime(stat);
-}
-
 ExecutableFile ReadExecutable(int folder, const std::string& path) {
-  struct stat info {};
-  if (fstatat(folder, path.c_str(), &info, 0) != 0) {
-    return {};
+  struct statx info {};
+  if (statx(folder, path.c_str(), AT_STATX_DONT_SYNC, STATX_INO, &info) != 0) {
+    return {.device = 0, .inode = 0, .hidden = errno == EACCES || errno == EPERM};
   }
-  return {info.st_dev, info.st_ino};
+  return {.device = makedev(info.stx_dev_major, info.stx_dev_minor),
+          .inode = info.stx_ino,
+          .hidden = false};
 }
 
 }  // namespace assay

@@ -16,9 +16,12 @@ namespace assay {
 
 // The credentials in a status file: the effective ones, as SO_PEERCRED has them.
 struct ProcessCredentials {
+  static constexpr size_t kMaxGroups = 1024;
+
   uid_t uid = 0;
   gid_t gid = 0;
-  std::vector<gid_t> groups;
+  std::vector<gid_t> groups;  // The first kMaxGroups of them.
+  bool has_more_groups = false;
 
   // Equal for equal groups; never relied on against somebody who chooses groups.
   uint64_t GroupsDigest() const;
@@ -27,17 +30,16 @@ struct ProcessCredentials {
 struct ExecutableFile {
   uint64_t device = 0;
   uint64_t inode = 0;
+  bool hidden = false;  // There may be one, and this process may not see it.
 };
 
 // path is relative to folder: "status", or "123/status" under /proc.
 absl::StatusOr<ProcessCredentials> ReadCredentials(int folder, const std::string& path);
-// Clock ticks after boot, from a stat file.
-absl::StatusOr<uint64_t> ReadStartTime(int folder, const std::string& path);
-// The file behind a link exe; zeros when it may not be seen or there is none.
+// The file behind a link exe; zeros when it may not be seen or there is none. Its file system is
+// not asked: a dead one would never answer.
 ExecutableFile ReadExecutable(int folder, const std::string& path);
 
-// The parts of the above that read no file, for their tests.
+// The part of the above that reads no file, for its tests.
 absl::StatusOr<ProcessCredentials> ParseStatus(std::string_view status);
-absl::StatusOr<uint64_t> ParseStartTime(std::string_view stat);
 
 }  // namespace assay

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "agent/sealed_start.h"
 #include "assay/roles.pb.h"
 #include "base/log.h"
 
@@ -73,6 +74,33 @@ void RoleContext::ExitAgent(int code, std::string_view reason) {
   }
 }
 
+void RoleContext::LinkEnded(roles::Role peer, const absl::Status& why) {
+  if (absl::IsInvalidArgument(why) || absl::IsPermissionDenied(why)) {
+    PeerBrokeRules(peer, why);
+    return;
+  }
+  log::Debug("Role is gone", {{"role", SpecOf(peer).name}, {"error", why}});
+  Link& link = links_[peer];
+  loop_->Cancel(link.grace);
+  link.grace = loop_->After(kRelinkGrace, [this, peer] { ReportBroken(peer); });
+}
+
+void RoleContext::PeerBrokeRules(roles::Role peer, const absl::Status& why) {
+  log::Error("Role broke the rules of its channel", {{"role", SpecOf(peer).name}, {"error", why}});
+  ReportBroken(peer);
+}
+
+void RoleContext::ReportBroken(roles::Role peer) {
+  Link& link = links_[peer];
+  loop_->Cancel(std::exchange(link.grace, 0));
+  roles::RoleToMonitor message;
+  message.mutable_broken()->set_peer(peer);
+  message.mutable_broken()->set_link(link.number);
+  if (absl::Status sent = control_->Send(message); !sent.ok()) {
+    Fail(sent);
+  }
+}
+
 void RoleContext::Fail(const absl::Status& why) {
   log::Error("Role failed", {{"role", SpecOf(self_).name}, {"error", why}});
   exit_status_ = 1;
@@ -99,19 +127,19 @@ absl::Status RoleContext::Dispatch(const roles::MonitorToRole& message, UniqueFd
     return FailedPrecondition("the monitor sent message {} at the wrong time",
                               static_cast<int>(message.what_case()));
   }
-  if ((message.has_link() || message.has_listen()) != fd.valid()) {
+  const bool with_fd = message.has_link() || message.has_listen() || message.start().has_identity();
+  if (with_fd != fd.valid()) {
     return InvalidArgument("the monitor sent message {} with a wrong count of descriptors",
                            static_cast<int>(message.what_case()));
   }
   switch (message.what_case()) {
     case roles::MonitorToRole::kStart:
-      return Start(message.start());
+      return Start(message, fd);
     case roles::MonitorToRole::kLink:
-      return body_->OnLink(message.link().peer(), std::move(fd));
+      return TakeLink(message, std::move(fd));
     case roles::MonitorToRole::kListen:
       return body_->OnListen(message.listen().endpoint(), std::move(fd));
     case roles::MonitorToRole::kStop:
-      body_->OnStop();
       loop_->Stop();
       return absl::OkStatus();
     case roles::MonitorToRole::WHAT_NOT_SET:
@@ -120,11 +148,26 @@ absl::Status RoleContext::Dispatch(const roles::MonitorToRole& message, UniqueFd
   return Internal("a message that the table of roles permits is not served");
 }
 
-absl::Status RoleContext::Start(const roles::Start& start) {
+absl::Status RoleContext::Start(const roles::MonitorToRole& message, const UniqueFd& fd) {
   started_ = true;
+  roles::Start start = message.start();
   ASSIGN_OR_RETURN(const log::Options options, ToLogOptions(start.log()));
   RETURN_IF_ERROR(log::Open(options));
-  return body_->OnStart(start);
+  if (start.has_identity()) {
+    RETURN_IF_ERROR(OpenSealedStart(fd.get(), *start.mutable_identity()));
+  }
+  const absl::Status begun = body_->OnStart(start);
+  if (start.has_identity()) {
+    WipeStart(*start.mutable_identity());
+  }
+  return begun;
+}
+
+absl::Status RoleContext::TakeLink(const roles::MonitorToRole& message, UniqueFd fd) {
+  Link& link = links_[message.link().peer()];
+  loop_->Cancel(std::exchange(link.grace, 0));
+  link.number = message.link().number();
+  return body_->OnLink(message.link().peer(), std::move(fd));
 }
 
 }  // namespace assay

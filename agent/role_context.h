@@ -4,6 +4,8 @@
 // not permitted, ends the process. Owned by the role's one thread.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string_view>
 
@@ -33,12 +35,12 @@ class RoleBody {
   virtual absl::Status OnLink(roles::Role peer, UniqueFd channel) = 0;
   // A bound, listening socket; to the serve role alone.
   virtual absl::Status OnListen(roles::Endpoint endpoint, UniqueFd listener);
-  // The last call: finish what must not be cut. The process exits with 0 afterwards.
-  virtual void OnStop() {}
 };
 
 class RoleContext final {
  public:
+  static constexpr absl::Duration kRelinkGrace = absl::Seconds(2);
+
   // control is this role's end of the channel to the monitor.
   static absl::StatusOr<std::unique_ptr<RoleContext>> Create(roles::Role self, UniqueFd control);
   ~RoleContext();
@@ -56,20 +58,35 @@ class RoleContext final {
   // Asks the monitor to stop the whole agent with this exit status; for identity alone. The role
   // goes on until it is told to stop.
   void ExitAgent(int code, std::string_view reason);
+  // The channel to the peer has ended. The monitor is asked to end the peer: at once when it broke
+  // the channel's rules (InvalidArgument, PermissionDenied), else when no new link comes within
+  // kRelinkGrace.
+  void LinkEnded(roles::Role peer, const absl::Status& why);
+  // The peer sent what it may not: the monitor is asked to end it. The caller drops the channel.
+  void PeerBrokeRules(roles::Role peer, const absl::Status& why);
   // Ends this process alone after the current callback: the monitor starts the role anew.
   void Fail(const absl::Status& why);
 
  private:
+  // The newest channel to a peer.
+  struct Link {
+    uint64_t number = 0;
+    EventLoop::TimerId grace = 0;  // Runs after its end.
+  };
+
   explicit RoleContext(roles::Role self);
   void OnMessage(std::string_view bytes, UniqueFd fd);
   absl::Status Dispatch(const roles::MonitorToRole& message, UniqueFd fd);
-  absl::Status Start(const roles::Start& start);
+  absl::Status Start(const roles::MonitorToRole& message, const UniqueFd& fd);
+  absl::Status TakeLink(const roles::MonitorToRole& message, UniqueFd fd);
+  void ReportBroken(roles::Role peer);
 
   const roles::Role self_;
   const SystemClock clock_;
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<Channel> control_;
   RoleBody* body_ = nullptr;
+  std::map<roles::Role, Link> links_;
   bool started_ = false;
   bool ready_ = false;
   int exit_status_ = 0;

@@ -2,10 +2,14 @@
 #include "agent/role_context.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "agent/sealed_start.h"
 #include "assay/roles.pb.h"
 #include "tests/support/status_matchers.h"
 
@@ -20,7 +24,7 @@ class FakeBody final : public RoleBody {
  public:
   explicit FakeBody(RoleContext& context) : context_(context) {}
   absl::Status OnStart(const roles::Start& start) override {
-    calls.push_back("start " + start.serve().trust_domain());
+    calls.push_back("start " + start.serve().trust_domain() + start.identity().config_text());
     context_.Ready();
     context_.Ready();
     return absl::OkStatus();
@@ -28,11 +32,11 @@ class FakeBody final : public RoleBody {
   absl::Status OnLink(roles::Role peer, UniqueFd channel) override {
     calls.push_back(std::string("link ") + (channel.valid() ? "" : "without ") +
                     roles::Role_Name(peer));
-    return absl::OkStatus();
+    return linked ? linked() : absl::OkStatus();
   }
-  void OnStop() override { calls.push_back("stop"); }
 
   std::vector<std::string> calls;
+  std::function<absl::Status()> linked;
 
  private:
   RoleContext& context_;
@@ -57,9 +61,10 @@ struct Fixture {
     message.mutable_start()->mutable_serve()->set_trust_domain("example.org");
     EXPECT_OK(monitor->Send(message));
   }
-  void Link(int fd) {
+  void Link(int fd, uint64_t number = 7) {
     roles::MonitorToRole message;
     message.mutable_link()->set_peer(roles::PROBE);
+    message.mutable_link()->set_number(number);
     EXPECT_OK(monitor->Send(message, fd));
   }
   void Stop() {
@@ -80,7 +85,7 @@ TEST(RoleContextTest, CallsTheBodyInTheOrderOfTheMessages) {
   fixture.Link(0);
   fixture.Stop();
   EXPECT_EQ(fixture.context->Run(*fixture.body), 0);
-  EXPECT_THAT(fixture.body->calls, ElementsAre("start example.org", "link PROBE", "stop"));
+  EXPECT_THAT(fixture.body->calls, ElementsAre("start example.org", "link PROBE"));
 }
 
 TEST(RoleContextTest, TellsTheMonitorOnceThatItIsReady) {
@@ -91,6 +96,62 @@ TEST(RoleContextTest, TellsTheMonitorOnceThatItIsReady) {
   fixture.context->loop().RunOnce(absl::Seconds(5));
   ASSERT_EQ(fixture.received.size(), 1u);
   EXPECT_TRUE(fixture.received[0].has_ready());
+}
+
+// What the monitor is told of a link that ends this way, before the role is told to stop.
+std::string ToldOfLink(const absl::Status& why, bool relinked) {
+  Fixture fixture;
+  fixture.body->linked = [&, first = true]() mutable {
+    if (std::exchange(first, false)) {
+      fixture.context->LinkEnded(roles::PROBE, why);
+      const bool waits = absl::IsUnavailable(why);
+      fixture.context->loop().After(
+          waits ? RoleContext::kRelinkGrace + absl::Milliseconds(1) : absl::ZeroDuration(),
+          [&] { fixture.Stop(); });
+    }
+    return absl::OkStatus();
+  };
+  fixture.Start();
+  fixture.Link(0);
+  if (relinked) {
+    fixture.Link(0, 8);
+  }
+  EXPECT_EQ(fixture.context->Run(*fixture.body), 0);
+  fixture.context->loop().RunOnce(absl::ZeroDuration());
+  const roles::RoleToMonitor& last = fixture.received.back();
+  return last.has_broken()
+             ? fmt::format("{} {}", roles::Role_Name(last.broken().peer()), last.broken().link())
+             : "nothing";
+}
+
+TEST(RoleContextTest, HasAPeerEndedThatBreaksTheRulesOrStaysAway) {
+  EXPECT_EQ(ToldOfLink(InvalidArgument("too long"), false), "PROBE 7");
+  EXPECT_EQ(ToldOfLink(InvalidArgument("too long"), true), "PROBE 7");
+  EXPECT_EQ(ToldOfLink(Unavailable("closed"), false), "PROBE 7");
+  EXPECT_EQ(ToldOfLink(Unavailable("closed"), true), "nothing");
+}
+
+TEST(RoleContextTest, GetsItsConfigurationFromASealedFileAlone) {
+  const auto start = [](Fixture& fixture, int fd) {
+    roles::MonitorToRole message;
+    message.mutable_start()->mutable_identity()->set_has_served(true);
+    EXPECT_OK(fixture.monitor->Send(message, fd));
+  };
+  const std::string text(1 << 20, 'x');
+  const auto sealed = SealIdentityStart("name", text, {"-x"});
+  ASSERT_OK(sealed);
+  EXPECT_LT(pwrite(sealed->get(), "y", 1, 0), 0);
+  Fixture good(roles::IDENTITY);
+  start(good, sealed->get());
+  good.Stop();
+  EXPECT_EQ(good.context->Run(*good.body), 0);
+  EXPECT_THAT(good.body->calls, ElementsAre("start " + text));
+  for (const int fd : {-1, 0}) {
+    Fixture bad(roles::IDENTITY);
+    start(bad, fd);
+    EXPECT_EQ(bad.context->Run(*bad.body), 1);
+    EXPECT_TRUE(bad.body->calls.empty());
+  }
 }
 
 TEST(RoleContextTest, EndsWhenTheMonitorIsGone) {

@@ -18,8 +18,9 @@
 namespace assay {
 namespace {
 
-// 20,000 connections of two descriptors each, and room.
-constexpr rlim_t kServeDescriptors = 65536;
+// In serve 20,000 connections of two descriptors each, and room; in probe what serve may ask at
+// once.
+constexpr rlim_t kDescriptors = 65536;
 
 absl::Status CheckControl() {
   int type = 0;
@@ -32,8 +33,8 @@ absl::Status CheckControl() {
 
 void RaiseDescriptorLimit() {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < kServeDescriptors) {
-    limit.rlim_cur = std::min(limit.rlim_max, kServeDescriptors);
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < kDescriptors) {
+    limit.rlim_cur = std::min(limit.rlim_max, kDescriptors);
     setrlimit(RLIMIT_NOFILE, &limit);
   }
 }
@@ -74,12 +75,12 @@ int RunRole(std::string_view name, int (*run_identity)(UniqueFd control)) {
     log::Error("Role failed", {{"role", name}, {"error", ready}});
     return 1;
   }
+  RaiseDescriptorLimit();
   UniqueFd control(kControlFd);
   switch (*role) {
     case roles::IDENTITY:
       return run_identity(std::move(control));
     case roles::SERVE:
-      RaiseDescriptorLimit();
       return RunServe(std::move(control));
     default:
       return RunProbe(std::move(control));

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "agent/role_main.h"
 #include "base/log.h"
@@ -20,6 +21,25 @@ namespace assay {
 namespace {
 
 constexpr int kCouldNotStart = 126;
+
+// All that a role may know of the environment, in which an operator may keep secrets: how local
+// time is told, and what a build with sanitizers is told.
+constexpr std::string_view kKeptVariables[] = {
+    "TZ=", "ASAN_OPTIONS=", "LSAN_OPTIONS=", "TSAN_OPTIONS=", "UBSAN_OPTIONS="};
+
+// The variables that a role keeps, and a null pointer at the end.
+std::vector<char*> RoleEnvironment() {
+  std::vector<char*> kept;
+  for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
+    for (std::string_view name : kKeptVariables) {
+      if (std::string_view(*variable).starts_with(name)) {
+        kept.push_back(*variable);
+      }
+    }
+  }
+  kept.push_back(nullptr);
+  return kept;
+}
 
 [[noreturn]] void EndChild(const char* what) {
   // Nothing but system calls is safe between fork and exec.
@@ -31,11 +51,17 @@ constexpr int kCouldNotStart = 126;
 struct Child {
   const char* executable;
   char* const* argv;
+  char* const* environment;
+  int input;
   int control;
   int log_fd;
 };
 
 [[noreturn]] void BecomeRole(const Child& child, const Privileges& privileges) {
+  // A terminal of the operator's must not be the role's to type into.
+  if (setsid() < 0 || dup2(child.input, STDIN_FILENO) < 0) {
+    EndChild("assay: giving a role its session failed\n");
+  }
   // The log first: its descriptor may be the number that the control channel needs.
   if (child.log_fd >= 0 && dup2(child.log_fd, STDOUT_FILENO) < 0) {
     EndChild("assay: giving a role its log failed\n");
@@ -51,7 +77,7 @@ struct Child {
   if (sigprocmask(SIG_SETMASK, &none, nullptr) != 0 || !Assume(privileges)) {
     EndChild("assay: giving a role its privileges failed\n");
   }
-  execv(child.executable, child.argv);
+  execve(child.executable, child.argv, child.environment);
   EndChild("assay: executing a role failed\n");
 }
 
@@ -74,7 +100,10 @@ absl::StatusOr<std::unique_ptr<RoleProcess>> RoleProcess::Start(const RoleSpec& 
   std::string program_name = program.name;
   std::string role_word = "role";
   char* const argv[] = {program_name.data(), role_word.data(), name_argument.data(), nullptr};
-  const Child child{program.executable.c_str(), argv, ends.second.get(), program.log_fd};
+  const std::vector<char*> environment = RoleEnvironment();
+  const UniqueFd input(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const Child child{program.executable.c_str(), argv,          environment.data(), input.get(),
+                    ends.second.get(),          program.log_fd};
   process->pid_ = fork();
   if (process->pid_ == 0) {
     BecomeRole(child, privileges);

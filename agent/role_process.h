@@ -21,15 +21,18 @@ namespace assay {
 struct RoleProgram {
   std::string executable;
   std::string name;  // argv[0]
-  int log_fd = -1;   // Becomes the role's standard output; -1: the monitor's own.
+  // Becomes the role's standard output; -1: the monitor's own. Its input is empty, its error output
+  // the monitor's.
+  int log_fd = -1;
 };
 
 class RoleProcess final {
  public:
   static constexpr absl::Duration kGrace = absl::Seconds(5);
 
-  // Starts the role. Its messages go to on_message until the object dies. When its channel ends it
-  // must die too: at once after breaking the channel's rules, else within kGrace.
+  // Starts the role, in a session of its own and with little of the environment. Its messages go to
+  // on_message until the object dies. When its channel ends it must die too: at once after breaking
+  // the channel's rules, else within kGrace.
   static absl::StatusOr<std::unique_ptr<RoleProcess>> Start(const RoleSpec& spec,
                                                             const RoleProgram& program,
                                                             const Privileges& privileges,
@@ -56,11 +59,11 @@ class RoleProcess final {
   std::unique_ptr<Channel> control_;
 };
 
-// How long to wait before starting a role anew: at once after a life of kLongLife, and 100 ms,
-// doubling up to 5 s, for deaths that follow each other faster.
+// How long to wait before starting a role anew: not at all the first time and after a life of
+// kLongLife, and 100 ms, doubling up to 5 s, for deaths that follow each other faster.
 class RestartBackoff {
  public:
-  static constexpr absl::Duration kLongLife = absl::Seconds(10);
+  static constexpr absl::Duration kLongLife = absl::Seconds(2);
   absl::Duration Next(absl::Duration lifetime);
 
  private:

@@ -4,12 +4,10 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/capability.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <filesystem>
-#include <fstream>
+#include <cstdlib>
 
 #include "assay/roles.pb.h"
 #include "base/files.h"
@@ -23,12 +21,6 @@ namespace {
 using testing::HasSubstr;
 
 const User kUser{.name = "someone", .uid = 4242, .gid = 4343, .groups = {4343, 4444}};
-
-uid_t OwnerOf(const std::string& path) {
-  struct stat info {};
-  EXPECT_EQ(stat(path.c_str(), &info), 0) << path;
-  return info.st_uid;
-}
 
 TEST(RestartBackoffTest, StartsAtOnceThenDoublesUpToFiveSeconds) {
   RestartBackoff backoff;
@@ -50,15 +42,21 @@ TEST(RoleProcessTest, GivesTheProgramItsArgumentsLogAndChannel) {
   ASSERT_OK(WriteFileAtomically(script,
                                 "#!/bin/sh\n"
                                 "echo \"$1 $2 $(readlink /proc/self/fd/3 | cut -c1-6)\"\n"
-                                "ls /proc/self/fd | wc -l\n",
+                                "ls /proc/self/fd | wc -l\n"
+                                "echo \"$SECRET_OF_ROOT $TZ $(readlink /proc/self/fd/0)\"\n"
+                                "test $(cut -d' ' -f6 /proc/$$/stat) = $$ && echo leader\n",
                                 0755));
   int log[2];
   ASSERT_EQ(pipe2(log, O_CLOEXEC), 0);
   Privileges privileges = PrivilegesOf(SpecOf(roles::SERVE), geteuid(), std::nullopt);
+  setenv("SECRET_OF_ROOT", "secret", 1);
+  setenv("TZ", "Here/There", 1);
   auto process = RoleProcess::Start(SpecOf(roles::SERVE),
                                     {.executable = script, .name = "assay", .log_fd = log[1]},
                                     privileges, *loop, [](std::string_view, UniqueFd) {});
   ASSERT_OK(process);
+  unsetenv("SECRET_OF_ROOT");
+  unsetenv("TZ");
   close(log[1]);
   std::string output;
   char buffer[256];
@@ -71,7 +69,7 @@ TEST(RoleProcessTest, GivesTheProgramItsArgumentsLogAndChannel) {
   (*process)->Reaped();
   EXPECT_EQ(DescribeExit(status), "exit status 0");
   // Descriptors 0 to 3, and the one that ls reads the folder with.
-  EXPECT_EQ(output, "role serve socket\n5\n");
+  EXPECT_EQ(output, "role serve socket\n5\n Here/There /dev/null\nleader\n");
 }
 
 TEST(RoleProcessTest, SaysHowAProcessEnded) {
@@ -86,7 +84,6 @@ TEST(PrivilegesTest, RunsAsTheUserWhenStartedByRoot) {
   EXPECT_EQ(probe.groups, kUser.groups);
   EXPECT_EQ(probe.capabilities, 1u << CAP_SYS_PTRACE | 1u << CAP_DAC_READ_SEARCH);
   const Privileges serve = PrivilegesOf(SpecOf(roles::SERVE), 0, kUser);
-  EXPECT_TRUE(serve.groups.empty());
   EXPECT_EQ(serve.capabilities, 0u);
 }
 
@@ -96,10 +93,22 @@ TEST(PrivilegesTest, StaysWhoItIsWithoutRoot) {
   EXPECT_EQ(serve.uid, 1000u);
 }
 
-TEST(PrivilegesTest, FindsUsersThatExist) {
-  ASSERT_OK(FindUser("root"));
-  EXPECT_EQ(FindUser("root").value()->uid, 0u);
-  EXPECT_FALSE(FindUser("no-such-user-here").value().has_value());
+TEST(PrivilegesTest, GivesEachRoleAUserOfItsOwnThatIsNotRoot) {
+  RoleSpec spec = SpecOf(roles::SERVE);
+  spec.user = "no-such-user-here";
+  const auto unnamed = FindRoleUser(spec);
+  ASSERT_OK(unnamed);
+  EXPECT_EQ(unnamed->uid, spec.unnamed_id);
+  EXPECT_EQ(unnamed->gid, spec.unnamed_id);
+  EXPECT_TRUE(unnamed->groups.empty());
+  spec.unnamed_id = 1;  // The user daemon, or bin.
+  EXPECT_THAT(FindRoleUser(spec),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("have a name here")));
+  spec.user = "root";
+  EXPECT_THAT(FindRoleUser(spec),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("never runs as root")));
+  spec.user = "nobody";
+  EXPECT_NE(FindRoleUser(spec)->uid, 0u);
 }
 
 TEST(PrivilegesTest, DropsUserGroupsAndCapabilitiesForGood) {
@@ -121,36 +130,6 @@ TEST(PrivilegesTest, DropsUserGroupsAndCapabilitiesForGood) {
   int status = 0;
   waitpid(child, &status, 0);
   EXPECT_EQ(DescribeExit(status), "exit status 0");
-}
-
-TEST(PrivilegesTest, GivesAFolderOfRootWithItsFilesButNoLinks) {
-  if (geteuid() != 0) {
-    GTEST_SKIP() << "needs root";
-  }
-  TempFolder folder;
-  const std::string data = folder.path() + "/data";
-  ASSERT_OK(MakeFolders(data, 0700));
-  ASSERT_OK(WriteFileAtomically(data + "/keys.json", "{}", 0600));
-  ASSERT_OK(WriteFileAtomically(folder.path() + "/elsewhere", "", 0600));
-  std::filesystem::create_hard_link(folder.path() + "/elsewhere", data + "/hard");
-  std::filesystem::create_symlink(folder.path() + "/elsewhere", data + "/soft");
-  EXPECT_TRUE(GiveFolder(data, kUser).value());
-  EXPECT_EQ(OwnerOf(data), kUser.uid);
-  EXPECT_EQ(OwnerOf(data + "/keys.json"), kUser.uid);
-  EXPECT_EQ(OwnerOf(folder.path() + "/elsewhere"), 0u);
-  EXPECT_TRUE(GiveFolder(data, kUser).value()) << "a second time";
-}
-
-TEST(PrivilegesTest, MakesAFolderAndLeavesTheWorkingFolderAlone) {
-  if (geteuid() != 0) {
-    GTEST_SKIP() << "needs root";
-  }
-  TempFolder folder;
-  EXPECT_TRUE(GiveFolder(folder.path() + "/a/b", kUser).value());
-  EXPECT_EQ(OwnerOf(folder.path() + "/a/b"), kUser.uid);
-  EXPECT_EQ(OwnerOf(folder.path() + "/a"), 0u);
-  EXPECT_FALSE(GiveFolder(".", kUser).value());
-  EXPECT_FALSE(GiveFolder("/", kUser).value());
 }
 
 }  // namespace

@@ -24,30 +24,35 @@ struct Permitted {
 
 const std::array<RoleSpec, 3>& Specs() {
   static const std::array<RoleSpec, 3> kSpecs = {{
-      // Its groups open the TPM device (tss); as root it keeps what lets it use a folder that
-      // another user owns.
+      // Its groups open the TPM device.
       {.role = IDENTITY,
        .name = "identity",
+       .user = "assay",
+       .unnamed_id = 60940,
        .users_groups = true,
+       .group = "tss",
        .dumpable = false,
        .capabilities = {},
-       .capabilities_as_root = {CAP_DAC_OVERRIDE},
        .endpoints = {}},
       {.role = SERVE,
        .name = "serve",
+       .user = "assay-serve",
+       .unnamed_id = 60941,
        .users_groups = false,
+       .group = "",
        .dumpable = false,
        .capabilities = {},
-       .capabilities_as_root = {},
        .endpoints = {roles::WORKLOAD_API, roles::ADMIN}},
       // Reading /proc/PID/exe of another user's process takes the first, hashing a binary that
       // only its owner may read the second. Its groups open the container runtimes' sockets.
       {.role = PROBE,
        .name = "probe",
+       .user = "assay-probe",
+       .unnamed_id = 60942,
        .users_groups = true,
+       .group = "",
        .dumpable = true,
        .capabilities = {CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH},
-       .capabilities_as_root = {CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH},
        .endpoints = {}},
   }};
   return kSpecs;
@@ -61,9 +66,9 @@ const std::vector<Permitted>& PermittedMessages() {
       {MONITOR, IDENTITY, {To::kStart, To::kLink, To::kStop}},
       {MONITOR, SERVE, {To::kStart, To::kLink, To::kListen, To::kStop}},
       {MONITOR, PROBE, {To::kStart, To::kLink, To::kStop}},
-      {IDENTITY, MONITOR, {From::kReady, From::kExit}},
-      {SERVE, MONITOR, {From::kReady}},
-      {PROBE, MONITOR, {From::kReady}},
+      {IDENTITY, MONITOR, {From::kReady, From::kExit, From::kBroken}},
+      {SERVE, MONITOR, {From::kReady, From::kBroken}},
+      {PROBE, MONITOR, {From::kReady, From::kBroken}},
       {IDENTITY, SERVE, {kWholeMessage}},  // StateChange
       {SERVE, IDENTITY, {Serve::kWanted, Serve::kRefused, Serve::kUsed}},
       {SERVE, PROBE, {kWholeMessage}},  // AttestRequest

@@ -21,14 +21,18 @@ enum Endpoint : int;
 struct RoleSpec {
   roles::Role role;
   std::string_view name;  // As on the command line: "assay-agent role NAME".
-  // Whether it has the supplementary groups of the user it runs as; otherwise none.
+  // As whom it runs when the agent was started by root: this user, and on a machine that has none
+  // of the name, the user and group of this number, which must have no name there. Never root.
+  std::string_view user;
+  uint32_t unnamed_id;
+  // Whether it has the supplementary groups of that user, and of which group of the machine besides
+  // (empty: of none).
   bool users_groups;
+  std::string_view group;
   // Whether other processes of its user may look into its memory. Never where secrets are.
   bool dumpable;
-  // Linux capabilities kept when the agent was started by root and the role runs as another user.
+  // Linux capabilities kept of those that the starter has.
   std::vector<int> capabilities;
-  // Those it keeps when it has to run as root itself.
-  std::vector<int> capabilities_as_root;
   // The listening sockets it is given.
   std::vector<roles::Endpoint> endpoints;
 };

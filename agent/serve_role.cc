@@ -31,14 +31,13 @@ namespace {
 
 // Of ids in one message, to stay well below a message's cap.
 constexpr size_t kMaxIdsPerMessage = 400;
+constexpr absl::Duration kRefusedInterval = absl::Seconds(1);
 
 // Everything that needs the configuration.
 struct Service {
   Service(RoleContext& context, ProbeClient& probe, const ServedState& state,
-          const roles::ServeStart& start, IdentitySets::Options sets_options,
-          WorkloadService::Options options)
-      : trust_domain(start.trust_domain()),
-        sets(state, context.clock(), context.loop(), std::move(sets_options)),
+          IdentitySets::Options sets_options, WorkloadService::Options options)
+      : sets(state, context.clock(), context.loop(), std::move(sets_options)),
         callers({context.loop(), context.clock(), probe, sets}),
         workload({context.loop(), context.clock(), state, callers}, std::move(options)) {
     workload.AddTo(registry);
@@ -46,7 +45,6 @@ struct Service {
     AddReflection(registry);
   }
 
-  const std::string trust_domain;
   IdentitySets sets;
   Callers callers;
   WorkloadService workload;
@@ -60,7 +58,10 @@ struct Service {
 class ServeRole final : public RoleBody {
  public:
   explicit ServeRole(RoleContext& context)
-      : context_(context), probe_(context.loop(), context.clock()) {}
+      : context_(context),
+        probe_(context.loop(), context.clock(),
+               [&context](const absl::Status& why) { context.LinkEnded(roles::PROBE, why); }) {}
+  ~ServeRole() override { context_.loop().Cancel(refused_timer_); }
 
   absl::Status OnStart(const roles::Start& start) override;
   absl::Status OnLink(roles::Role peer, UniqueFd channel) override;
@@ -79,12 +80,14 @@ class ServeRole final : public RoleBody {
   ProbeClient probe_;
   ServedState state_;
   std::unique_ptr<Channel> identity_;
+  EventLoop::TimerId refused_timer_ = 0;
+  bool refused_again_ = false;
   std::optional<Service> service_;
 };
 
 absl::Status ServeRole::OnStart(const roles::Start& start) {
   service_.emplace(
-      context_, probe_, state_, start.serve(),
+      context_, probe_, state_,
       IdentitySets::Options{.trust_domain = start.serve().trust_domain(),
                             .want = [this](const std::vector<std::string>& ids) { Want(ids); },
                             .used = [this](const std::vector<std::string>& ids) { TellUsed(ids); }},
@@ -125,20 +128,25 @@ absl::Status ServeRole::OnLink(roles::Role peer, UniqueFd channel) {
 // What is served stays as it is until the new identity role has told its complete state.
 absl::Status ServeRole::LinkIdentity(UniqueFd channel) {
   ASSIGN_OR_RETURN(
-      identity_, Channel::Create(
-                     context_.loop(), std::move(channel),
-                     [this](std::string_view bytes, UniqueFd fd) { OnStateChange(bytes, fd); },
-                     [](const absl::Status& why) {
-                       log::Debug("Identity role is gone: serving what is known", {{"error", why}});
-                     }));
+      identity_,
+      Channel::Create(
+          context_.loop(), std::move(channel),
+          [this](std::string_view bytes, UniqueFd fd) { OnStateChange(bytes, fd); },
+          // What is known goes on being served.
+          [this](const absl::Status& why) { context_.LinkEnded(roles::IDENTITY, why); }));
   service_->sets.WantAgain();
   return absl::OkStatus();
 }
 
 void ServeRole::OnStateChange(std::string_view bytes, const UniqueFd& fd) {
   if (absl::Status taken = TakeStateChange(bytes, fd); !taken.ok()) {
-    // Half a state is worse than none: whoever sends it is not trusted any more.
-    context_.Fail(WithContext(taken, "the identity role broke the rules"));
+    // What it told is served on; whoever sends this is not listened to any more.
+    context_.PeerBrokeRules(roles::IDENTITY, taken);
+    context_.loop().Post([this, dropped = identity_.get()] {
+      if (identity_.get() == dropped) {
+        identity_.reset();
+      }
+    });
   }
 }
 
@@ -177,7 +185,18 @@ void ServeRole::TellUsed(const std::vector<std::string>& entry_ids) {
   }
 }
 
+// At most once in a while: callers without an identity may ask as often as they like.
 void ServeRole::TellRefused() {
+  if (refused_timer_ != 0) {
+    refused_again_ = true;
+    return;
+  }
+  refused_timer_ = context_.loop().After(kRefusedInterval, [this] {
+    refused_timer_ = 0;
+    if (std::exchange(refused_again_, false)) {
+      TellRefused();
+    }
+  });
   roles::ServeRequest request;
   request.mutable_refused();
   Tell(request);

@@ -34,10 +34,9 @@ bool WorkerThreads::Run(uint64_t owner, std::function<void()> job) {
 }
 
 bool WorkerThreads::TakeNext(Job& job) {
-  const size_t most = std::max<size_t>(max_threads_ - 1, 1);
   const auto next = std::find_if(queue_.begin(), queue_.end(), [&](const Job& waiting) {
     const auto running = running_.find(waiting.owner);
-    return running == running_.end() || running->second < most;
+    return running == running_.end() || running->second < max_of_owner_;
   });
   if (next == queue_.end()) {
     return false;

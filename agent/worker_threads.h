@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A few threads for work that may block, with a bounded queue. No owner of jobs can occupy all of
-// them while others wait. Thread-safe.
+// A few threads for work that may block, with a bounded queue. No owner of jobs can occupy more
+// than some of them. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ namespace assay {
 class WorkerThreads final {
  public:
   // Threads are started when they are first needed.
-  WorkerThreads(size_t max_threads, size_t max_queued)
-      : max_threads_(max_threads), max_queued_(max_queued) {}
+  WorkerThreads(size_t max_threads, size_t max_queued, size_t max_of_owner = SIZE_MAX)
+      : max_threads_(max_threads), max_queued_(max_queued), max_of_owner_(max_of_owner) {}
   // Waits for the jobs that run; forgets those that wait.
   ~WorkerThreads();
   WorkerThreads(const WorkerThreads&) = delete;
@@ -38,6 +38,7 @@ class WorkerThreads final {
 
   const size_t max_threads_;
   const size_t max_queued_;
+  const size_t max_of_owner_;  // Jobs that run at a time.
   Mutex mutex_;
   CondVar changed_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

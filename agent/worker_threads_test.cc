@@ -33,7 +33,7 @@ TEST(WorkerThreadsTest, LeavesAThreadToOtherOwners) {
   std::promise<void> release;
   const std::shared_future<void> released = release.get_future().share();
   std::promise<void> other_ran;
-  WorkerThreads workers(2, 10);
+  WorkerThreads workers(2, 10, /*max_of_owner=*/1);
   for (int i = 0; i < 5; ++i) {
     ASSERT_TRUE(workers.Run(1, [released] { released.wait(); }));
   }

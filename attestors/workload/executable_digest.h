@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// SHA-256 of executables, each file read once for as long as it stays the same. Thread-safe.
+// SHA-256 of executables, each file read once for as long as it stays the same, by one thread while
+// others wait for its result. Thread-safe.
 #pragma once
 
+#include <absl/time/time.h>
 #include <sys/stat.h>
 
 #include <compare>
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
+#include "attestors/workload/workload_attestor.h"
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "base/status.h"
 
@@ -18,14 +23,15 @@ namespace assay {
 
 class ExecutableDigests final {
  public:
-  // limit: bytes of the largest file that is hashed; 0: any.
-  explicit ExecutableDigests(int64_t limit) : limit_(limit) {}
+  // Nobody waits longer for an attestation.
+  static constexpr absl::Duration kTimeout = absl::Seconds(30);
 
-  // The digest of /proc/PID/exe in lower-case hex, folder being a descriptor of /proc/PID, if it is
-  // known without reading the file.
-  std::optional<std::string> Find(int folder);
-  // The same, reading the file when it must; path is what errors call it.
-  absl::StatusOr<std::string> Get(int folder, std::string_view path);
+  // limit: bytes of the largest file that is hashed; 0: any.
+  ExecutableDigests(const Clock& clock, int64_t limit) : clock_(clock), limit_(limit) {}
+
+  // The digest of the process's executable in lower-case hex; path is what errors call it. Reads
+  // the file when it must, and gives up when the process dies, or after kTimeout.
+  absl::StatusOr<std::string> Get(const Subject& subject, std::string_view path);
 
  private:
   // What tells that a file is the same, unchanged: a write moves ctime, which nobody can set.
@@ -38,13 +44,23 @@ class ExecutableDigests final {
     auto operator<=>(const Key&) const = default;
   };
   static constexpr size_t kMaxKnown = 4096;
+  // Two changes of a file that follow each other closer may have the same ctime.
+  static constexpr absl::Duration kSettled = absl::Seconds(1);
 
   static Key KeyOf(const struct stat& info);
-  std::optional<std::string> FindKey(const Key& key);
+  // The digest when it is known; else the file is the caller's to read, and Finish must follow.
+  absl::StatusOr<std::optional<std::string>> Await(const Key& key, const Subject& subject,
+                                                   absl::Duration deadline);
+  void Finish(const Key& key, const absl::StatusOr<std::string>& digest);
+  absl::Status CheckWanted(const Subject& subject, absl::Duration deadline) const;
+  absl::StatusOr<std::string> Hash(int fd, const Subject& subject, absl::Duration deadline) const;
 
+  const Clock& clock_;
   const int64_t limit_;
   Mutex mutex_;
+  CondVar changed_;
   std::map<Key, std::string> known_ ABSL_GUARDED_BY(mutex_);
+  std::set<Key> being_read_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace assay

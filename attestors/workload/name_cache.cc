@@ -55,10 +55,16 @@ std::optional<std::string> NameCache::Get(id_t id) {
   }
   Name name{.name = lookup_(id), .asked = clock_.SinceBoot()};
   MutexLock lock(mutex_);
-  if (names_.size() >= kMaxNames) {
-    names_.clear();
+  const auto [at, added] = names_.insert_or_assign(id, std::move(name));
+  if (added) {
+    by_age_.push_back(id);
   }
-  return names_.insert_or_assign(id, std::move(name)).first->second.name;
+  const std::optional<std::string> result = at->second.name;
+  if (names_.size() > kMaxNames) {
+    names_.erase(by_age_.front());
+    by_age_.pop_front();
+  }
+  return result;
 }
 
 const NameCache::Name* NameCache::Find(id_t id) {
@@ -80,6 +86,7 @@ void NameCache::ForgetWhenFileChanged() {
   }
   if (!SameFile(info, file_info_)) {
     names_.clear();
+    by_age_.clear();
     file_info_ = info;
   }
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include <deque>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -37,7 +38,7 @@ class NameCache final {
     std::optional<std::string> name;
     absl::Duration asked;
   };
-  static constexpr size_t kMaxNames = 16384;
+  static constexpr size_t kMaxNames = 16384;  // Of more the oldest are forgotten.
 
   void ForgetWhenFileChanged() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   const Name* Find(id_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -47,6 +48,7 @@ class NameCache final {
   const Lookup lookup_;
   Mutex mutex_;
   std::unordered_map<id_t, Name> names_ ABSL_GUARDED_BY(mutex_);
+  std::deque<id_t> by_age_ ABSL_GUARDED_BY(mutex_);  // The oldest first.
   absl::Duration checked_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
   struct stat file_info_ ABSL_GUARDED_BY(mutex_) = {};
 };

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "attestors/workload/unix.h"
 
+#include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +13,8 @@
 #include <optional>
 #include <string>
 #include <utility>
+
+#include "base/unique_fd.h"
 
 namespace assay {
 namespace {
@@ -29,20 +35,57 @@ void AddId(std::vector<Selector>& selectors, std::string_view number_kind,
   }
 }
 
+// The file that a path of the process's /proc folder leads to, or of another folder.
+std::optional<std::pair<dev_t, ino_t>> FileAt(int folder, const std::string& path) {
+  struct stat info {};
+  if (fstatat(folder, path.c_str(), &info, 0) != 0) {
+    return std::nullopt;
+  }
+  return std::make_pair(info.st_dev, info.st_ino);
+}
+
+// Of the machine's first process; this process's own where that may not be seen.
+bool IsInFirstUserNamespace(int folder) {
+  auto first = FileAt(AT_FDCWD, "/proc/1/ns/user");
+  if (!first.has_value()) {
+    first = FileAt(AT_FDCWD, "/proc/self/ns/user");
+  }
+  return first.has_value() && FileAt(folder, "ns/user") == first;
+}
+
+// The file that the path names in the first process's root; in the own one where that may not be
+// seen. Links on the way stay inside.
+std::optional<std::pair<dev_t, ino_t>> FileInFirstRoot(std::string_view path) {
+  UniqueFd root(open("/proc/1/root", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root.valid()) {
+    root.Reset(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  }
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  const UniqueFd file(static_cast<int>(
+      syscall(SYS_openat2, root.get(), std::string(path).c_str(), &how, sizeof(how))));
+  struct stat info {};
+  if (!file.valid() || fstat(file.get(), &info) != 0) {
+    return std::nullopt;
+  }
+  return std::make_pair(info.st_dev, info.st_ino);
+}
+
 }  // namespace
 
 UnixAttestor::UnixAttestor(const Clock& clock, const Options& options)
     : options_(options),
       users_(clock, "/etc/passwd", LookupUserName),
       groups_(clock, "/etc/group", LookupGroupName),
-      digests_(std::max<int64_t>(options.workload_size_limit, 0)) {}
+      digests_(clock, std::max<int64_t>(options.workload_size_limit, 0)) {}
 
 bool UnixAttestor::MayBlock(const Subject& subject) {
   const auto& gids = subject.supplementary_gids;
   return !users_.Knows(subject.uid) || !groups_.Knows(subject.gid) ||
          std::any_of(gids.begin(), gids.end(), [this](gid_t gid) { return !groups_.Knows(gid); }) ||
-         (options_.discover_workload_path && options_.workload_size_limit >= 0 &&
-          !digests_.Find(subject.folder).has_value());
+         // Walking a path and reading attributes may wait for a file system far away.
+         options_.discover_workload_path;
 }
 
 absl::StatusOr<std::vector<Selector>> UnixAttestor::Attest(const Subject& subject) {
@@ -65,10 +108,16 @@ absl::Status UnixAttestor::AddExecutable(const Subject& subject, std::vector<Sel
   if (size <= 0 || static_cast<size_t>(size) == sizeof(path)) {
     return ErrnoStatus(size < 0 ? errno : ENAMETOOLONG, "path lookup: reading the link exe");
   }
+  if (!IsInFirstUserNamespace(subject.folder)) {
+    return absl::OkStatus();
+  }
   const std::string_view executable(path, static_cast<size_t>(size));
-  selectors.push_back(Unix("path", executable));
+  if (const auto file = FileAt(subject.folder, "exe");
+      file.has_value() && FileInFirstRoot(executable) == file) {
+    selectors.push_back(Unix("path", executable));
+  }
   if (options_.workload_size_limit >= 0) {
-    absl::StatusOr<std::string> digest = digests_.Get(subject.folder, executable);
+    absl::StatusOr<std::string> digest = digests_.Get(subject, executable);
     RETURN_IF_ERROR(digest.status());
     selectors.push_back(Unix("sha256", *digest));
   }

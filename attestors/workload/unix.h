@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The unix workload attestor: what the kernel says of any process. Its selectors are the reference
 // agent's: uid, user, gid, group, supplementary_gid, supplementary_group, and on request path and
-// sha256 of the executable. Thread-safe.
+// sha256 of the executable. A process may have file systems of its own, where any path names what
+// its owner likes: path is given only when it names the same file for the machine's first process.
+// In a user namespace of its own a process can have any executable it likes for its own: then
+// neither is given. Thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -4,7 +4,11 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -39,10 +43,17 @@ struct FakeProcess {
     executable = folder.path() + "/program";
     EXPECT_OK(WriteFileAtomically(executable, content, 0755));
     std::filesystem::create_symlink(executable, folder.path() + "/exe");
+    std::filesystem::create_directory(folder.path() + "/ns");
+    std::filesystem::create_symlink("/proc/self/ns/user", folder.path() + "/ns/user");
     fd.Reset(open(folder.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   }
   Subject At(uid_t uid, gid_t gid, std::vector<gid_t> groups = {}) const {
-    return {.pid = 1, .folder = fd.get(), .uid = uid, .gid = gid, .supplementary_gids = groups};
+    return {.pid = 1,
+            .folder = fd.get(),
+            .pidfd = -1,
+            .uid = uid,
+            .gid = gid,
+            .supplementary_gids = groups};
   }
   TempFolder folder;
   std::string executable;
@@ -98,19 +109,122 @@ TEST(UnixAttestorTest, NeverHashesWithANegativeLimit) {
   EXPECT_THAT(Texts(*selectors), Not(Contains(StartsWith("unix:sha256:"))));
 }
 
-TEST(UnixAttestorTest, BlocksForAFileItHasNotReadAlone) {
+TEST(UnixAttestorTest, BlocksForNamesItDoesNotKnowAndForFiles) {
+  FakeClock clock;
+  FakeProcess process("one");
+  UnixAttestor names(clock, {});
+  EXPECT_TRUE(names.MayBlock(process.At(0, 0)));
+  ASSERT_OK(names.Attest(process.At(0, 0)));
+  EXPECT_FALSE(names.MayBlock(process.At(0, 0)));
+  EXPECT_TRUE(names.MayBlock(process.At(0, 0, {kNameless})));
+  UnixAttestor files(clock, {.discover_workload_path = true});
+  ASSERT_OK(files.Attest(process.At(0, 0)));
+  EXPECT_TRUE(files.MayBlock(process.At(0, 0)));
+}
+
+TEST(UnixAttestorTest, HashesAnewWhatHasChanged) {
   FakeClock clock;
   FakeProcess process("one");
   UnixAttestor attestor(clock, {.discover_workload_path = true});
-  EXPECT_TRUE(attestor.MayBlock(process.At(0, 0)));
-  ASSERT_OK(attestor.Attest(process.At(0, 0)));
-  EXPECT_FALSE(attestor.MayBlock(process.At(0, 0)));
-  EXPECT_TRUE(attestor.MayBlock(process.At(0, 0, {kNameless})));
-  ASSERT_OK(WriteFileAtomically(process.executable, "two", 0755));
-  EXPECT_TRUE(attestor.MayBlock(process.At(0, 0)));
-  EXPECT_THAT(
-      Texts(attestor.Attest(process.At(0, 0)).value()),
-      Contains("unix:sha256:" + crypto::HexEncode(crypto::Digest(crypto::Hash::kSha256, "two"))));
+  for (const char* content : {"one", "two"}) {
+    ASSERT_OK(WriteFileAtomically(process.executable, content, 0755));
+    EXPECT_THAT(Texts(attestor.Attest(process.At(0, 0)).value()),
+                Contains("unix:sha256:" +
+                         crypto::HexEncode(crypto::Digest(crypto::Hash::kSha256, content))));
+  }
+}
+
+TEST(UnixAttestorTest, GivesUpOnTheFileOfADeadProcess) {
+  FakeClock clock;
+  FakeProcess process;
+  int ends[2];  // A pipe whose other end is closed is as readable as the pidfd of the dead.
+  ASSERT_EQ(pipe(ends), 0);
+  close(ends[1]);
+  const UniqueFd dead(ends[0]);
+  Subject subject = process.At(0, 0);
+  subject.pidfd = dead.get();
+  UnixAttestor attestor(clock, {.discover_workload_path = true});
+  EXPECT_THAT(attestor.Attest(subject),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("has ended")));
+}
+
+// A process that has its own file systems, or its own users, from a moment before it says so.
+class IsolatedProcess final {
+ public:
+  // Isolates by the flags of unshare(2), then puts this program in the place of `over`, when there
+  // is one, and executes what is there.
+  IsolatedProcess(int flags, const std::string& over) {
+    int ready[2];
+    EXPECT_EQ(pipe2(ready, O_CLOEXEC), 0);
+    pid_ = fork();
+    if (pid_ == 0) {
+      const bool isolated =
+          unshare(flags) == 0 &&
+          (over.empty() || (mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                            mount("/bin/sleep", over.c_str(), nullptr, MS_BIND, nullptr) == 0));
+      const char failed = 'f';
+      if (!isolated && write(ready[1], &failed, 1) == 1) {
+        _exit(1);
+      }
+      execl(over.empty() ? "/bin/sleep" : over.c_str(), "sleep", "1000", nullptr);
+      _exit(1);
+    }
+    close(ready[1]);
+    char byte = 0;
+    // Closed by the exec.
+    is_isolated_ = read(ready[0], &byte, 1) == 0;
+    close(ready[0]);
+    folder_.Reset(open(("/proc/" + std::to_string(pid_)).c_str(), O_PATH | O_CLOEXEC));
+  }
+  ~IsolatedProcess() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  IsolatedProcess(const IsolatedProcess&) = delete;
+  IsolatedProcess& operator=(const IsolatedProcess&) = delete;
+  bool is_isolated() const { return is_isolated_; }
+  Subject At() const {
+    return {.pid = pid_,
+            .folder = folder_.get(),
+            .pidfd = -1,
+            .uid = 0,
+            .gid = 0,
+            .supplementary_gids = {}};
+  }
+
+ private:
+  pid_t pid_ = 0;
+  bool is_isolated_ = false;
+  UniqueFd folder_;
+};
+
+TEST(UnixAttestorTest, GivesNoPathThatIsOfAnotherFileOnTheMachine) {
+  FakeClock clock;
+  const FakeProcess victim;
+  UnixAttestor attestor(clock, {.discover_workload_path = true});
+  const IsolatedProcess honest(0, "");
+  EXPECT_THAT(Texts(attestor.Attest(honest.At()).value()), Contains(StartsWith("unix:path:")));
+  const IsolatedProcess forger(CLONE_NEWNS, victim.executable);
+  if (!forger.is_isolated()) {
+    GTEST_SKIP() << "needs root to mount";
+  }
+  const auto selectors = attestor.Attest(forger.At());
+  ASSERT_OK(selectors);
+  EXPECT_THAT(Texts(*selectors), Not(Contains(StartsWith("unix:path:"))));
+  EXPECT_THAT(Texts(*selectors), Contains(StartsWith("unix:sha256:")));
+}
+
+TEST(UnixAttestorTest, GivesNothingOfTheExecutableInAnotherUserNamespace) {
+  FakeClock clock;
+  UnixAttestor attestor(clock, {.discover_workload_path = true});
+  const IsolatedProcess forger(CLONE_NEWUSER, "");
+  if (!forger.is_isolated()) {
+    GTEST_SKIP() << "user namespaces are not to be had here";
+  }
+  const auto selectors = attestor.Attest(forger.At());
+  ASSERT_OK(selectors);
+  EXPECT_THAT(Texts(*selectors), Not(Contains(StartsWith("unix:path:"))));
+  EXPECT_THAT(Texts(*selectors), Not(Contains(StartsWith("unix:sha256:"))));
 }
 
 TEST(UnixAttestorTest, FailsWithoutAnExecutable) {
@@ -142,6 +256,17 @@ TEST(NameCacheTest, AsksOnceForAMinuteAlsoForTheNameless) {
   EXPECT_FALSE(names.Knows(7));
   names.Get(7);
   EXPECT_EQ(g_lookups, 3);
+}
+
+TEST(NameCacheTest, ForgetsTheOldestWhenFull) {
+  FakeClock clock;
+  TempFolder folder;
+  NameCache names(clock, folder.path() + "/passwd", CountingLookup);
+  for (id_t id = 0; id <= 16384; ++id) {
+    names.Get(id);
+  }
+  EXPECT_FALSE(names.Knows(0));
+  EXPECT_TRUE(names.Knows(1));
 }
 
 TEST(NameCacheTest, ForgetsWhenTheFileChanges) {

@@ -18,6 +18,7 @@ namespace assay {
 struct Subject {
   pid_t pid = 0;
   int folder = -1;
+  int pidfd = -1;  // For work that takes long: it is in vain once this polls readable.
   // Credentials of the process as it is now, from its status file.
   uid_t uid = 0;
   gid_t gid = 0;
@@ -34,7 +35,7 @@ class WorkloadAttestor {
   virtual absl::StatusOr<std::vector<Selector>> Attest(const Subject& subject) = 0;
   // Whether Attest would wait for somebody or read much now. If not, it is called on the role's
   // one event loop, which it must not hold up for more than some microseconds.
-  virtual bool MayBlock(const Subject& subject) { return subject.pid != 0; }
+  virtual bool MayBlock(const Subject& subject) = 0;
 };
 
 }  // namespace assay

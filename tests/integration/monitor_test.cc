@@ -24,6 +24,7 @@
 #include "agent/role_context.h"
 #include "agent/role_main.h"
 #include "agent/role_process.h"
+#include "agent/sealed_start.h"
 #include "assay/roles.pb.h"
 #include "base/files.h"
 #include "rpc/server.h"
@@ -38,7 +39,9 @@ using testing::HasSubstr;
 
 constexpr int kPatienceMs = 20000;
 
-// "exit" ends the agent with 7; "die" dies at once; else it grants an identity to this user.
+// "exit" ends the agent with 7; "die" dies at once; "rude FILE" breaks the rules of its channel to
+// serve unless the file is there; "read FILE" dies when it cannot. Else it grants an identity to
+// this user.
 class FakeIdentity final : public RoleBody {
  public:
   explicit FakeIdentity(RoleContext& context) : context_(context) {}
@@ -47,6 +50,12 @@ class FakeIdentity final : public RoleBody {
       context_.ExitAgent(7, "the test says so");
     } else if (start.identity().config_text() == "die") {
       return Internal("the test says so");
+    }
+    const std::string& config = start.identity().config_text();
+    if (config.starts_with("rude ")) {
+      once_ = config.substr(5);
+    } else if (config.starts_with("read ")) {
+      RETURN_IF_ERROR(ReadFile(config.substr(5)).status());
     }
     user_ = start.identity().arguments(0);
     context_.Ready();
@@ -57,6 +66,11 @@ class FakeIdentity final : public RoleBody {
                                  context_.loop(), std::move(channel),
                                  [](std::string_view, UniqueFd) {}, [](const absl::Status&) {}));
     roles::StateChange state;
+    if (!once_.empty() && !std::filesystem::exists(once_)) {
+      EXPECT_OK(WriteFileAtomically(once_, "", 0600));
+      state.set_commit(true);
+      return serve_->Send(state, STDIN_FILENO);
+    }
     state.set_reset(true);
     state.set_commit(true);
     roles::Entry& entry = *state.add_entries();
@@ -77,6 +91,7 @@ class FakeIdentity final : public RoleBody {
  private:
   RoleContext& context_;
   std::string user_;
+  std::string once_;
   std::unique_ptr<Channel> serve_;
 };
 
@@ -91,19 +106,19 @@ class Agent final {
  public:
   struct Options {
     std::string config = "serve";
-    std::string user = "";
     bool log_file = false;
   };
 
   Agent(const std::string& folder, const Options& options) : folder_(folder) {
-    std::filesystem::permissions(folder, std::filesystem::perms::all);
+    // The roles' users must pass, and nobody else may write.
+    std::filesystem::permissions(folder, std::filesystem::perms(0755));
     pid_ = fork();
     if (pid_ == 0) {
       // The widest and the narrowest that a service is started with.
       umask(077);
       const std::string log = options.log_file ? folder + "/log" : "";
       execl("/proc/self/exe", "monitor", "monitor", folder.c_str(), options.config.c_str(),
-            options.user.c_str(), log.c_str(), nullptr);
+            log.c_str(), nullptr);
       _exit(125);
     }
   }
@@ -302,25 +317,72 @@ TEST(MonitorTest, OutlivesARoleThatKeepsDying) {
   EXPECT_EQ(agent.Wait(), "exit status 0");
 }
 
-TEST(MonitorTest, RunsItsRolesAsAnotherUserWithoutPrivileges) {
+TEST(MonitorTest, RunsEachRoleAsAUserOfItsOwnWithoutPrivileges) {
   if (geteuid() != 0) {
-    GTEST_SKIP() << "needs root to become another user";
+    GTEST_SKIP() << "needs root to become other users";
   }
   TempFolder folder;
-  Agent agent(folder.path(), {.user = "nobody"});
+  Agent agent(folder.path(), {});
   ASSERT_EQ(agent.Fetch(), "identity");
-  const std::string nobody = std::to_string(FindUser("nobody").value()->uid);
-  for (const char* role : {"serve", "probe", "identity"}) {
-    const pid_t pid = agent.AwaitPidOf(role);
-    EXPECT_THAT(StatusLine(pid, "Uid"), HasSubstr(nobody + "\t" + nobody)) << role;
-    EXPECT_EQ(StatusLine(pid, "NoNewPrivs"), "1") << role;
-    const bool probe = std::string_view(role) == "probe";
-    EXPECT_EQ(StatusLine(pid, "CapEff"), probe ? "0000000000080004" : "0000000000000000");
+  for (const RoleSpec& spec : Roles()) {
+    const std::string name(spec.name);
+    const pid_t pid = agent.AwaitPidOf(name);
+    const std::string uid = std::to_string(FindRoleUser(spec)->uid);
+    EXPECT_THAT(StatusLine(pid, "Uid"), HasSubstr(uid + "\t" + uid + "\t" + uid)) << name;
+    EXPECT_EQ(StatusLine(pid, "NoNewPrivs"), "1") << name;
+    // CAP_SYS_PTRACE; executables are not hashed here.
+    const bool probe = spec.role == roles::PROBE;
+    EXPECT_EQ(StatusLine(pid, "CapEff"), probe ? "0000000000080000" : "0000000000000000");
+    EXPECT_EQ(StatusLine(pid, "CapBnd"), probe ? "0000000000080000" : "0000000000000000");
   }
   EXPECT_EQ(StatusLine(agent.AwaitPidOf("serve"), "Groups"), " ");
+  // CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SETPCAP.
+  EXPECT_EQ(StatusLine(agent.pid(), "CapEff"), "00000000000001e0");
   struct stat data {};
   ASSERT_EQ(stat((folder.path() + "/data").c_str(), &data), 0);
-  EXPECT_EQ(std::to_string(data.st_uid), nobody);
+  EXPECT_EQ(data.st_uid, FindRoleUser(SpecOf(roles::IDENTITY))->uid);
+  EXPECT_EQ(data.st_mode & 07777, 0700u);
+}
+
+TEST(MonitorTest, LetsIdentityReadAFileThatIsRootsAlone) {
+  if (geteuid() != 0) {
+    GTEST_SKIP() << "needs root to become other users";
+  }
+  TempFolder folder;
+  const std::string token = folder.path() + "/token";
+  ASSERT_OK(WriteFileAtomically(token, "token", 0600));
+  Agent agent(folder.path(), {.config = "read " + token});
+  EXPECT_EQ(agent.Fetch(), "identity");
+  EXPECT_EQ(ModeOf(token), 0640u);
+}
+
+TEST(MonitorTest, DoesNotStartWithAStateFolderOfSomethingElse) {
+  if (geteuid() != 0) {
+    GTEST_SKIP() << "needs root to become other users";
+  }
+  TempFolder folder;
+  ASSERT_OK(MakeFolders(folder.path() + "/data", 0755));
+  ASSERT_OK(WriteFileAtomically(folder.path() + "/data/agent.conf", "", 0600));
+  Agent agent(folder.path(), {});
+  EXPECT_EQ(agent.Wait(), "exit status 1");
+}
+
+TEST(MonitorTest, EndsARoleThatBreaksTheRulesOfAnothersChannel) {
+  TempFolder folder;
+  const std::string once = folder.path() + "/data/once";
+  Agent agent(folder.path(), {.config = "rude " + once});
+  const pid_t rude = agent.AwaitPidOf("identity");
+  EXPECT_EQ(agent.Fetch(), "identity");
+  EXPECT_NE(agent.AwaitPidOf("identity"), rude);
+  EXPECT_TRUE(std::filesystem::exists(once));
+}
+
+TEST(MonitorTest, LogsToNoFileThatALinkLeadsTo) {
+  TempFolder folder;
+  std::filesystem::create_symlink(folder.path() + "/elsewhere", folder.path() + "/log");
+  Agent agent(folder.path(), {.log_file = true});
+  EXPECT_EQ(agent.Wait(), "exit status 1");
+  EXPECT_FALSE(std::filesystem::exists(folder.path() + "/elsewhere"));
 }
 
 TEST(MonitorTest, WritesTheLogOfAllRolesToItsFileAndReopensIt) {
@@ -345,16 +407,17 @@ TEST(MonitorTest, WritesTheLogOfAllRolesToItsFileAndReopensIt) {
 int RunTestMonitor(char** arguments) {
   const std::string folder = arguments[0];
   MonitorOptions options;
-  options.config_name = "test";
-  options.config_text = arguments[1];
-  options.arguments = {std::to_string(geteuid())};
+  const std::string config = arguments[1];
+  options.identity_start = SealIdentityStart("test", config, {std::to_string(geteuid())}).value();
   options.trust_domain = "example.org";
   options.socket_path = folder + "/run/public/api.sock";
   options.admin_socket_path = folder + "/run/admin.sock";
   options.unix_attestor.emplace();
-  options.run_as_user = arguments[2];
   options.identity_folders = {folder + "/data"};
-  options.log.file = arguments[3];
+  if (config.starts_with("read ")) {
+    options.identity_files = {config.substr(5)};
+  }
+  options.log.file = arguments[2];
   return RunMonitor(options);
 }
 
@@ -366,7 +429,7 @@ int main(int argc, char** argv) {
   if (mode == "role" && argc == 3) {
     return assay::RunRole(argv[2], assay::RunFakeIdentity);
   }
-  if (mode == "monitor" && argc == 6) {
+  if (mode == "monitor" && argc == 5) {
     return assay::RunTestMonitor(argv + 2);
   }
   testing::InitGoogleTest(&argc, argv);

@@ -100,9 +100,13 @@ void RoleHarness::LinkIdentity() {
   identity_ = Channel::Create(
                   *loop_, std::move(ends.first),
                   [this](std::string_view bytes, UniqueFd) {
-                    MutexLock lock(mutex_);
-                    requests_.emplace_back().ParseFromString(std::string(bytes));
-                    changed_.NotifyAll();
+                    roles::ServeRequest request;
+                    request.ParseFromString(std::string(bytes));
+                    if (!request.has_used()) {
+                      MutexLock lock(mutex_);
+                      requests_.push_back(std::move(request));
+                      changed_.NotifyAll();
+                    }
                   },
                   [](const absl::Status&) {})
                   .value();

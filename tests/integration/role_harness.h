@@ -41,7 +41,8 @@ class RoleHarness final {
 
   // As the identity role.
   void Send(const roles::StateChange& change);
-  // The next request of serve, waiting for it; nothing when none came in time.
+  // The next request of serve, waiting for it; nothing when none came in time. Reports of what is
+  // in use come at any time and are left out.
   std::optional<roles::ServeRequest> NextRequest();
   // The identity role dies; a new one is linked, which has told nothing yet.
   void RestartIdentity();

@@ -179,6 +179,25 @@ TEST(WorkloadApiTest, RefusesACallerWithoutAnIdentity) {  // WLEP-17 WLAPI-13 WL
   EXPECT_THAT(reader->Finish(), EndsWith(grpc::PERMISSION_DENIED, kNoIdentity));
 }
 
+// Identity, which holds the keys, must not be kept busy by whoever has no identity.
+TEST(WorkloadApiTest, TellsIdentityOfManyRefusalsOnce) {
+  RoleHarness harness;
+  harness.Send(State::Complete().Granted("other", "unix:uid:4242").Commit());
+  const Client client(harness);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(client.Fetch().second.error_code(), grpc::PERMISSION_DENIED);
+  }
+  harness.Send(State().Entry("mine", Own()).Commit());
+  SvidStream stream(*client.stub);
+  int refusals = 0;
+  for (auto request = harness.NextRequest(); request.has_value() && !request->has_wanted();
+       request = harness.NextRequest()) {
+    refusals += request->has_refused() ? 1 : 0;
+  }
+  EXPECT_GE(refusals, 1);
+  EXPECT_LE(refusals, 5);
+}
+
 TEST(WorkloadApiTest, DemandsTheSecurityHeaderBeforeAllElse) {  // WLEP-06 WLEP-08
   RoleHarness harness;
   harness.Send(State::Complete().Commit());

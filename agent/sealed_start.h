@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The configuration on its way to the identity role: an anonymous file in memory that nobody can
+// change any more. The monitor keeps its descriptor for restarts and none of the bytes, in which
+// passwords and tokens may be.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "base/unique_fd.h"
+
+namespace assay {
+
+namespace roles {
+class IdentityStart;
+}  // namespace roles
+
+// Of a configuration's text, its name for messages, and the arguments of `run`.
+absl::StatusOr<UniqueFd> SealIdentityStart(std::string_view name, std::string_view text,
+                                           const std::vector<std::string>& arguments);
+// Adds the contents of such a file to start; InvalidArgument for another file.
+absl::Status OpenSealedStart(int fd, roles::IdentityStart& start);
+// Overwrites the text and the arguments in start.
+void WipeStart(roles::IdentityStart& start);
+
+}  // namespace assay
