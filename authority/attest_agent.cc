@@ -5,6 +5,7 @@
 
 #include "authority/agent_svid.h"
 #include "authority/id_convert.h"
+#include "authority/uuid.h"
 #include "base/log.h"
 #include "spire/api/server/agent/v1/agent.pb.h"
 
@@ -59,6 +60,13 @@ class Attestation final : public rpc::CallHandler {
   enum class Step { kParams, kWorking, kChallenged, kOver };
   using Verdict = absl::StatusOr<NodeVerification::Verdict>;
 
+  // What a success changes.
+  struct Record {
+    Node node;
+    std::string token_digest;  // Of what it spends; empty: none.
+    std::optional<RegistrationEntry> alias;
+  };
+
   void Begin();
   void BeginWithToken();
   void BeginWithVerifier();
@@ -67,8 +75,12 @@ class Attestation final : public rpc::CallHandler {
   void Verify(Work work);
   void Take(const Verdict& verdict);
   void Sign(const VerifiedNode& verified);
-  void Record(const crypto::Certificate& leaf);
+  void Keep(const crypto::Certificate& leaf);
   absl::Status CheckAllowed() const;
+  std::optional<RegistrationEntry> MakeAlias() const;
+  absl::StatusOr<Record> Plan() const;
+  static absl::Status Write(const Record& record, Store& store);
+  static void TakeOver(State& state, const Record& record);
   void Reply(const crypto::Certificate& leaf);
   void Fail(const absl::Status& status);
   // Wraps what comes back to the loop later: it is dropped when the call is over.
@@ -214,7 +226,7 @@ void Attestation::Sign(const VerifiedNode& verified) {
   SignAgentSvid(state_, node_->id, params_.params().csr(),
                 IfAlive([this](const absl::StatusOr<crypto::Certificate>& leaf) {
                   if (leaf.ok()) {
-                    Record(*leaf);
+                    Keep(*leaf);
                   } else {
                     Fail(leaf.status());
                   }
@@ -241,37 +253,75 @@ absl::Status Attestation::CheckAllowed() const {
   return absl::OkStatus();
 }
 
-void Attestation::Record(const crypto::Certificate& leaf) {
+// The entry of the alias that the token gives the node; none without, or when there is one like it.
+std::optional<RegistrationEntry> Attestation::MakeAlias() const {
+  const JoinToken* token = state_.tokens.Find(token_digest_);
+  if (token == nullptr || !token->alias.has_value()) {
+    return std::nullopt;
+  }
+  RegistrationEntry alias{.id = RandomUuid(),
+                          .spiffe_id = *token->alias,
+                          .parent_id = node_->id,
+                          .selectors = {{"spiffe_id", node_->id.ToString()}},
+                          .federates_with = {},
+                          .dns_names = {},
+                          .hint = "",
+                          .created_at = state_.UnixNow()};
+  return state_.entries.FindSimilar(alias) == nullptr ? std::optional(std::move(alias))
+                                                      : std::nullopt;
+}
+
+absl::StatusOr<Attestation::Record> Attestation::Plan() const {
+  RETURN_IF_ERROR(CheckAllowed());
+  Record record{.node = *node_, .token_digest = token_digest_, .alias = MakeAlias()};
+  if (const Node* known = state_.nodes.Find(node_->id)) {
+    record.node.agent_version = known->agent_version;
+  }
+  return record;
+}
+
+absl::Status Attestation::Write(const Record& record, Store& store) {
+  if (!record.token_digest.empty()) {
+    RETURN_IF_ERROR(store.EraseToken(record.token_digest));
+  }
+  if (record.alias.has_value()) {
+    RETURN_IF_ERROR(store.Put(*record.alias));
+  }
+  return store.Put(record.node);
+}
+
+void Attestation::TakeOver(State& state, const Record& record) {
+  state.tokens.Erase(record.token_digest);
+  if (record.alias.has_value()) {
+    state.entries.Put(*record.alias);
+  }
+  Node node = record.node;
+  if (const Node* known = state.nodes.Find(node.id)) {
+    node.agent_version = known->agent_version;
+  }
+  log::Info("node attested", {{"agent_id", node.id.ToString()},
+                              {"node_attestor_type", node.attestation_type},
+                              {"serial_num", node.serial}});
+  state.nodes.Put(std::move(node));
+}
+
+void Attestation::Keep(const crypto::Certificate& leaf) {
   node_->serial = leaf.serial();
   node_->expires_at = absl::ToUnixSeconds(leaf.not_after());
+  const auto record = std::make_shared<std::optional<Record>>();
   // The change goes on when the call does not: what is on disk must come to memory.
   state_.changes.Add(
-      {.plan = [this, alive = alive_]() -> absl::StatusOr<ChangeQueue::Write> {
+      {.plan = [this, alive = alive_, record]() -> absl::StatusOr<ChangeQueue::Write> {
          if (!*alive) {
            return absl::CancelledError("the call is over");
          }
-         RETURN_IF_ERROR(CheckAllowed());
-         if (const Node* known = state_.nodes.Find(node_->id)) {
-           node_->agent_version = known->agent_version;
-         }
-         return ChangeQueue::Write([node = *node_, digest = token_digest_](Store& store) {
-           RETURN_IF_ERROR(digest.empty() ? absl::OkStatus() : store.EraseToken(digest));
-           return store.Put(node);
-         });
+         ASSIGN_OR_RETURN(*record, Plan());
+         return ChangeQueue::Write([record](Store& store) { return Write(**record, store); });
        },
        .done =
-           [this, alive = alive_, &state = state_, node = *node_, digest = token_digest_,
-            leaf](const absl::Status& outcome) {
+           [this, alive = alive_, &state = state_, record, leaf](const absl::Status& outcome) {
              if (outcome.ok()) {
-               state.tokens.Erase(digest);
-               Node recorded = node;
-               if (const Node* known = state.nodes.Find(node.id)) {
-                 recorded.agent_version = known->agent_version;
-               }
-               state.nodes.Put(std::move(recorded));
-               log::Info("node attested", {{"agent_id", node.id.ToString()},
-                                           {"node_attestor_type", node.attestation_type},
-                                           {"serial_num", node.serial}});
+               TakeOver(state, **record);
              }
              if (*alive) {
                outcome.ok() ? Reply(leaf) : Fail(outcome);

@@ -15,7 +15,6 @@ namespace {
 struct Plan {
   std::string token;  // As the node will show it.
   JoinToken record;
-  std::optional<RegistrationEntry> alias;
 };
 
 absl::StatusOr<Plan> Prepare(const State& state, const agent::CreateJoinTokenRequest& request) {
@@ -38,14 +37,7 @@ absl::StatusOr<Plan> Prepare(const State& state, const agent::CreateJoinTokenReq
     if (!alias.ok()) {
       return ApiError(absl::StatusCode::kInvalidArgument, "invalid agent ID", alias.status());
     }
-    plan.alias = RegistrationEntry{.id = RandomUuid(),
-                                   .spiffe_id = *std::move(alias),
-                                   .parent_id = *node,
-                                   .selectors = {{"spiffe_id", node->ToString()}},
-                                   .federates_with = {},
-                                   .dns_names = {},
-                                   .hint = "",
-                                   .created_at = state.UnixNow()};
+    plan.record.alias = *std::move(alias);
   }
   return plan;
 }
@@ -65,10 +57,7 @@ void CreateJoinToken(State& state, const agent::CreateJoinTokenRequest& request,
          if (state.tokens.Find(plan->record.digest) != nullptr) {
            return absl::AlreadyExistsError("failed to create token: it exists already");
          }
-         return ChangeQueue::Write([plan](Store& store) {
-           RETURN_IF_ERROR(plan->alias.has_value() ? store.Put(*plan->alias) : absl::OkStatus());
-           return store.Put(plan->record);
-         });
+         return ChangeQueue::Write([plan](Store& store) { return store.Put(plan->record); });
        },
        .done =
            [&state, plan, responder](const absl::Status& outcome) {
@@ -77,9 +66,6 @@ void CreateJoinToken(State& state, const agent::CreateJoinTokenRequest& request,
                return;
              }
              state.tokens.Put(plan->record);
-             if (plan->alias.has_value()) {
-               state.entries.Put(*plan->alias);
-             }
              types::JoinToken response;
              response.set_value(plan->token);
              response.set_expires_at(plan->record.expires_at);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,8 @@ class NodeSet final {
 struct JoinToken {
   std::string digest;      // SHA-256
   int64_t expires_at = 0;  // Unix seconds.
+  // The alias that the node gets when it attests; its entry would tell the token before.
+  std::optional<SpiffeId> alias = {};
 
   static std::string DigestOf(std::string_view token);
 };

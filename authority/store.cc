@@ -11,7 +11,7 @@ namespace assay {
 namespace {
 
 // The n-th brings a file from version n to n + 1. Released ones never change; new ones are added.
-constexpr std::array<const char*, 1> kMigrations = {R"sql(
+constexpr std::array<const char*, 2> kMigrations = {R"sql(
   CREATE TABLE trust_domain (name TEXT NOT NULL);
   CREATE TABLE entries (id TEXT PRIMARY KEY, entry BLOB NOT NULL);
   CREATE TABLE nodes (id TEXT PRIMARY KEY, node BLOB NOT NULL, pending_serial TEXT NOT NULL,
@@ -21,6 +21,9 @@ constexpr std::array<const char*, 1> kMigrations = {R"sql(
   CREATE TABLE authorities (id TEXT PRIMARY KEY, kind INTEGER NOT NULL, stage INTEGER NOT NULL,
                             certificate BLOB NOT NULL, public_key BLOB NOT NULL,
                             issued_at INTEGER NOT NULL, expires_at INTEGER NOT NULL);
+)sql",
+                                                    R"sql(
+  ALTER TABLE tokens ADD COLUMN alias TEXT NOT NULL DEFAULT '';
 )sql"};
 
 // Calls take with each row of a query.
@@ -34,6 +37,18 @@ absl::Status ForEachRow(Database& database, std::string_view query, Take take) {
     }
     RETURN_IF_ERROR(take(select));
   }
+}
+
+absl::StatusOr<JoinToken> ReadToken(const Statement& row) {
+  JoinToken token{.digest = row.Blob(0), .expires_at = row.Integer(1)};
+  if (const std::string alias = row.Text(2); !alias.empty()) {
+    absl::StatusOr<SpiffeId> id = SpiffeId::Parse(alias);
+    if (!id.ok()) {
+      return DataLoss("stored alias of a join token: {}", Message(id.status()));
+    }
+    token.alias = *std::move(id);
+  }
+  return token;
 }
 
 absl::StatusOr<SigningAuthority> ReadAuthority(const Statement& row) {
@@ -111,7 +126,7 @@ absl::Status Store::Prepare() {
   ASSIGN_OR_RETURN(auto erase_entry, prepare("DELETE FROM entries WHERE id = ?"));
   ASSIGN_OR_RETURN(auto put_node, prepare("REPLACE INTO nodes VALUES (?, ?, ?, ?)"));
   ASSIGN_OR_RETURN(auto erase_node, prepare("DELETE FROM nodes WHERE id = ?"));
-  ASSIGN_OR_RETURN(auto put_token, prepare("REPLACE INTO tokens VALUES (?, ?)"));
+  ASSIGN_OR_RETURN(auto put_token, prepare("REPLACE INTO tokens VALUES (?, ?, ?)"));
   ASSIGN_OR_RETURN(auto erase_token, prepare("DELETE FROM tokens WHERE digest = ?"));
   ASSIGN_OR_RETURN(auto put_bundle, prepare("REPLACE INTO bundles VALUES (?, ?)"));
   ASSIGN_OR_RETURN(auto erase_bundle, prepare("DELETE FROM bundles WHERE trust_domain = ?"));
@@ -146,9 +161,12 @@ absl::StatusOr<Store::Contents> Store::Load() {
                                return node.status();
                              }));
   RETURN_IF_ERROR(
-      ForEachRow(*database_, "SELECT digest, expires_at FROM tokens", [&](Statement& row) {
-        contents.tokens.push_back({.digest = row.Blob(0), .expires_at = row.Integer(1)});
-        return absl::OkStatus();
+      ForEachRow(*database_, "SELECT digest, expires_at, alias FROM tokens", [&](Statement& row) {
+        absl::StatusOr<JoinToken> token = ReadToken(row);
+        if (token.ok()) {
+          contents.tokens.push_back(*std::move(token));
+        }
+        return token.status();
       }));
   RETURN_IF_ERROR(ForEachRow(*database_, "SELECT bundle FROM bundles", [&](Statement& row) {
     absl::StatusOr<TrustBundle> bundle = DecodeBundle(row.Blob(0));
@@ -193,7 +211,10 @@ absl::Status Store::Put(const Node& node) {
 }
 
 absl::Status Store::Put(const JoinToken& token) {
-  return statements_->put_token.BindBlob(1, token.digest).BindInteger(2, token.expires_at).Run();
+  return statements_->put_token.BindBlob(1, token.digest)
+      .BindInteger(2, token.expires_at)
+      .BindText(3, token.alias.has_value() ? token.alias->ToString() : "")
+      .Run();
 }
 
 absl::Status Store::Put(const TrustBundle& bundle) {

@@ -79,7 +79,9 @@ TEST_F(StoreTest, BringsNodesAndTokensBack) {
   {
     const auto store = Open();
     ASSERT_OK(store->Put(node));
-    ASSERT_OK(store->Put(JoinToken{.digest = JoinToken::DigestOf("t"), .expires_at = 9}));
+    ASSERT_OK(store->Put(JoinToken{.digest = JoinToken::DigestOf("t"),
+                                   .expires_at = 9,
+                                   .alias = SpiffeId::Parse("spiffe://example.org/rack").value()}));
   }
   const auto contents = Open()->Load().value();
   ASSERT_THAT(contents.nodes, SizeIs(1));
@@ -95,6 +97,7 @@ TEST_F(StoreTest, BringsNodesAndTokensBack) {
   EXPECT_EQ(back.agent_version, "1.0");
   ASSERT_THAT(contents.tokens, SizeIs(1));
   EXPECT_EQ(contents.tokens.front().digest, JoinToken::DigestOf("t"));
+  EXPECT_EQ(contents.tokens.front().alias->ToString(), "spiffe://example.org/rack");
 }
 
 TEST_F(StoreTest, ForgetsWhatIsErased) {
