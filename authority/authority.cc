@@ -11,6 +11,7 @@
 #include "authority/agent_service.h"
 #include "authority/bundle_service.h"
 #include "authority/entry_service.h"
+#include "authority/hardening.h"
 #include "authority/join_token_service.h"
 #include "authority/svid_service.h"
 #include "base/log.h"
@@ -63,6 +64,7 @@ absl::StatusOr<std::unique_ptr<Authority>> Authority::Create(const AuthorityOpti
   ASSIGN_OR_RETURN(std::unique_ptr<State> state, State::Open(options, clock, loop));
   std::unique_ptr<Authority> authority(new Authority(std::move(state), std::move(verifiers)));
   RETURN_IF_ERROR(authority->rotation_.Settle());
+  RETURN_IF_ERROR(authority->identity_.Start());
   RETURN_IF_ERROR(authority->ListenForAgents());
   RETURN_IF_ERROR(authority->ListenForOperators());
   authority->rotation_.Start();
@@ -132,7 +134,7 @@ void Authority::Prune() {
 }
 
 absl::Status RunAuthority(const AuthorityOptions& options) {
-  RETURN_IF_ERROR(log::Open(options.log));
+  RETURN_IF_ERROR(HardenProcess());
   ASSIGN_OR_RETURN(const UniqueFd signals, BlockEndSignals());
   const SystemClock clock;
   ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create(clock));

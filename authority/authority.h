@@ -55,7 +55,8 @@ class Authority final {
   EventLoop::TimerId prune_timer_ = 0;
 };
 
-// Runs an authority until SIGTERM or SIGINT, which end it in order.
+// Runs an authority until SIGTERM or SIGINT, which end it in order. The log is the caller's to
+// open.
 absl::Status RunAuthority(const AuthorityOptions& options);
 
 }  // namespace assay

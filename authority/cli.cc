@@ -17,8 +17,8 @@ constexpr int kNoSuchCommand = 127;
 std::vector<CliEntry> AllCommands() {
   std::vector<CliEntry> all;
   for (const auto& commands :
-       {AgentCommands(), BundleCommands(), EntryCommands(), EntryQueryCommands(), HealthCommands(),
-        TokenCommands(), X509Commands()}) {
+       {AgentCommands(), BundleCommands(), EntryCommands(), EntryDeleteCommands(),
+        EntryQueryCommands(), HealthCommands(), TokenCommands(), X509Commands()}) {
     all.insert(all.end(), commands.begin(), commands.end());
   }
   std::sort(all.begin(), all.end(),
@@ -65,7 +65,7 @@ struct CommonFlags {
   OutputFormat format = OutputFormat::kPretty;
 
   void AddTo(Arguments& flags);
-  absl::StatusOr<std::string> SocketPath(const CliHost& host) const;
+  absl::StatusOr<std::string> SocketPath(const Arguments& flags, const CliHost& host) const;
 };
 
 void CommonFlags::AddTo(Arguments& flags) {
@@ -88,9 +88,10 @@ void CommonFlags::AddTo(Arguments& flags) {
       "Desired output format (pretty, json); default: pretty.");
 }
 
-absl::StatusOr<std::string> CommonFlags::SocketPath(const CliHost& host) const {
+absl::StatusOr<std::string> CommonFlags::SocketPath(const Arguments& flags,
+                                                    const CliHost& host) const {
   constexpr std::string_view kPlaceholder = "%i";
-  if (socket != kDefaultServerSocket) {
+  if (flags.WasSet("socketPath")) {
     return socket;
   }
   if (instance.empty()) {
@@ -118,13 +119,13 @@ int RunCommand(const CliEntry& entry, const std::vector<std::string>& arguments,
   command->AddFlags(flags);
   const CliStreams& streams = host.streams;
   if (const absl::Status parsed = flags.Parse(arguments); absl::IsCancelled(parsed)) {
-    streams.out << flags.Usage();
+    streams.err << flags.Usage();
     return 0;
   } else if (!parsed.ok()) {
     streams.err << Message(parsed) << "\n" << flags.Usage();
     return kFailed;
   }
-  const auto socket = common.SocketPath(host);
+  const auto socket = common.SocketPath(flags, host);
   if (!socket.ok()) {
     streams.err << "Error: " << Message(socket.status()) << "\n";
     return kFailed;
@@ -151,11 +152,11 @@ int RunCli(const std::vector<std::string>& arguments, const CliHost& host) {
   const CliStreams& streams = host.streams;
   const std::string verb = arguments.empty() ? "" : arguments[0];
   if (verb == "-version" || verb == "--version" || verb == "-v") {
-    streams.out << ASSAY_VERSION << "\n";
+    streams.err << ASSAY_VERSION << "\n";
     return 0;
   }
   if (IsHelp(verb)) {
-    streams.out << TopLevelUsage(commands);
+    streams.err << TopLevelUsage(commands);
     return 0;
   }
   const auto behind = [&arguments](size_t count) {
@@ -177,7 +178,7 @@ int RunCli(const std::vector<std::string>& arguments, const CliHost& host) {
     is_group = is_group || (command.group == verb && !verb.empty());
   }
   if (is_group) {
-    (IsHelp(name) ? streams.out : streams.err) << GroupUsage(verb, commands);
+    streams.err << GroupUsage(verb, commands);
     return IsHelp(name) ? 0 : kFailed;
   }
   streams.err << TopLevelUsage(commands);

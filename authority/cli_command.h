@@ -54,6 +54,7 @@ struct CliEntry {
 std::vector<CliEntry> AgentCommands();
 std::vector<CliEntry> BundleCommands();
 std::vector<CliEntry> EntryCommands();
+std::vector<CliEntry> EntryDeleteCommands();
 std::vector<CliEntry> EntryQueryCommands();
 std::vector<CliEntry> HealthCommands();
 std::vector<CliEntry> TokenCommands();

@@ -65,7 +65,7 @@ absl::StatusOr<AuthorityConfig> Load(std::string_view verb,
   fields.AddTo(flags);
   const absl::Status parsed = flags.Parse(arguments);
   if (absl::IsCancelled(parsed)) {
-    host.streams.out << flags.Usage();
+    host.streams.err << flags.Usage();
   }
   RETURN_IF_ERROR(parsed);
   return LoadAuthorityConfig(fields.config, fields.expand_env, fields.Overrides());

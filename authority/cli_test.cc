@@ -24,14 +24,15 @@ struct Outcome {
   std::string served;  // The trust domain that was served, empty for none.
 };
 
-Outcome Invoke(const std::vector<std::string>& arguments, std::string_view socket_template = "") {
+Outcome Invoke(const std::vector<std::string>& arguments, std::string_view socket_template = "",
+               std::string_view socket = "") {
   std::istringstream in;
   std::ostringstream out, err;
   FakeClock clock;
   Outcome outcome;
   const CliHost host{.streams = {.in = in, .out = out, .err = err},
                      .clock = clock,
-                     .socket = "",
+                     .socket = std::string(socket),
                      .socket_template = std::string(socket_template),
                      .serve = [&outcome](const AuthorityOptions& options) {
                        outcome.served = options.trust_domain.name();
@@ -73,15 +74,16 @@ TEST(CliTest, HelpIsNotAFailure) {
     EXPECT_EQ(Invoke({"entry", flag}).code, 0);
     const Outcome outcome = Invoke({"entry", "create", flag});
     EXPECT_EQ(outcome.code, 0);
-    EXPECT_THAT(outcome.out, AllOf(StartsWith("Usage of entry create:\n"), HasSubstr("-selector"),
+    EXPECT_THAT(outcome.err, AllOf(StartsWith("Usage of entry create:\n"), HasSubstr("-selector"),
                                    HasSubstr("-socketPath")));
   }
 }
 
 TEST(CliTest, SaysItsVersion) {
   EXPECT_EQ(Invoke({"--version"}).code, 0);
-  EXPECT_EQ(Invoke({"--version"}).out, Invoke({"-version"}).out);
-  EXPECT_THAT(Invoke({"-version"}).out, HasSubstr("."));
+  EXPECT_EQ(Invoke({"--version"}).err, Invoke({"-version"}).err);
+  EXPECT_THAT(Invoke({"-version"}).err, HasSubstr("."));
+  EXPECT_EQ(Invoke({"-version"}).out, "");
 }
 
 TEST(CliTest, AGroupNeedsASubcommand) {
@@ -139,6 +141,15 @@ TEST(CliTest, SaysWhichSocketItCannotReach) {
   EXPECT_EQ(Invoke({"entry", "count", "-socketPath", std::string(200, 'a')}).code, 1);
 }
 
+TEST(CliTest, AFlagGoesBeforeTheEnvironment) {
+  EXPECT_THAT(Invoke({"entry", "count"}, "", "/nonexistent/set").err,
+              HasSubstr("dial unix /nonexistent/set:"));
+  EXPECT_THAT(Invoke({"entry", "count", "-socketPath", std::string(kDefaultServerSocket)}, "",
+                     "/nonexistent/set")
+                  .err,
+              HasSubstr(fmt::format("dial unix {}:", kDefaultServerSocket)));
+}
+
 TEST(CliTest, AnInstanceNamesItsSocketByTheTemplate) {
   EXPECT_THAT(Invoke({"entry", "count", "-instance", "blue"}, "/nonexistent/%i/%i.sock").err,
               HasSubstr("dial unix /nonexistent/blue/blue.sock"));
@@ -165,6 +176,7 @@ TEST(CliTest, RunServesTheConfigurationAndTheFlagsOverIt) {
   const Outcome bad = Invoke({"run", "-config", config, "-serverPort", "70000"});
   EXPECT_EQ(bad.code, 1);
   EXPECT_EQ(bad.served, "");
+  EXPECT_THAT(bad.err, StartsWith("command line: server.bind_port"));
 }
 
 }  // namespace

@@ -28,6 +28,7 @@ namespace assay {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 using ::testing::StartsWith;
@@ -96,6 +97,7 @@ class UpstreamProcess final {
   UpstreamProcess(const UpstreamProcess&) = delete;
   UpstreamProcess& operator=(const UpstreamProcess&) = delete;
 
+  pid_t pid() const { return pid_; }
   bool HasEnded() {
     if (pid_ > 0 && waitpid(pid_, nullptr, WNOHANG) == pid_) {
       pid_ = -1;
@@ -145,6 +147,11 @@ class AuthorityCliTest : public testing::TestWithParam<std::string_view> {
     return outcome;
   }
 
+  // A file of the upstream's process in /proc.
+  std::string OfUpstream(std::string_view file) const {
+    return ReadFile(fmt::format("/proc/{}/{}", upstream_->pid(), file)).value_or("");
+  }
+
   nlohmann::json InvokeForJson(const std::string& arguments) const {
     const Outcome outcome = Invoke(arguments + " -output json");
     EXPECT_EQ(outcome.code, 0) << outcome.err;
@@ -178,6 +185,14 @@ INSTANTIATE_TEST_SUITE_P(Upstreams, AuthorityCliTest,
 
 TEST_P(AuthorityCliTest, SaysThatAHealthyUpstreamIsHealthy) {
   EXPECT_EQ(Invoke("healthcheck -verbose").out, "Checking server health...\nServer is healthy.\n");
+}
+
+TEST_P(AuthorityCliTest, LeavesNoCoreAndGainsNoPrivileges) {
+  if (GetParam() != "assay-authority") {
+    GTEST_SKIP() << "speaks of assay-authority's process";
+  }
+  EXPECT_THAT(OfUpstream("limits"), ContainsRegex("Max core file size +0 +0 "));
+  EXPECT_THAT(OfUpstream("status"), HasSubstr("NoNewPrivs:\t1\n"));
 }
 
 TEST_P(AuthorityCliTest, MakesJoinTokens) {
