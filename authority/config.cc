@@ -12,6 +12,15 @@
 namespace assay {
 namespace {
 
+// An argument has no place in a text: the name of its option says which it is.
+std::string WithoutPlace(std::string error) {
+  constexpr std::string_view kPlace = ":1:1: ";
+  if (const size_t place = error.find(kPlace); place != error.npos) {
+    error.replace(place, kPlace.size(), ": ");
+  }
+  return error;
+}
+
 void ApplyOverrides(const AuthorityOverrides& overrides, AuthorityDraft& draft,
                     ConfigReport& report) {
   for (const auto& [name, text] : overrides) {
@@ -23,7 +32,7 @@ void ApplyOverrides(const AuthorityOverrides& overrides, AuthorityDraft& draft,
     block.members.push_back({name, {}, std::move(value)});
     ReadOptions(block, AuthorityServerOptions(draft), "server", mistakes);
     for (const std::string& error : mistakes.errors()) {
-      report.AddError(error);
+      report.AddError(WithoutPlace(error));
     }
   }
 }

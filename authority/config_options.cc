@@ -128,9 +128,14 @@ void ReadDataStore(AuthorityDraft& draft, std::string_view name, const ConfigVal
 void ReadKeyManager(AuthorityDraft& draft, std::string_view name, const ConfigValue& block,
                     std::string_view path, ConfigReport& report) {
   draft.has_key_manager = true;
+  draft.options.keys_on_disk = name != "memory";
+  if (name == "memory") {
+    ReadPlugin(block, {}, path, report);
+    return;
+  }
   if (name != "disk") {
     report.AddError(block.position,
-                    fmt::format("{} is not supported: keys are kept on disk, use \"disk\"", path));
+                    fmt::format("{} is not supported: use \"disk\" or \"memory\"", path));
     return;
   }
   ReadPlugin(block, {{"keys_path", Into(draft.keys_path), "The file of the keys."}}, path, report);

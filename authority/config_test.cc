@@ -134,14 +134,24 @@ TEST(AuthorityConfigTest, RefusesWhatItCannotDo) {
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not supported")))
         << server;
   }
-  for (std::string_view plugin :
-       {"UpstreamAuthority \"disk\" { plugin_data {} }", "NodeAttestor \"aws_iid\" {}",
-        "KeyManager \"memory\" {}", "DataStore \"sql\" { plugin_data { database_type=\"mysql\" } }",
-        "Notifier \"k8sbundle\" { plugin_cmd = \"/x\" }"}) {
+  for (std::string_view plugin : {"UpstreamAuthority \"disk\" { plugin_data {} }",
+                                  "NodeAttestor \"aws_iid\" {}", "KeyManager \"aws_kms\" {}",
+                                  "DataStore \"sql\" { plugin_data { database_type=\"mysql\" } }",
+                                  "Notifier \"k8sbundle\" { plugin_cmd = \"/x\" }"}) {
     EXPECT_THAT(Parse(Text("", std::string(kPlugins) + "\n" + std::string(plugin))),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not supported")))
         << plugin;
   }
+}
+
+TEST(AuthorityConfigTest, KeepsKeysOnDiskOrInMemory) {
+  EXPECT_TRUE(Parse(Text("")).value().options.keys_on_disk);
+  const auto config = Parse(Text("", R"(
+    DataStore "sql" { plugin_data {} }
+    KeyManager "memory" { plugin_data {} }
+    NodeAttestor "join_token" {})"));
+  ASSERT_OK(config);
+  EXPECT_FALSE(config->options.keys_on_disk);
 }
 
 TEST(AuthorityConfigTest, WarnsOnceOfEachThingWithoutEffect) {

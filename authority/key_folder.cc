@@ -24,6 +24,9 @@ absl::StatusOr<KeyFolder> KeyFolder::Create(const std::string& path) {
 }
 
 absl::Status KeyFolder::Save(const SigningAuthority& authority) const {
+  if (path_.empty()) {
+    return absl::OkStatus();
+  }
   const std::string path = PathOf(authority);
   if (authority.key != nullptr) {
     return WriteFileAtomically(path, authority.key->pkcs8().Reveal(), 0600);
@@ -36,6 +39,9 @@ absl::Status KeyFolder::Save(const SigningAuthority& authority) const {
 
 absl::StatusOr<std::shared_ptr<const crypto::PrivateKey>> KeyFolder::Load(
     const SigningAuthority& authority) const {
+  if (path_.empty()) {
+    return NotFound("its key was in memory alone");
+  }
   const std::string path = PathOf(authority);
   ASSIGN_OR_RETURN(const Secret der, ReadSecretFile(path));
   ASSIGN_OR_RETURN(std::shared_ptr<const crypto::PrivateKey> key, crypto::PrivateKey::Parse(der));

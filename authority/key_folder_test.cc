@@ -37,6 +37,13 @@ TEST_F(KeyFolderTest, BringsAKeyBack) {
   EXPECT_EQ((*key)->public_key(), authority.public_key);
 }
 
+TEST_F(KeyFolderTest, KeepsNothingWhenThereIsNone) {
+  const KeyFolder none = KeyFolder::None();
+  const SigningAuthority authority = Make();
+  ASSERT_OK(none.Save(authority));
+  EXPECT_THAT(none.Load(authority), StatusIs(StatusCode::kNotFound, HasSubstr("in memory")));
+}
+
 TEST_F(KeyFolderTest, IsItsOwnersAlone) {
   ASSERT_OK(KeyFolder::Create(path_)->Save(Make()));
   struct stat seen {};

@@ -26,6 +26,7 @@ struct AuthorityOptions {
   uint16_t bind_port = 8081;
   std::string socket_path = "/tmp/spire-server/private/api.sock";  // For operators; mode 0770.
   std::string data_dir = {};  // datastore.sqlite3 and keys/; mode 0700 when it is made.
+  bool keys_on_disk = true;   // Otherwise a restart makes other signing authorities.
 
   absl::Duration ca_ttl = absl::Hours(24);
   absl::Duration default_x509_svid_ttl = absl::Hours(1);

@@ -18,7 +18,10 @@ constexpr double kBooksAtOnce = 2;
 absl::StatusOr<std::unique_ptr<State>> State::Open(const AuthorityOptions& options,
                                                    const Clock& clock, EventLoop& loop) {
   RETURN_IF_ERROR(MakeFolders(options.data_dir, 0700));
-  ASSIGN_OR_RETURN(KeyFolder keys, KeyFolder::Create(options.data_dir + "/keys"));
+  KeyFolder keys = KeyFolder::None();
+  if (options.keys_on_disk) {
+    ASSIGN_OR_RETURN(keys, KeyFolder::Create(options.data_dir + "/keys"));
+  }
   ASSIGN_OR_RETURN(std::unique_ptr<Store> store,
                    Store::Open(options.data_dir + "/datastore.sqlite3", options.trust_domain));
   auto state = std::make_unique<State>(options, clock, loop, std::move(store), std::move(keys));
@@ -64,9 +67,11 @@ absl::Status State::Load() {
         authority.key = *std::move(key);
       } else {
         // What it signed stays valid, but it signs no more: another takes its place.
-        log::Error("lost the key of a signing authority", {{"authority_id", authority.id},
-                                                           {"kind", ToString(authority.kind)},
-                                                           {"error", key.status()}});
+        log::Write(options.keys_on_disk ? log::Level::kError : log::Level::kInfo,
+                   "lost the key of a signing authority",
+                   {{"authority_id", authority.id},
+                    {"kind", ToString(authority.kind)},
+                    {"error", key.status()}});
         authority.stage = SigningAuthority::Stage::kOld;
       }
     }
