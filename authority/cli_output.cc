@@ -29,6 +29,23 @@ std::string WithoutHtml(std::string_view json) {
   return safe;
 }
 
+// For a terminal: control characters, of ASCII and U+0080 to U+009F, as \xNN.
+std::string Printable(std::string_view text) {
+  std::string safe;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool wide =
+        byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
+    if (byte < 0x20 || byte == 0x7f || wide) {
+      i += wide ? 1 : 0;
+      safe += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i]));
+    } else {
+      safe += text[i];
+    }
+  }
+  return safe;
+}
+
 std::string TtlText(int32_t seconds) {
   return seconds == 0 ? "default" : fmt::format("{}", seconds);
 }
@@ -50,7 +67,7 @@ std::string ToJsonLine(const google::protobuf::Message& message) {
 std::string EntryText(const types::Entry& entry) {
   std::string text;
   const auto line = [&text](std::string_view name, std::string_view value) {
-    text += fmt::format("{:<24}: {}\n", name, value);
+    text += fmt::format("{:<24}: {}\n", name, Printable(value));
   };
   line("Entry ID", entry.id().empty() ? "(none)" : entry.id());
   line("SPIFFE ID", IdText(entry.spiffe_id()));
@@ -94,7 +111,7 @@ std::string EntryText(const types::Entry& entry) {
 std::string AgentText(const types::Agent& agent) {
   std::string text;
   const auto line = [&text](std::string_view name, std::string_view value) {
-    text += fmt::format("{:<18}: {}\n", name, value);
+    text += fmt::format("{:<18}: {}\n", name, Printable(value));
   };
   line("SPIFFE ID", IdText(agent.id()));
   line("Attestation type", agent.attestation_type());

@@ -101,6 +101,13 @@ TEST(CliOutputTest, AnAgentThatIsBannedHasNoSerialNumber) {
   EXPECT_THAT(text, testing::Not(testing::HasSubstr("Serial number")));
 }
 
+TEST(CliOutputTest, EscapesWhatWouldDriveATerminal) {
+  types::Agent agent;
+  agent.set_agent_version("1\nBanned: true\x1b[2J\xc2\x9b\xc3\xa9");
+  EXPECT_THAT(AgentText(agent),
+              testing::HasSubstr("Agent version     : 1\\x0aBanned: true\\x1b[2J\\x9b\xc3\xa9\n"));
+}
+
 TEST(CliOutputTest, QuotesAsGoDoes) {
   EXPECT_EQ(GoQuoted("a \"b\"\\\n\t\x01"), "\"a \\\"b\\\"\\\\\\n\\t\\x01\"");
 }
