@@ -18,6 +18,8 @@ namespace entry = spire::api::server::entry::v1;
 namespace svid = spire::api::server::svid::v1;
 namespace types = spire::api::types;
 
+constexpr absl::Duration kPatience = absl::Minutes(1);
+
 using absl::StatusCode;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -95,7 +97,7 @@ class AuthorityTest : public testing::Test {
         .key = crypto::PrivateKey::Generate(crypto::KeyType::kEcP256).value(),
         .result = {.id = SpiffeId::Parse("spiffe://example.org").value(), .chain = {}}};
     JoinTokenAttestor attestor{Secret(CreateToken())};
-    attested.result = attested.upstream->Attest(attestor, *attested.key).value();
+    attested.result = attested.upstream->Attest(attestor, *attested.key, kPatience).value();
     attested.upstream->SetBundle(attested.upstream->FetchBundle().value());
     attested.Use(attested.result);
     return attested;
@@ -153,14 +155,53 @@ TEST_F(AuthorityTest, AttestsByAJoinTokenOnce) {
   const auto key = crypto::PrivateKey::Generate(crypto::KeyType::kEcP256).value();
   const std::string token = CreateToken();
   JoinTokenAttestor attestor{Secret(token)};
-  const auto first = authority_->Agent()->Attest(attestor, *key);
+  const auto first = authority_->Agent()->Attest(attestor, *key, kPatience);
   ASSERT_OK(first);
   EXPECT_EQ(first->id.ToString(), "spiffe://example.org/spire/agent/join_token/" + token);
   EXPECT_FALSE(first->reattestable);
   EXPECT_THAT(
-      authority_->Agent()->Attest(attestor, *key),
+      authority_->Agent()->Attest(attestor, *key, kPatience),
       StatusIs(StatusCode::kInvalidArgument,
                HasSubstr("failed to attest: join token does not exist or has already been used")));
+}
+
+TEST_F(AuthorityTest, TellsNobodyATokenThatIsNotYetUsed) {
+  agent::CreateJoinTokenRequest request;
+  request.set_ttl(60);
+  request.mutable_agent_id()->set_trust_domain("example.org");
+  request.mutable_agent_id()->set_path("/rack");
+  types::JoinToken token;
+  grpc::ClientContext context;
+  ASSERT_TRUE(agent::Agent::NewStub(channel_)->CreateJoinToken(&context, request, &token).ok());
+  const auto list = [this] {
+    entry::ListEntriesResponse listed;
+    grpc::ClientContext listing;
+    EXPECT_TRUE(entry::Entry::NewStub(channel_)->ListEntries(&listing, {}, &listed).ok());
+    return listed;
+  };
+  EXPECT_THAT(list().entries(), IsEmpty());
+  Start();
+  const auto key = crypto::PrivateKey::Generate(crypto::KeyType::kEcP256).value();
+  JoinTokenAttestor attestor{Secret(token.value())};
+  ASSERT_OK(authority_->Agent()->Attest(attestor, *key, kPatience));
+  const auto listed = list();
+  ASSERT_THAT(listed.entries(), SizeIs(1));
+  EXPECT_EQ(listed.entries(0).spiffe_id().path(), "/rack");
+  EXPECT_EQ(listed.entries(0).parent_id().path(), "/spire/agent/join_token/" + token.value());
+  EXPECT_EQ(listed.entries(0).selectors(0).type(), "spiffe_id");
+}
+
+TEST_F(AuthorityTest, MakesOtherSigningAuthoritiesWhenKeysAreNotKept) {
+  authority_.reset();
+  std::filesystem::remove_all(options_.data_dir);
+  options_.keys_on_disk = false;
+  Start();
+  const TrustBundle first = authority_->Agent()->FetchBundle().value();
+  EXPECT_FALSE(std::filesystem::exists(options_.data_dir + "/keys"));
+  Start();
+  const TrustBundle second = authority_->Agent()->FetchBundle().value();
+  EXPECT_THAT(second.x509_authorities, SizeIs(first.x509_authorities.size() + 1));
+  Attest();
 }
 
 TEST_F(AuthorityTest, SendsAnAgentNothingWhenItMayServeNothing) {
@@ -239,6 +280,35 @@ TEST_F(AuthorityTest, BanWinsOverEverything) {
   EXPECT_EQ(RefusalOf(attested.upstream->Renew(*attested.key).status()), Refusal::kBanned);
 }
 
+TEST_F(AuthorityTest, EndsTheOpenCallsOfABannedAgent) {
+  AttestedAgent attested = Attest();
+  std::vector<types::Entry> entries;
+  for (int i = 0; i < 501; ++i) {
+    entries.push_back(MakeEntry(attested.path(), fmt::format("/w{}", i)));
+  }
+  Create(entries);
+  // Bans the agent while its stream is open.
+  class Banning final : public EntrySink {
+   public:
+    explicit Banning(std::function<void()> ban) : ban_(std::move(ban)) {}
+    bool NeedsEntry(const EntryRevision& /*revision*/) override {
+      if (ban_ != nullptr) {
+        std::exchange(ban_, nullptr)();
+      }
+      return true;
+    }
+    void OnEntry(RegistrationEntry /*taken*/) override { ++taken; }
+    int taken = 0;
+
+   private:
+    std::function<void()> ban_;
+  };
+  Banning sink([&] { OnAgent(&agent::Agent::Stub::BanAgent, attested); });
+  const absl::Status refused = attested.upstream->Sync(sink);
+  EXPECT_EQ(RefusalOf(refused), Refusal::kBanned) << refused;
+  EXPECT_EQ(sink.taken, 0);
+}
+
 TEST_F(AuthorityTest, TellsAnEvictedAgentToAttestAgain) {
   AttestedAgent attested = Attest();
   agent::DeleteAgentRequest request;
@@ -281,7 +351,7 @@ TEST_F(AuthorityTest, RemembersEverythingAcrossARestart) {
   ASSERT_THAT(everything.entries, SizeIs(1));
   EXPECT_EQ(everything.entries[0].id, "w");
   JoinTokenAttestor attestor{Secret(unused)};
-  EXPECT_OK(authority_->Agent()->Attest(attestor, *attested.key));
+  EXPECT_OK(authority_->Agent()->Attest(attestor, *attested.key, kPatience));
 }
 
 TEST_F(AuthorityTest, RefusesStrangersWhatIsForAgents) {
