@@ -19,8 +19,8 @@
 namespace assay::rpc {
 
 struct Limits {
-  // Fewer when the process may not have so many descriptors. Once half are open, one user or
-  // address gets only a part of what is left; the last are root's.
+  // Fewer when the process may not have so many descriptors. Once half are open (and 10,000, where
+  // there are so many), one user or address gets only a part of what is left; the last are root's.
   size_t max_connections = 20000;
   size_t max_connections_per_uid = 12000;    // On Unix sockets; root is exempt.
   size_t max_connections_per_address = 512;  // On TCP; also of each certificate's SPIFFE ID.

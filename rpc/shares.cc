@@ -8,7 +8,11 @@ namespace {
 
 // Of all connections, those that only privileged owners get.
 constexpr size_t kKeptBackPart = 32;
-// Once half of all connections are in use, an owner may have this part of what is left,
+// While so many connections are in use, or half of all, they are not scarce; nor before all but
+// this part are, where there are fewer.
+constexpr size_t kPlenty = 10000;
+constexpr size_t kLastPart = 16;
+// Of scarce ones an owner may have this part of what is left,
 constexpr size_t kScarcePart = 4;
 // or so many, if that is more.
 constexpr size_t kFewConnections = 4;
@@ -23,7 +27,9 @@ size_t Shares::ConnectionsFor(const Owner& owner) const {
   if (used_.connections >= open_to_all) {
     return 0;
   }
-  if (used_.connections < most_.connections / 2) {
+  const size_t plenty = std::max(
+      most_.connections / 2, std::min(kPlenty, most_.connections - most_.connections / kLastPart));
+  if (used_.connections < plenty) {
     return owner.max_connections;
   }
   const size_t left = open_to_all - used_.connections;

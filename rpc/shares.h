@@ -16,7 +16,7 @@ class Shares final {
  public:
   struct Owner {
     std::string name;            // As errors call it: "user 1000".
-    size_t max_connections = 0;  // Fewer once half of all are in use.
+    size_t max_connections = 0;  // Fewer once they are scarce.
     size_t max_request_bytes = 0;
     bool privileged = false;  // May have as many connections as there are, and those kept back.
   };

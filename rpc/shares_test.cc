@@ -44,6 +44,20 @@ TEST_F(SharesTest, AreLargeForOneUserAndLeaveHalfToOthers) {
   EXPECT_GT(Take(User(3), 20000), 1000u);
 }
 
+TEST(FewSharesTest, LetOneUserHaveNineThousandOfTenThousand) {
+  Shares shares({.connections = 9872});
+  size_t got = 0;
+  while (shares.Join(User(1)).ok()) {
+    ++got;
+  }
+  EXPECT_GE(got, 9000u);
+  for (int user = 2; user < 20; ++user) {
+    for (int i = 0; i < 4; ++i) {
+      EXPECT_OK(shares.Join(User(user)));
+    }
+  }
+}
+
 TEST_F(SharesTest, KeepTheLastConnectionsForRoot) {
   for (int user = 1; user <= 1000; ++user) {
     Take(User(user), 20000);
