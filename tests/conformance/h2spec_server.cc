@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A server on TCP without TLS for h2spec to examine: rpc_h2spec_server PORT. Not installed.
+// A server on TCP without TLS for h2spec to examine: h2spec_server. Prints the port that it serves
+// on.
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <cstdio>
-#include <cstdlib>
 
 #include "rpc/listen_socket.h"
 #include "rpc/server.h"
@@ -23,22 +26,26 @@ class Page final : public CallHandler {
   Call& call_;
 };
 
-int Serve(uint16_t port) {
+int Serve() {
   const SystemClock clock;
   auto loop = EventLoop::Create(clock);
-  auto listener = ListenTcp("127.0.0.1", port);
+  auto listener = ListenTcp("127.0.0.1", 0);
   if (!loop.ok() || !listener.ok()) {
-    std::fprintf(stderr, "%s\n",
-                 (loop.ok() ? listener.status() : loop.status()).ToString().c_str());
+    std::fputs("cannot listen\n", stderr);
     return 1;
   }
-  Registry registry;
+  sockaddr_in address{};
+  socklen_t size = sizeof(address);
+  getsockname(listener->get(), reinterpret_cast<sockaddr*>(&address), &size);
+  const Registry registry;
   Server::Options options;
   options.any_request = [](Call& call) { return std::make_unique<Page>(call); };
   auto server = Server::Create(**loop, registry, std::move(options));
   if (!server.ok() || !(*server)->Listen(std::move(*listener)).ok()) {
     return 1;
   }
+  std::printf("%d\n", ntohs(address.sin_port));
+  std::fflush(stdout);
   (*loop)->Run();
   return 0;
 }
@@ -46,10 +53,4 @@ int Serve(uint16_t port) {
 }  // namespace
 }  // namespace assay::rpc
 
-int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: rpc_h2spec_server PORT\n");
-    return 2;
-  }
-  return assay::rpc::Serve(static_cast<uint16_t>(std::atoi(argv[1])));
-}
+int main() { return assay::rpc::Serve(); }
