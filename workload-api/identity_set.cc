@@ -52,20 +52,29 @@ const std::vector<EntryIndex::Slot>& IdentitySet::identities() {
   return identities_;
 }
 
+uint64_t IdentitySet::withdrawals() {
+  Update();
+  return withdrawals_;
+}
+
 void IdentitySet::Want() {
   Update();
   const absl::Duration now = sets_.clock_.SinceBoot();
-  if (missing_.empty()) {
+  if (missing_.empty() && carried_.empty()) {
     return;
   }
-  wanted_since_ = std::min(wanted_since_, now);
+  if (!missing_.empty()) {
+    wanted_since_ = std::min(wanted_since_, now);
+  }
   if (now - wanted_last_ < kWantInterval) {
     return;
   }
   wanted_last_ = now;
   std::vector<std::string> ids;
-  for (EntryIndex::Slot slot : missing_) {
-    ids.emplace_back(sets_.state_.entries().Get(slot).id);
+  for (const auto* slots : {&missing_, &carried_}) {
+    for (EntryIndex::Slot slot : *slots) {
+      ids.emplace_back(sets_.state_.entries().Get(slot).id);
+    }
   }
   sets_.options_.want(ids);
 }
@@ -184,6 +193,7 @@ void IdentitySet::BuildSvids() {
       own == nullptr ? std::string_view() : std::string_view(own->x509_authorities);
   const int64_t now = absl::ToUnixSeconds(sets_.clock_.Now());
   missing_.clear();
+  carried_.clear();
   earliest_expiry_ = INT64_MAX;
   std::vector<X509SvidItem> items;
   for (EntryIndex::Slot slot : identities_) {
@@ -192,11 +202,15 @@ void IdentitySet::BuildSvids() {
       missing_.push_back(slot);
       continue;
     }
+    if (svid->carried_over) {
+      carried_.push_back(slot);
+    }
     const EntryIndex::View view = state.entries().Get(slot);
     earliest_expiry_ = std::min(earliest_expiry_, svid->expires_at);
     items.push_back({view.spiffe_id, svid->chain, svid->key.Reveal(), authorities, view.hint});
   }
-  // AMB-05: nothing can be verified by an own bundle without authorities.
+  NoteWithdrawals(now);
+  // Nothing can be verified by an own bundle without authorities.
   if (items.empty() || authorities.empty()) {
     svids_ = nullptr;
     return;
@@ -208,6 +222,32 @@ void IdentitySet::BuildSvids() {
     }
   }
   svids_ = Reuse(svids_, X509SvidAnswer(items, federated));
+}
+
+void IdentitySet::NoteWithdrawals(int64_t now) {
+  std::map<std::string, int64_t, std::less<>> given;
+  for (EntryIndex::Slot slot : identities_) {
+    const ServedState::Svid* svid = sets_.state_.FindSvid(slot);
+    const std::string_view id = sets_.state_.entries().Get(slot).spiffe_id;
+    const bool valid = svid != nullptr && svid->expires_at > now;
+    int64_t expires_at = valid ? svid->expires_at : 0;
+    // What is incomplete may not have been sent: then callers still have what they had.
+    if (const auto before = given_.find(id);
+        before != given_.end() && before->second > now && !missing_.empty()) {
+      expires_at = valid ? std::min(expires_at, before->second) : before->second;
+    }
+    if (expires_at > now) {
+      given[std::string(id)] = expires_at;
+      earliest_expiry_ = std::min(earliest_expiry_, expires_at);
+    }
+  }
+  for (const auto& [id, expires_at] : given_) {
+    if (!given.contains(id) || expires_at <= now) {
+      ++withdrawals_;
+      break;
+    }
+  }
+  given_ = std::move(given);
 }
 
 void IdentitySet::BuildBundles() {
@@ -232,10 +272,13 @@ IdentitySet::Told IdentitySet::Now() const {
 
 void IdentitySet::UpdateAndTell() {
   Update();
+  if (!carried_.empty()) {
+    Want();
+  }
   if (Now() != told_) {
     told_ = Now();
     // From the end, for an observer may forget itself and the last then takes its place.
-    for (size_t i = observers_.size(); i > 0; --i) {
+    for (size_t i = observers_.size(); i > 0; i = std::min(i - 1, observers_.size())) {
       observers_[i - 1]->OnIdentitiesChanged();
     }
   }

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <span>
@@ -62,7 +63,11 @@ class IdentitySet final {
   // The entries that grant the identities, sorted by id (WLAPI-48), one for each hint.
   const std::vector<EntryIndex::Slot>& identities();
 
-  // Asks for the SVIDs that are missing to be signed now.
+  // Counts when an identity that an answer had was no longer granted, or its SVID expired: callers
+  // that were told before must not go on with what they have.
+  uint64_t withdrawals();
+
+  // Asks for the SVIDs that are missing, or carried over, to be signed now.
   void Want();
   // Tells that the SVIDs there are in use, unless that was told lately.
   void TellUse();
@@ -91,6 +96,7 @@ class IdentitySet final {
   void Match();
   std::vector<uint64_t> Fingerprint() const;
   void BuildSvids();
+  void NoteWithdrawals(int64_t now);
   void BuildBundles();
   // The federated trust domains of all matching entries, sorted.
   std::set<std::string_view> FederatesWith() const;
@@ -102,9 +108,12 @@ class IdentitySet final {
   uint64_t generation_ = 0;       // Of the last update; 0: never.
   uint64_t entries_version_ = 0;  // That was matched last.
   bool matched_ = false;
-  std::vector<EntryIndex::Slot> matching_;    // All of them, without those for stores.
-  std::vector<EntryIndex::Slot> identities_;  // Of these, one for each hint.
-  std::vector<EntryIndex::Slot> missing_;     // Of these, those without a valid SVID.
+  std::vector<EntryIndex::Slot> matching_;             // All of them, without those for stores.
+  std::vector<EntryIndex::Slot> identities_;           // Of these, one for each hint.
+  std::vector<EntryIndex::Slot> missing_;              // Of these, those without a valid SVID,
+  std::vector<EntryIndex::Slot> carried_;              // and those whose SVID is carried over.
+  std::map<std::string, int64_t, std::less<>> given_;  // Expiry of what answers had, by SPIFFE ID.
+  uint64_t withdrawals_ = 0;
   std::vector<uint64_t> fingerprint_;
   int64_t earliest_expiry_ = INT64_MAX;  // Unix seconds, of the SVIDs in the answer.
   rpc::SharedFrame svids_;

@@ -278,7 +278,7 @@ TEST_F(IdentitySetTest, AResetForgetsWhatGathered) {
   EXPECT_FALSE(state_.entries().Find("b").has_value());
 }
 
-TEST_F(IdentitySetTest, StopsServingSvidsWithoutOwnAuthorities) {  // AMB-05
+TEST_F(IdentitySetTest, StopsServingSvidsWithoutOwnAuthorities) {
   Commit(Change().Reset().Entry("a").Svid("a", In(absl::Hours(1))));
   auto set = Get(sets_);
   EXPECT_THAT(set->x509_svids(), IsNull());
@@ -345,6 +345,53 @@ TEST_F(IdentitySetTest, ForgetsSetsThatNobodyHolds) {
   Commit({});
   EXPECT_TRUE(idle.expired());
   EXPECT_EQ(Get(sets_, "uid:2"), held);
+}
+
+TEST_F(IdentitySetTest, ServesWhatItHadUntilANewIdentityRoleHasSigned) {
+  Commit(Change()
+             .Reset()
+             .Entry("a")
+             .Entry("b")
+             .Svid("a", In(absl::Hours(1)), "old")
+             .Svid("b", In(absl::Hours(1)))
+             .Bundle(kOwn, "roots"));
+  auto set = Get(sets_);
+  FakeStream stream;
+  set->Observe(stream);
+  Change anew;
+  anew.Reset().Entry("a").Entry("b").Bundle(kOwn, "roots");
+  anew.message.mutable_entries(1)->set_spiffe_id("spiffe://example.org/other");
+  Commit(anew);
+  EXPECT_THAT(Ids(set->x509_svids()), ElementsAre("a")) << "b is another identity now";
+  EXPECT_THAT(wanted_, ElementsAre(ElementsAre("b", "a")));
+  Commit(Change().Svid("a", In(absl::Hours(1)), "new"));
+  EXPECT_EQ(Parsed<X509SVIDResponse>(set->x509_svids()).svids(0).x509_svid(), "new");
+  Commit(Change().Reset().Bundle(kOwn, "roots"));
+  EXPECT_THAT(set->x509_svids(), IsNull());
+  set->Forget(stream);
+}
+
+TEST_F(IdentitySetTest, CountsWhatCallersMustNotGoOnWith) {
+  Commit(Change()
+             .Reset()
+             .Entry("a")
+             .Entry("b")
+             .Svid("a", In(absl::Hours(1)))
+             .Svid("b", In(absl::Hours(2)))
+             .Bundle(kOwn, "roots"));
+  auto set = Get(sets_);
+  const uint64_t before = set->withdrawals();
+  Commit(Change().Entry("c").Svid("b", In(absl::Hours(3)), "renewed"));
+  roles::StateChange evicted;
+  evicted.add_removed_svids("a");
+  Commit({evicted});
+  EXPECT_EQ(set->withdrawals(), before) << "what they have is granted and valid";
+  clock_.Advance(absl::Hours(1));
+  EXPECT_EQ(set->withdrawals(), before + 1) << "the SVID of a has expired";
+  roles::StateChange removed;
+  removed.add_removed_entries("b");
+  Commit({removed});
+  EXPECT_EQ(set->withdrawals(), before + 2);
 }
 
 }  // namespace

@@ -59,7 +59,6 @@ uint64_t ServedState::EntryVersion(EntryIndex::Slot slot) const {
 
 absl::StatusOr<bool> ServedState::Receive(roles::StateChange change) {
   const bool commit = change.commit();
-  const int64_t last_sync = change.last_sync();
   if (change.reset()) {
     for (roles::StateChange& forgotten : gathered_) {
       WipeKeys(forgotten);
@@ -80,7 +79,6 @@ absl::StatusOr<bool> ServedState::Receive(roles::StateChange change) {
       WipeKeys(waiting);
     }
     gathered_.clear();
-    last_sync_ = last_sync;
     Commit();
   }
   RETURN_IF_ERROR(applied);
@@ -90,9 +88,21 @@ absl::StatusOr<bool> ServedState::Receive(roles::StateChange change) {
 void ServedState::Commit() {
   ready_ = true;
   if (staged_ != nullptr) {
+    CarryOver(*tables_, *staged_);
     tables_ = std::move(staged_);
     // The old tables were large and scattered: their pages go back to the system.
     malloc_trim(0);
+  }
+}
+
+void ServedState::CarryOver(Tables& from, Tables& to) {
+  for (auto& [slot, svid] : from.svids) {
+    const EntryIndex::View entry = from.entries.Get(slot);
+    const auto found = to.entries.Find(entry.id);
+    if (found.has_value() && to.entries.Get(*found).spiffe_id == entry.spiffe_id) {
+      svid.carried_over = true;
+      to.svids.try_emplace(*found, std::move(svid));
+    }
   }
 }
 
@@ -114,9 +124,8 @@ absl::Status ServedState::Apply(const roles::StateChange& change, Tables& tables
     tables.bundles.erase(name);
   }
   for (const roles::Bundle& bundle : change.bundles()) {
-    tables.bundles.insert_or_assign(
-        bundle.trust_domain(),
-        Bundle{bundle.x509_authorities(), ++version_});
+    tables.bundles.insert_or_assign(bundle.trust_domain(),
+                                    Bundle{bundle.x509_authorities(), ++version_});
   }
   return absl::OkStatus();
 }
@@ -152,7 +161,7 @@ void ServedState::PutSvids(const roles::StateChange& change, Tables& tables) {
     // The entry may have gone while its SVID was signed.
     if (const auto slot = tables.entries.Find(svid.entry_id())) {
       tables.svids.insert_or_assign(
-          *slot, Svid{svid.chain(), Secret(svid.key()), svid.expires_at(), ++version_});
+          *slot, Svid{svid.chain(), Secret(svid.key()), svid.expires_at(), ++version_, false});
     }
   }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What this node may serve, as the identity role told: entries, their SVIDs, and bundles. Changes
 // gather unseen until a commit makes them visible at once, so that no caller ever sees half of one;
-// a complete new state is built beside the old, which is served meanwhile. Not thread-safe.
+// a complete new state is built beside the old, which is served meanwhile. Such a state comes from
+// an identity role that was started anew and has to sign again: until then the SVIDs of the old one
+// serve. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +32,8 @@ class ServedState final {
     Secret key;         // PKCS#8 DER.
     int64_t expires_at = 0;
     uint64_t version = 0;
+    // Of an identity role that has ended: the one that follows has not sent its own yet.
+    bool carried_over = false;
   };
   struct Bundle {
     std::string x509_authorities;  // DER certificates.
@@ -56,8 +60,6 @@ class ServedState final {
   // entry.
   uint64_t entries_version() const;
   uint64_t EntryVersion(EntryIndex::Slot slot) const;
-  // Unix seconds of the last good sync with the upstream; 0: never.
-  int64_t last_sync() const { return last_sync_; }
 
  private:
   struct Tables;
@@ -65,13 +67,14 @@ class ServedState final {
   absl::Status Apply(const roles::StateChange& change, Tables& tables);
   absl::Status PutEntries(const roles::StateChange& change, Tables& tables);
   void PutSvids(const roles::StateChange& change, Tables& tables);
+  // Takes over the SVIDs of entries that are still the same, for which there is none yet.
+  static void CarryOver(Tables& from, Tables& to);
   void Commit();
 
   std::unique_ptr<Tables> tables_;
   std::unique_ptr<Tables> staged_;            // A complete state on its way, after a reset.
   std::vector<roles::StateChange> gathered_;  // Changes to tables_ on their way.
   uint64_t version_ = 0;
-  int64_t last_sync_ = 0;
   bool ready_ = false;
 };
 

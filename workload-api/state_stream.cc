@@ -40,10 +40,7 @@ void StateStream::OnHalfClose() {
 
 void StateStream::OnAdmitted(absl::StatusOr<std::shared_ptr<IdentitySet>> identities) {
   if (!identities.ok()) {
-    log::Warn(
-        "Caller was not admitted",
-        {{"method", name()}, {"pid", call_.peer().process.pid}, {"error", identities.status()}});
-    End(identities.status());
+    EndUnadmitted(identities.status());
     return;
   }
   identities_ = *std::move(identities);
@@ -53,7 +50,44 @@ void StateStream::OnAdmitted(absl::StatusOr<std::shared_ptr<IdentitySet>> identi
   ready_ = context_.state.ready();
   WaitAtMost(ready_ ? IdentitySet::kPatience
                     : context_.first_state_deadline - context_.clock.SinceBoot());
-  Push();
+  Push(/*admitted=*/true);
+}
+
+void StateStream::EndUnadmitted(const absl::Status& why) {
+  const rpc::ProcessPeer& process = call_.peer().process;
+  if (context_.refusals.MayWrite(process.uid)) {
+    log::Warn("Caller was not admitted",
+              {{"method", name()}, {"pid", process.pid}, {"error", why}});
+  }
+  End(why);
+}
+
+void StateStream::AdmitAgain() {
+  if (!std::exchange(admitting_again_, true)) {
+    context_.gate.Admit(call_, [this, alive = alive_](auto identities) {
+      if (*alive) {
+        admitting_again_ = false;
+        OnAdmittedAgain(std::move(identities));
+      }
+    });
+  }
+}
+
+void StateStream::OnAdmittedAgain(absl::StatusOr<std::shared_ptr<IdentitySet>> identities) {
+  if (!observing_) {
+    return;  // The call has ended meanwhile.
+  }
+  if (!identities.ok()) {
+    EndUnadmitted(identities.status());
+    return;
+  }
+  if (*identities != identities_) {
+    identities_->Forget(*this);
+    identities_ = *std::move(identities);
+    identities_->Observe(*this);
+    sent_withdrawals_ = UINT64_MAX;
+  }
+  Push(/*admitted=*/true);
 }
 
 void StateStream::WaitAtMost(absl::Duration time) {
@@ -68,20 +102,20 @@ void StateStream::OnWaited() {
     return;
   }
   waited_ = true;
-  Push();
+  Push(/*admitted=*/false);
 }
 
 void StateStream::OnIdentitiesChanged() {
   if (!std::exchange(ready_, context_.state.ready())) {
     WaitAtMost(IdentitySet::kPatience);
   }
-  Push();
+  Push(/*admitted=*/sent_ == nullptr);
 }
 
 void StateStream::OnCallerGone() { End(Unavailable("the caller has exited")); }
 
 // Entitlement and life are looked at before each message (Workload API, appendix A).
-void StateStream::Push() {
+void StateStream::Push(bool admitted) {
   if (!call_.peer().process.Alive()) {
     OnCallerGone();
     return;
@@ -89,12 +123,17 @@ void StateStream::Push() {
   if (!ready_) {
     return;
   }
-  Answer answer = Look(*identities_, waited_);
+  Answer answer = Look(*identities_);
   if (answer.refused) {
     Refuse();
     return;
   }
-  if (sent_ == nullptr && answer.frame != nullptr && answer.partial && !waited_) {
+  const bool good_enough = sent_ == nullptr || answer.withdrawals == sent_withdrawals_;
+  if (answer.frame != nullptr && answer.frame != sent_ && answer.partial && !waited_ &&
+      good_enough) {
+    if (wait_timer_ == 0) {
+      WaitAtMost(IdentitySet::kPatience);
+    }
     return;
   }
   if (answer.frame == nullptr) {
@@ -103,7 +142,13 @@ void StateStream::Push() {
     }
     return;
   }
+  if (answer.frame != sent_ && !admitted && sent_ != nullptr) {
+    AdmitAgain();
+    return;
+  }
   context_.loop.Cancel(std::exchange(wait_timer_, 0));
+  waited_ = waited_ && answer.partial;
+  sent_withdrawals_ = answer.withdrawals;
   if (answer.frame != sent_) {
     sent_ = std::move(answer.frame);
     call_.Send(sent_);
@@ -111,11 +156,14 @@ void StateStream::Push() {
 }
 
 void StateStream::Refuse() {
-  log::Error("No identity issued", {{"method", name()},
-                                    {"pid", call_.peer().process.pid},
-                                    {"registered", false},
-                                    {"service", "WorkloadAPI"},
-                                    {"subsystem_name", "endpoints"}});
+  const rpc::ProcessPeer& process = call_.peer().process;
+  if (context_.refusals.MayWrite(process.uid)) {
+    log::Error("No identity issued", {{"method", name()},
+                                      {"pid", process.pid},
+                                      {"registered", false},
+                                      {"service", "WorkloadAPI"},
+                                      {"subsystem_name", "endpoints"}});
+  }
   context_.on_refused();
   End(PermissionDenied("no identity issued"));
 }

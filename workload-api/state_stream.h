@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A server-streaming call that sends the caller's complete state, and again whenever it has
-// changed, until the caller, its identities or its process go away.
+// changed, until the caller, its identities or its process go away. Who has a complete state is sent
+// a partial one only when that takes back what it has, or the rest does not come. The caller is
+// admitted anew before each further message.
 #pragma once
 
 #include <absl/time/time.h>
@@ -15,6 +17,7 @@
 #include "rpc/call.h"
 #include "workload-api/caller_gate.h"
 #include "workload-api/identity_set.h"
+#include "workload-api/refusal_log.h"
 #include "workload-api/served_state.h"
 
 namespace assay {
@@ -29,6 +32,7 @@ class StateStream : public rpc::CallHandler, public IdentityObserver, public Cal
     // By clock's SinceBoot(): until then calls wait for the first state.
     absl::Duration first_state_deadline;
     const std::function<void()>& on_refused;
+    RefusalLog& refusals;
   };
 
   StateStream(rpc::Call& call, const Context& context);
@@ -42,11 +46,13 @@ class StateStream : public rpc::CallHandler, public IdentityObserver, public Cal
  protected:
   // What to do for the caller now.
   struct Answer {
-    bool refused = false;    // It has no identity.
-    rpc::SharedFrame frame;  // Its state; null: there is none yet.
-    bool partial = false;    // More is on its way: worth waiting for before the first message.
+    bool refused = false;              // It has no identity.
+    rpc::SharedFrame frame = nullptr;  // Its state; null: there is none yet.
+    bool partial = false;              // More is on its way, and worth waiting for.
+    // While this is the same, what was sent before the frame is still good.
+    uint64_t withdrawals = 0;
   };
-  virtual Answer Look(IdentitySet& identities, bool waited) = 0;
+  virtual Answer Look(IdentitySet& identities) = 0;
   // "FetchX509SVID", as the log calls it.
   virtual std::string_view name() const = 0;
 
@@ -54,8 +60,13 @@ class StateStream : public rpc::CallHandler, public IdentityObserver, public Cal
   void OnAdmitted(absl::StatusOr<std::shared_ptr<IdentitySet>> identities);
   void WaitAtMost(absl::Duration time);
   void OnWaited();
-  void Push();
+  // Sends what is new. Only what was looked at in the same breath as the caller is sent: admitted
+  // says that it has just been.
+  void Push(bool admitted);
+  void AdmitAgain();
+  void OnAdmittedAgain(absl::StatusOr<std::shared_ptr<IdentitySet>> identities);
   void Refuse();
+  void EndUnadmitted(const absl::Status& why);
   void End(const absl::Status& status);
 
   rpc::Call& call_;
@@ -68,6 +79,8 @@ class StateStream : public rpc::CallHandler, public IdentityObserver, public Cal
   bool ready_ = false;   // The state was, when it was last looked at.
   bool waited_ = false;  // As long as a caller waits for SVIDs.
   bool observing_ = false;
+  bool admitting_again_ = false;
+  uint64_t sent_withdrawals_ = 0;  // As they were when sent_ was.
 };
 
 }  // namespace assay

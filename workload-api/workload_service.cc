@@ -19,17 +19,14 @@ class FetchX509Svid final : public StateStream {
   using StateStream::StateStream;
 
  protected:
-  Answer Look(IdentitySet& identities, bool waited) override {
+  Answer Look(IdentitySet& identities) override {
     if (identities.empty()) {
-      return {.refused = true, .frame = nullptr, .partial = false};
+      return {.refused = true};
     }
-    const bool complete = identities.complete();
-    if (!complete) {
-      identities.Want();
-    }
-    return {.refused = false,
-            .frame = identities.x509_svids(),
-            .partial = !complete && !waited && !identities.overdue()};
+    identities.Want();
+    return {.frame = identities.x509_svids(),
+            .partial = !identities.complete() && !identities.overdue(),
+            .withdrawals = identities.withdrawals()};
   }
   std::string_view name() const override { return "FetchX509SVID"; }
 };
@@ -41,10 +38,9 @@ class FetchX509Bundles final : public StateStream {
         allow_unauthenticated_verifiers_(allow_unauthenticated_verifiers) {}
 
  protected:
-  Answer Look(IdentitySet& identities, bool /*waited*/) override {
+  Answer Look(IdentitySet& identities) override {
     return {.refused = identities.empty() && !allow_unauthenticated_verifiers_,
-            .frame = identities.x509_bundles(),
-            .partial = false};
+            .frame = identities.x509_bundles()};
   }
   std::string_view name() const override { return "FetchX509Bundles"; }
 
@@ -73,7 +69,8 @@ void AddUnimplemented(rpc::Registry& registry, std::string_view method, std::str
 WorkloadService::WorkloadService(const Context& context, Options options)
     : context_(context),
       first_state_deadline_(context.clock.SinceBoot() + kFirstStateGrace),
-      options_(std::move(options)) {}
+      options_(std::move(options)),
+      refusals_(context.loop) {}
 
 void WorkloadService::AddTo(rpc::Registry& registry) {
   const StateStream::Context context{.loop = context_.loop,
@@ -81,7 +78,8 @@ void WorkloadService::AddTo(rpc::Registry& registry) {
                                      .state = context_.state,
                                      .gate = context_.gate,
                                      .first_state_deadline = first_state_deadline_,
-                                     .on_refused = options_.on_refused};
+                                     .on_refused = options_.on_refused,
+                                     .refusals = refusals_};
   registry.Add(std::string(kService) + "FetchX509SVID", [context](rpc::Call& call) {
     return std::make_unique<FetchX509Svid>(call, context);
   });

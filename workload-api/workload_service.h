@@ -13,6 +13,7 @@
 #include "rpc/call.h"
 #include "workload-api/caller_gate.h"
 #include "workload-api/identity_set.h"
+#include "workload-api/refusal_log.h"
 
 namespace assay {
 
@@ -49,6 +50,7 @@ class WorkloadService final {
   const Context context_;
   const absl::Duration first_state_deadline_;
   const Options options_;
+  RefusalLog refusals_;
 };
 
 }  // namespace assay
