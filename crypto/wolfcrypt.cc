@@ -3,6 +3,8 @@
 
 #include <new>
 
+#include "crypto/curve_tables.h"
+
 namespace assay::crypto {
 namespace {
 
@@ -24,6 +26,8 @@ struct Generator {
 };
 
 }  // namespace
+
+void FreeCurveTables() { wc_ecc_fp_free(); }
 
 void FreeCurveTablesAtThreadExit() {
   thread_local CurveTables tables;

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "crypto/curve_tables.h"
+
 namespace assay {
 namespace {
 
@@ -140,6 +142,7 @@ absl::Status Tunnel::Feed(std::string_view bytes) {
     return absl::OkStatus();
   }
   loop_.Cancel(std::exchange(handshake_timer_, 0));
+  crypto::FreeCurveTables();
   RETURN_IF_ERROR(loop_.Watch(local_.get(), EPOLLIN, [self = shared_from_this()](uint32_t events) {
     self->OnLocal(events);
   }));
