@@ -5,13 +5,13 @@
 #include <charconv>
 #include <cstring>
 
+#include "crypto/digest.h"
+
 namespace assay::rpc {
 namespace {
 
 constexpr std::string_view kContentType = "application/grpc";
 constexpr std::string_view kHex = "0123456789ABCDEF";
-constexpr std::string_view kBase64 =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr size_t kMaxTimeoutBytes = 9;
 
 std::optional<absl::Duration> UnitOf(char letter) {
@@ -79,18 +79,8 @@ std::string EncodeStatusMessage(std::string_view message) {
 }
 
 std::string EncodeBinaryHeader(std::string_view bytes) {
-  std::string encoded;
-  encoded.reserve((bytes.size() * 4 + 2) / 3);
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const std::string_view group = bytes.substr(i, 3);
-    uint32_t bits = 0;
-    for (size_t j = 0; j < 3; ++j) {
-      bits = bits << 8 | (j < group.size() ? static_cast<unsigned char>(group[j]) : 0);
-    }
-    for (size_t j = 0; j <= group.size(); ++j) {
-      encoded += kBase64[bits >> (6 * (3 - j)) & 63];
-    }
-  }
+  std::string encoded = crypto::Base64Encode(bytes);
+  encoded.erase(encoded.find_last_not_of('=') + 1);
   return encoded;
 }
 
