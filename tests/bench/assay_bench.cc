@@ -3,7 +3,7 @@
 // memory of the agent's process and its descendants, latency, rate. JSON on standard output.
 //
 //   assay-bench fetch   -socket S -pid P [-callers 8] [-seconds 10]   new connection each time;
-//                       -calls N stops after N answers
+//                       -calls N stops after N answers; the longest gap is that between answers
 //   assay-bench refetch -socket S -pid P [-callers 8] [-seconds 10]   one connection a caller
 //   assay-bench hold    -socket S -pid P [-streams 1000] [-seconds 0] streams held open; with
 //                       -seconds, waits that long for an update and times its way to all
@@ -15,7 +15,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <deque>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -70,14 +70,25 @@ class Load {
   const Options options_;
   const UniqueFd epoll_;
   std::vector<Caller> callers_;
+  void Count(int grpc_status);
+
   std::vector<double> latencies_ms_;
   size_t errors_ = 0;
+  std::map<std::string, size_t> errors_by_status_;
+  SteadyTime last_answer_;
+  double longest_gap_ms_ = 0;
 };
+
+// An error: the gRPC status that the agent sent, or a connection that could not be had or broke.
+void Load::Count(int grpc_status) {
+  ++errors_;
+  ++errors_by_status_[grpc_status < 0 ? "connection" : std::to_string(grpc_status)];
+}
 
 bool Load::Connect(size_t index) {
   auto client = LoadClient::Connect(options_.socket);
   if (!client.ok()) {
-    ++errors_;
+    Count(-1);
     return false;
   }
   epoll_event event{};
@@ -95,14 +106,16 @@ void Load::Begin(size_t index) {
       kFetch, "",
       [this, &caller](size_t) {
         latencies_ms_.push_back(SecondsSince(caller.started) * 1000);
+        longest_gap_ms_ = std::max(longest_gap_ms_, SecondsSince(last_answer_) * 1000);
+        last_answer_ = std::chrono::steady_clock::now();
         caller.finished = true;
       },
-      [this, &caller](int) {
-        ++errors_;
+      [this, &caller](int grpc_status) {
+        Count(grpc_status);
         caller.finished = true;
       });
   if (!opened.ok()) {
-    ++errors_;
+    Count(-1);
     caller.finished = true;
   }
 }
@@ -131,6 +144,8 @@ nlohmann::json Load::Summary(double seconds, const Usage& before, const Usage& a
           {"callers", options_.callers},
           {"calls", latencies_ms_.size()},
           {"errors", errors_},
+          {"errors_by_status", errors_by_status_},
+          {"longest_gap_ms", longest_gap_ms_},
           {"per_second", count / seconds},
           {"agent_cpu_us_per_call",
            count > 0 ? (after.cpu_microseconds - before.cpu_microseconds) / count : 0},
@@ -149,6 +164,7 @@ nlohmann::json Load::Calls(bool reconnect) {
   }
   const Usage before = CpuOf(options_.pid);
   const SteadyTime start = std::chrono::steady_clock::now();
+  last_answer_ = start;
   while (SecondsSince(start) < options_.seconds && errors_ < 1000 &&
          latencies_ms_.size() < options_.calls) {
     for (size_t i = 0; i < callers_.size(); ++i) {
@@ -185,7 +201,7 @@ bool Load::OpenStreams(std::vector<int>& messages, size_t& answered) {
       }
       const absl::Status called = callers_[index].client->Call(
           kFetch, "", [&, index](size_t) { answered += messages[index]++ == 0 ? 1 : 0; },
-          [this](int) { ++errors_; });
+          [this](int grpc_status) { Count(grpc_status); });
       if (!called.ok()) {
         return false;
       }

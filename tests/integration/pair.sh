@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# A server and an agent of a trust domain of their own, to be sourced by a test that has set `build`
+# and stands in the tree's root. What it starts ends, and its folder goes, with the test.
+
+readonly agent=$build/agent/assay-agent
+readonly authority=$build/authority/assay-authority
+readonly domain=peers.test
+work=$(mktemp -d /tmp/assay-test.XXXXXX)
+chmod 0755 "$work"
+source scripts/processes.sh
+source scripts/software-tpm.sh
+clean_up() {
+  stop_all
+  rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+next_port=$((21000 + $$ % 9000))
+
+has() { command -v "$1" >/dev/null; }
+skip() { echo "SKIPPED: $*"; }
+
+server_command() { # upstream's program: the command line that speaks to it
+  local program=$1
+  shift
+  "$program" "$@" -socketPath "$work/server.sock"
+}
+
+# Verifies DevIDs when make_devid_ca and start_software_tpm ran before.
+start_upstream() { # program
+  local devid=""
+  if [[ -f "$work/devid-ca.pem" ]]; then
+    devid="NodeAttestor \"tpm_devid\" {
+    plugin_data {
+      devid_ca_path = \"$work/devid-ca.pem\"
+      endorsement_ca_path = \"$work/tpm/ca/issuercert.pem\"
+    }
+  }"
+  fi
+  rm -rf "$work/server" "$work/server.sock"
+  mkdir -m 0700 "$work/server"
+  port=$((next_port++))
+  cat >"$work/server.conf" <<CONF
+server {
+  trust_domain = "$domain"
+  bind_address = "127.0.0.1"
+  bind_port = "$port"
+  socket_path = "$work/server.sock"
+  data_dir = "$work/server"
+}
+plugins {
+  DataStore "sql" {
+    plugin_data {
+      database_type = "sqlite3"
+      connection_string = "$work/server/datastore.sqlite3"
+    }
+  }
+  KeyManager "disk" { plugin_data { keys_path = "$work/server/keys.json" } }
+  NodeAttestor "join_token" { plugin_data {} }
+  $devid
+}
+CONF
+  start server "$1" run -config "$work/server.conf"
+  await "a healthy ${1##*/}" server server_command "$1" healthcheck
+  server_command "$1" bundle show >"$work/bundle.pem"
+}
+
+start_agent() { # program, the lines of the agent's block, the NodeAttestor block
+  rm -rf "$work/agent" "$work/api"
+  mkdir -m 0700 "$work/agent"
+  mkdir -m 0755 "$work/api"
+  cat >"$work/agent.conf" <<CONF
+agent {
+  trust_domain = "$domain"
+  server_address = "127.0.0.1"
+  server_port = "$port"
+  trust_bundle_path = "$work/bundle.pem"
+  data_dir = "$work/agent"
+  socket_path = "$work/api/api.sock"
+  $2
+}
+plugins {
+  $3
+  KeyManager "disk" { plugin_data { directory = "$work/agent" } }
+  WorkloadAttestor "unix" { plugin_data {} }
+}
+CONF
+  start agent "$1" run -config "$work/agent.conf"
+  await "node attestation of ${1##*/}" agent \
+    grep -q "Node attestation was successful" "$work/agent.log"
+}
+
+attest_by_token() { # server program, agent program
+  local token
+  token=$(server_command "$1" token generate -ttl 600 | sed -n 's/^Token: //p')
+  start_agent "$2" "join_token = \"$token\"" 'NodeAttestor "join_token" { plugin_data {} }'
+}
+
+attest_by_devid() { # agent program, folder of the DevID
+  start_agent "$1" "" "NodeAttestor \"tpm_devid\" {
+    plugin_data {
+      tpm_device_path = \"$work/tpm/sock\"
+      devid_cert_path = \"$2/devid.crt.pem\"
+      devid_priv_path = \"$2/devid.priv.blob\"
+      devid_pub_path = \"$2/devid.pub.blob\"
+    }
+  }"
+}
+
+make_devid() { # key type
+  local folder=$work/devid-$1
+  "$agent" tpm provision -device "$work/tpm/sock" -dir "$folder" -subject "node $1" -keyType "$1" \
+    >"$work/provision.log"
+  sign_devid "$work/devid-ca" "$folder/devid.csr.pem" "$work/devid-$1.pem"
+  "$agent" tpm provision -dir "$folder" -certificate "$work/devid-$1.pem" >>"$work/provision.log"
+}
+
+create_entry() { # server program, TTL in seconds
+  local parent
+  parent=$(server_command "$1" agent list | awk '/SPIFFE ID/ {print $NF; exit}')
+  server_command "$1" entry create -parentID "$parent" -spiffeID "spiffe://$domain/workload" \
+    -selector "unix:uid:$(id -u)" -x509SVIDTTL "$2" >"$work/entry.log"
+}
+
+# Asked of assay-agent's command line whoever serves, so that each agent meets a foreign client.
+fetch() {
+  rm -rf "$work/svids" && mkdir "$work/svids"
+  "$agent" api fetch x509 -socketPath "$work/api/api.sock" -write "$work/svids" \
+    >"$work/fetch.log" 2>&1 && [[ -f "$work/svids/svid.0.pem" ]]
+}
+
+# Ends server and agent, and keeps the software TPM.
+stop_pair() {
+  local keep
+  keep=$(head -n 1 "$work/pids")
+  sed -i 1d "$work/pids"
+  stop_all
+  echo "$keep" >"$work/pids"
+}
