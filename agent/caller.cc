@@ -64,6 +64,7 @@ class Caller final : public rpc::PeerState {
   void Admit();
   void Refuse(const absl::Status& status);
   void OnGone();
+  void EndCalls();
 
   const Callers::Context context_;
   const ProbeClient::Caller process_;
@@ -221,6 +222,9 @@ void Caller::Refuse(const absl::Status& status) {
   for (const Waiting& one : waiting) {
     one.admitted(status);
   }
+  if (!refused_.ok()) {
+    EndCalls();
+  }
 }
 
 void Caller::Observe(CallerObserver& observer) {
@@ -242,9 +246,13 @@ void Caller::Forget(CallerObserver& observer) {
 
 void Caller::OnGone() {
   refused_ = Unavailable("the caller has exited");
+  EndCalls();
+}
+
+void Caller::EndCalls() {
   // From the end, for an observer forgets itself.
   for (size_t i = observers_.size(); i > 0; --i) {
-    observers_[i - 1]->OnCallerGone();
+    observers_[i - 1]->OnCallerGone(refused_);
   }
 }
 

@@ -16,8 +16,8 @@ namespace assay {
 class CallerObserver {
  public:
   virtual ~CallerObserver() = default;
-  // The process has ended.
-  virtual void OnCallerGone() = 0;
+  // The process has ended, or is refused for good; why is what the call ends with.
+  virtual void OnCallerGone(const absl::Status& why) = 0;
 };
 
 class CallerGate {

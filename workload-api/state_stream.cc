@@ -112,12 +112,12 @@ void StateStream::OnIdentitiesChanged() {
   Push(/*admitted=*/sent_ == nullptr);
 }
 
-void StateStream::OnCallerGone() { End(Unavailable("the caller has exited")); }
+void StateStream::OnCallerGone(const absl::Status& why) { End(why); }
 
 // Entitlement and life are looked at before each message (Workload API, appendix A).
 void StateStream::Push(bool admitted) {
   if (!call_.peer().process.Alive()) {
-    OnCallerGone();
+    End(Unavailable("the caller has exited"));
     return;
   }
   if (!ready_) {

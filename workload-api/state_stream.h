@@ -41,7 +41,7 @@ class StateStream : public rpc::CallHandler, public IdentityObserver, public Cal
   void OnMessage(std::string_view bytes) override;
   void OnHalfClose() override;
   void OnIdentitiesChanged() override;
-  void OnCallerGone() override;
+  void OnCallerGone(const absl::Status& why) override;
 
  protected:
   // What to do for the caller now.

@@ -21,10 +21,11 @@ class FakeGate final : public CallerGate {
     ++asked;
     admitted(answer);
   }
-  void Observe(rpc::Call&, CallerObserver&) override {}
+  void Observe(rpc::Call&, CallerObserver& observer) override { observed = &observer; }
   void Forget(rpc::Call&, CallerObserver&) override {}
 
   absl::StatusOr<std::shared_ptr<IdentitySet>> answer = Unavailable("unset");
+  CallerObserver* observed = nullptr;
   int asked = 0;
 };
 
@@ -162,6 +163,15 @@ TEST_F(WorkloadServiceTest, LooksAtTheCallerAgainBeforeEachMessage) {
   EXPECT_THAT(Sent(call), ElementsAre("a"));
   EXPECT_EQ(client_->WaitClosed(call).status(), 7);
   EXPECT_EQ(gate_.asked, 2);
+}
+
+TEST_F(WorkloadServiceTest, EndsTheStreamOfACallerThatIsRefusedMeanwhile) {
+  Commit(Entry("a"));
+  Commit(Svid("a"));
+  const int32_t call = Fetch();
+  EXPECT_THAT(Sent(call), ElementsAre("a"));
+  gate_.observed->OnCallerGone(PermissionDenied("the caller has other credentials"));
+  EXPECT_EQ(client_->WaitClosed(call).status(), 7);
 }
 
 TEST_F(WorkloadServiceTest, FollowsACallerToItsNewIdentities) {
