@@ -116,15 +116,15 @@ absl::Status SaveSecretJson(const std::string& path, const json& document) {
 
 absl::StatusOr<AgentState> AgentDisk::Load() {
   AgentState state;
-  absl::StatusOr<SecretJson> loaded = LoadJson(DataPath());
+  absl::StatusOr<SecretJson> loaded = LoadJson(data_path());
   if (absl::IsNotFound(loaded.status())) {
     return state;
   }
   RETURN_IF_ERROR(loaded.status());
   SecretJson& document = *loaded;
-  ASSIGN_OR_RETURN(state.bundle, CertificatesAt(*document, "bundle", DataPath()));
+  ASSIGN_OR_RETURN(state.bundle, CertificatesAt(*document, "bundle", data_path()));
   ASSIGN_OR_RETURN(std::vector<crypto::Certificate> chain,
-                   CertificatesAt(*document, "svid", DataPath()));
+                   CertificatesAt(*document, "svid", data_path()));
   if (chain.empty()) {
     return state;
   }
@@ -222,7 +222,7 @@ absl::Status AgentDisk::Save(const AgentState& state) {
                          {"bootstrap_use", 0},
                          {"bootstrap_start_time", "0001-01-01T00:00:00Z"},
                          {"connection_attempts", 0}};
-  RETURN_IF_ERROR(SaveSecretJson(DataPath(), document));
+  RETURN_IF_ERROR(SaveSecretJson(data_path(), document));
   if (key_folder_.empty()) {
     return absl::OkStatus();
   }

@@ -36,6 +36,7 @@ class AgentDisk final {
   // What is there. An SVID whose key is not is left out. DataLoss names a file that is damaged.
   absl::StatusOr<AgentState> Load();
   absl::Status Save(const AgentState& state);
+  std::string data_path() const { return data_folder_ + "/agent-data.json"; }
 
  private:
   absl::StatusOr<std::shared_ptr<const crypto::PrivateKey>> LoadKeyOf(
@@ -43,7 +44,6 @@ class AgentDisk final {
   absl::Status SaveKey(const crypto::PrivateKey& key);
   // Removes the agent's keys from keys.json but for this slot.
   absl::Status DropKeys(int kept);
-  std::string DataPath() const { return data_folder_ + "/agent-data.json"; }
   std::string KeyPath() const { return key_folder_ + "/keys.json"; }
 
   const std::string data_folder_;

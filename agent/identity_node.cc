@@ -61,7 +61,8 @@ absl::StatusOr<std::optional<NodeFacts>> NodeIdentity::Load() {
   }
   const absl::StatusOr<SpiffeId> id = ParseLeafId(state.svid->chain.front());
   if (!id.ok() || id->trust_domain() != options_.trust_domain) {
-    return DataLoss("the agent's SVID on disk is of another trust domain; remove agent-data.json");
+    return DataLoss("the agent's SVID on disk is of another trust domain; remove {}",
+                    disk_.data_path());
   }
   if (state.svid->chain.front().not_after() <= clock_.Now() + kLeastLifeLeft) {
     log::Warn("Agent SVID on disk has expired",

@@ -18,7 +18,6 @@ namespace assay::tpm {
 constexpr uint32_t kFixedTpm = 1u << 1;
 constexpr uint32_t kFixedParent = 1u << 4;
 constexpr uint32_t kSensitiveDataOrigin = 1u << 5;
-constexpr uint32_t kUserWithAuth = 1u << 6;
 constexpr uint32_t kAdminWithPolicy = 1u << 7;
 constexpr uint32_t kNoDa = 1u << 10;
 constexpr uint32_t kRestricted = 1u << 16;
