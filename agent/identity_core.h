@@ -61,6 +61,8 @@ class IdentityCore final {
     std::function<void()> on_serving;
     // The agent must stop with this exit status. Called once.
     std::function<void(int code, std::string_view reason)> on_exit;
+    // The channel to the serve role has ended, or serve broke its rules.
+    std::function<void(const absl::Status& why)> on_serve_ended;
   };
 
   // What the surroundings refer to must outlive it, and its jobs must have ended before it dies.

@@ -259,7 +259,7 @@ absl::Status IdentityCore::LinkServe(UniqueFd channel) {
                                around_.loop, std::move(channel), {entries_, svids_, bundles_},
                                [this](const roles::ServeRequest& request) { OnRequest(request); },
                                [this](const absl::Status& why) {
-                                 log::Warn("Serve role is gone", {{"error", why}});
+                                 around_.on_serve_ended(why);
                                  serve_.reset();
                                }));
   changed_ = true;

@@ -61,7 +61,8 @@ class Role final {
                    [this](int code, std::string_view reason) {
                      exit_code = code;
                      exit_reason = reason;
-                   }}) {
+                   },
+               .on_serve_ended = [this](const absl::Status& why) { serve_ended = why; }}) {
     upstream.bundles = 0;
     LinkServe();
     core_.Start();
@@ -116,6 +117,13 @@ class Role final {
     }
     Send(request);
   }
+  // With a descriptor, which no message to identity has.
+  void BreakRules() {
+    roles::ServeRequest request;
+    request.mutable_refused();
+    ASSERT_OK(channel_->Send(request, 0));
+    RunLoop();
+  }
   void TellRefused() {
     roles::ServeRequest request;
     request.mutable_refused();
@@ -125,6 +133,7 @@ class Role final {
   bool serving = false;
   int exit_code = -1;
   std::string exit_reason;
+  absl::Status serve_ended;
   FakeServe serve;
 
  private:
@@ -671,6 +680,15 @@ TEST_F(IdentityCoreTest, WhatATaintedAuthorityIssuedIsReplaced) {
   EXPECT_NE(upstream_.svid->leaf().der(), agent);
   EXPECT_EQ(upstream_.renews, 1);
   EXPECT_THAT(role->serve.svids, SizeIs(2));
+}
+
+TEST_F(IdentityCoreTest, AServeRoleThatBreaksTheRulesIsReported) {
+  const auto role = Started(1);
+  role->BreakRules();
+  EXPECT_TRUE(absl::IsInvalidArgument(role->serve_ended)) << role->serve_ended;
+  role->LinkServe();
+  role->Settle();
+  EXPECT_THAT(role->serve.svids, SizeIs(1));
 }
 
 TEST_F(IdentityCoreTest, AServeRoleThatStartsAnewIsToldEverything) {

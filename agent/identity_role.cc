@@ -84,8 +84,8 @@ absl::StatusOr<std::unique_ptr<NodeAttestor>> MakeAttestor(const AgentConfig& co
   return std::unique_ptr<NodeAttestor>(std::move(attestor));
 }
 
-// The job, and then the memory given back that it had for its work: a thread's tables of curves alone
-// are several megabytes, and jobs are seldom.
+// The job, and then the memory given back that it had for its work: a thread's tables of curves
+// alone are several megabytes, and jobs are seldom.
 std::function<void()> Tidied(std::function<void()> job) {
   return [job = std::move(job)] {
     job();
@@ -110,24 +110,24 @@ struct Identity {
               .keys_in_memory = config.key_manager == AgentConfig::KeyManager::kMemory,
               .make_attestor = [this] { return MakeAttestor(config); }},
              *upstream, disk, context.clock()),
-        core(
-            {.trust_domain = trust_domain,
-             .key_type = config.workload_x509_svid_key_type,
-             .availability_target = config.availability_target,
-             .cache_size = static_cast<size_t>(config.x509_svid_cache_max_size),
-             .sync_interval = config.sync_interval,
-             .has_served = start.has_served()},
-            {.loop = context.loop(),
-             .clock = context.clock(),
-             .upstream = *upstream,
-             .node = node,
-             .run_sync = [this](auto job) { sync_thread.Run(0, Tidied(std::move(job))); },
-             .run_signing = [this](auto job) { signing_thread.Run(0, Tidied(std::move(job))); },
-             .random = SystemRandom(),
-             .on_serving = [&context] { context.Ready(); },
-             .on_exit = [&context](int code,
-                                   std::string_view reason) { context.ExitAgent(code, reason); }}) {
-  }
+        core({.trust_domain = trust_domain,
+              .key_type = config.workload_x509_svid_key_type,
+              .availability_target = config.availability_target,
+              .cache_size = static_cast<size_t>(config.x509_svid_cache_max_size),
+              .sync_interval = config.sync_interval,
+              .has_served = start.has_served()},
+             {.loop = context.loop(),
+              .clock = context.clock(),
+              .upstream = *upstream,
+              .node = node,
+              .run_sync = [this](auto job) { sync_thread.Run(0, Tidied(std::move(job))); },
+              .run_signing = [this](auto job) { signing_thread.Run(0, Tidied(std::move(job))); },
+              .random = SystemRandom(),
+              .on_serving = [&context] { context.Ready(); },
+              .on_exit = [&context](int code,
+                                    std::string_view reason) { context.ExitAgent(code, reason); },
+              .on_serve_ended =
+                  [&context](const absl::Status& why) { context.LinkEnded(roles::SERVE, why); }}) {}
 
   const AgentConfig config;
   const std::unique_ptr<Upstream> upstream;
