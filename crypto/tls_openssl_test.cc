@@ -236,11 +236,11 @@ TEST_F(TlsOpensslTest, AClientOfAnotherVersionOrProtocolIsRefused) {
 TEST_F(TlsOpensslTest, AClientCertificateThatDoesNotVerifyIsRefused) {
   const TestCa evil;
   const auto key = PrivateKey::Generate(KeyType::kEcP256).value();
-  Put("evil.pem", PemEncode("CERTIFICATE", evil.IssueFor(TestId(kId), key->public_key()).der()) +
-                      PemEncode("CERTIFICATE", evil.certificate().der()));
+  Put("evil.pem", PemEncode("CERTIFICATE", evil.IssueFor(TestId(kId), key->public_key()).der()));
+  Put("evil-ca.pem", PemEncode("CERTIFICATE", evil.certificate().der()));
   Put("evil.key", PemEncode("PRIVATE KEY", key->pkcs8().Reveal()));
   const Served served = Serve(Identity(), "-alpn h2 -cert " + File("evil.pem") + " -cert_chain " +
-                                              File("evil.pem") + " -key " + File("evil.key"));
+                                              File("evil-ca.pem") + " -key " + File("evil.key"));
   EXPECT_THAT(served.status, StatusIs(absl::StatusCode::kPermissionDenied,
                                       HasSubstr("signed by unknown authority")));
   EXPECT_EQ(served.received, "");
