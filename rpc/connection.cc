@@ -443,6 +443,13 @@ void Connection::CheckClosedStream(const FrameHeader& header) {
   }
 }
 
+// A caller that has had an answer of a stream ends it by a reset: it has no other way.
+bool Connection::IsAnswered(int32_t stream) const {
+  const auto* call =
+      static_cast<ServerCall*>(nghttp2_session_get_stream_user_data(session_, stream));
+  return call != nullptr && call->answered();
+}
+
 void Connection::OnFrameBegin(const FrameHeader& header) {
   bool within = true;
   if (header.type == NGHTTP2_HEADERS || header.type == NGHTTP2_DATA) {
@@ -461,7 +468,7 @@ void Connection::OnFrameBegin(const FrameHeader& header) {
       break;
     case NGHTTP2_RST_STREAM:
       last_reset_ = header.stream_id;
-      within = guard_.ChargeReset(set_.Second());
+      within = IsAnswered(header.stream_id) || guard_.ChargeReset(set_.Second());
       break;
     case NGHTTP2_PRIORITY:
       // nghttp2 skips priorities that it was told not to obey, and with them this check.

@@ -90,6 +90,7 @@ class Connection final {
   void EndForFlood();
   void OnFrameBegin(const FrameHeader& header);
   void CheckClosedStream(const FrameHeader& header);
+  bool IsAnswered(int32_t stream) const;
   void EndInOrder();
   void OnHandshakeTimeout();
   void StartIdleTimer();

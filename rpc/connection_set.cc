@@ -161,6 +161,7 @@ ConnectionSet::ConnectionSet(EventLoop& loop, const Registry& registry,
   nghttp2_session_callbacks_set_send_data_callback(callbacks_, OnSendData);
   nghttp2_option_new(&session_options_);
   nghttp2_option_set_max_outbound_ack(session_options_, kMaxControlAnswers);
+  nghttp2_option_set_max_deflate_dynamic_table_size(session_options_, 0);
 }
 
 ConnectionSet::~ConnectionSet() {
@@ -175,6 +176,7 @@ ConnectionSet::~ConnectionSet() {
 
 nghttp2_session* ConnectionSet::NewSession(Connection& connection) {
   nghttp2_session* session = nullptr;
+  const SessionMemory::Creation creation(memory_);
   nghttp2_session_server_new3(&session, callbacks_, &connection, session_options_, memory_.hooks());
   return session;
 }

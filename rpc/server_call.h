@@ -54,6 +54,8 @@ class ServerCall final : public Call {
   void Take(size_t size, OutputBatch& batch);
 
   bool finished() const { return finished_; }
+  // Whether response headers are on their way.
+  bool answered() const { return responded_; }
   // Destroys the handler of a finished call.
   void DropHandler() { handler_.reset(); }
 
