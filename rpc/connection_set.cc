@@ -162,6 +162,8 @@ ConnectionSet::ConnectionSet(EventLoop& loop, const Registry& registry,
   nghttp2_option_new(&session_options_);
   nghttp2_option_set_max_outbound_ack(session_options_, kMaxControlAnswers);
   nghttp2_option_set_max_deflate_dynamic_table_size(session_options_, 0);
+  // The flood guard counts resets, and does not count those of answered streams.
+  nghttp2_option_set_stream_reset_rate_limit(session_options_, UINT32_MAX, UINT32_MAX);
 }
 
 ConnectionSet::~ConnectionSet() {

@@ -9,12 +9,12 @@ set -euo pipefail
 
 packages=(
   g++ cmake ninja-build pkg-config ccache protobuf-compiler protobuf-compiler-grpc
-  libwolfssl-dev libgrpc++-dev libprotobuf-dev libnghttp2-dev libtss2-dev libseccomp-dev
-  libsqlite3-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libabsl-dev
+  libwolfssl-dev libgrpc++-dev libprotobuf-dev libnghttp2-dev libtss2-dev
+  libsqlite3-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libabsl-dev
   libsystemd-dev libgtest-dev libgmock-dev swtpm swtpm-tools openssl
 )
 if [[ "${1:-}" == "--test" ]]; then
-  packages+=(clang-format-14 tpm2-tools git)
+  packages+=(clang-format-14 git procps tpm2-tools)
 fi
 
 missing=()
