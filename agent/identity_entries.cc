@@ -118,13 +118,26 @@ std::vector<std::string> EntryStore::FederatedDomains() const {
   return names;
 }
 
+// An upstream names its entries in the same order each time: the one after the last is looked at
+// first.
+std::optional<uint32_t> SyncPass::PlaceOf(std::string_view id) {
+  if (next_ >= store_.slots_.size() || store_.slots_[next_].id() != id) {
+    const auto at = store_.index_.find(id);
+    if (at == store_.index_.end()) {
+      return std::nullopt;
+    }
+    next_ = at->second;
+  }
+  return next_++;
+}
+
 bool SyncPass::NeedsEntry(const EntryRevision& revision) {
-  const auto at = store_.index_.find(revision.id);
-  if (at == store_.index_.end()) {
+  const std::optional<uint32_t> place = PlaceOf(revision.id);
+  if (!place.has_value()) {
     return true;
   }
-  seen_[at->second] = true;
-  const StoredEntry& entry = store_.slots_[at->second];
+  seen_[*place] = true;
+  const StoredEntry& entry = store_.slots_[*place];
   return entry.revision_number != revision.revision_number ||
          (revision.created_at != 0 && entry.created_at != revision.created_at);
 }

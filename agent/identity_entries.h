@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -94,7 +95,10 @@ class SyncPass final : public EntrySink {
  private:
   friend class EntryStore;
 
+  std::optional<uint32_t> PlaceOf(std::string_view id);
+
   const EntryStore& store_;
+  uint32_t next_ = 0;       // The place after that of the last one found.
   std::vector<bool> seen_;  // By the place in the store.
   std::vector<StoredEntry> fresh_;
   std::set<std::string> new_domains_;

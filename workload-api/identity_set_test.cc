@@ -130,7 +130,8 @@ TEST_F(IdentitySetTest, TellsWhatStreamsHaveOpenAgainAndAgain) {
   set->Forget(second);
 }
 
-TEST_F(IdentitySetTest, ServesCompleteAnswersInTheOrderOfEntryIds) {  // WLAPI-06 WLAPI-48
+TEST_F(IdentitySetTest, ServesCompleteAnswersInTheOrderOfEntryIds) {
+  // WLAPI-06 WLAPI-15 WLAPI-16 WLAPI-17 WLAPI-48
   Commit(Change()
              .Reset()
              .Entry("b")
@@ -251,6 +252,9 @@ TEST_F(IdentitySetTest, TellsStreamsOnlyOfAnswersThatChanged) {  // WLAPI-08
   Commit(Change().Svid("a", In(absl::Hours(2)), "renewed"));
   EXPECT_EQ(stream.told, 1);
   EXPECT_NE(set->x509_svids(), first);
+  Commit(Change().Bundle(kOwn, "new roots"));  // TDB-15
+  EXPECT_EQ(stream.told, 2);
+  EXPECT_EQ(Parsed<X509SVIDResponse>(set->x509_svids()).svids(0).bundle(), "new roots");
   set->Forget(stream);
 }
 

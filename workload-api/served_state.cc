@@ -11,6 +11,9 @@
 namespace assay {
 namespace {
 
+// Messages; one holds up to some 100 KB.
+constexpr size_t kLargeChange = 8;
+
 // Keys pass through protobuf strings, which do not wipe themselves.
 void WipeKeys(roles::StateChange& change) {
   for (roles::Svid& svid : *change.mutable_svids()) {
@@ -78,8 +81,13 @@ absl::StatusOr<bool> ServedState::Receive(roles::StateChange change) {
       applied.Update(Apply(waiting, *tables_));
       WipeKeys(waiting);
     }
+    const bool was_large = staged_ != nullptr || gathered_.size() >= kLargeChange;
     gathered_.clear();
     Commit();
+    if (was_large) {
+      // What it took was large and scattered: its pages go back to the system.
+      malloc_trim(0);
+    }
   }
   RETURN_IF_ERROR(applied);
   return commit;
@@ -90,8 +98,6 @@ void ServedState::Commit() {
   if (staged_ != nullptr) {
     CarryOver(*tables_, *staged_);
     tables_ = std::move(staged_);
-    // The old tables were large and scattered: their pages go back to the system.
-    malloc_trim(0);
   }
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A server-streaming call that sends the caller's complete state, and again whenever it has
-// changed, until the caller, its identities or its process go away. Who has a complete state is sent
-// a partial one only when that takes back what it has, or the rest does not come. The caller is
-// admitted anew before each further message.
+// changed, until the caller, its identities or its process go away. Who has a complete state is
+// sent a partial one only when that takes back what it has, or the rest does not come. The caller
+// is admitted anew before each further message.
 #pragma once
 
 #include <absl/time/time.h>

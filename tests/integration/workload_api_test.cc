@@ -198,7 +198,8 @@ TEST(WorkloadApiTest, TellsIdentityOfManyRefusalsOnce) {
   EXPECT_LE(refusals, 5);
 }
 
-TEST(WorkloadApiTest, DemandsTheSecurityHeaderBeforeAllElse) {  // WLEP-06 WLEP-08
+TEST(WorkloadApiTest, DemandsTheSecurityHeaderBeforeAllElse) {
+  // WLEP-02 WLEP-06 WLEP-07 WLEP-08 WLEP-09
   RoleHarness harness;
   harness.Send(State::Complete().Commit());
   const Client client(harness);
