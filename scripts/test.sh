@@ -13,5 +13,4 @@ cmake --build --preset dev --parallel "$(nproc)"
 echo "checking the format of the sources"
 git ls-files '*.h' '*.cc' | xargs clang-format-14 --dry-run --Werror
 
-# Tests of a role start the others again and again; leaks are judged where a process ends in order.
 ctest --preset dev --output-on-failure "$@"
