@@ -1,6 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # One static library and one test binary a folder, sources listed by hand.
 
+# What nearly every source includes, read once: half of the time to build. Only in the release preset,
+# so that the others find a source that forgot an include, and ccache serves them.
+add_library(assay_headers OBJECT "${CMAKE_SOURCE_DIR}/cmake/headers.cc")
+target_link_libraries(assay_headers PRIVATE ABSL PkgConfig::FMT protobuf::libprotobuf)
+target_compile_options(assay_headers PRIVATE ${ASSAY_WARNINGS})
+target_precompile_headers(assay_headers PRIVATE
+  <absl/status/statusor.h> <absl/time/time.h> <fmt/format.h> <google/protobuf/wrappers.pb.h>
+  <algorithm> <array> <deque> <functional> <map> <memory> <optional> <set> <string> <string_view>
+  <unordered_map> <utility> <vector>)
+
 # assay_library(NAME SRCS ... [DEPS ...] [TESTS ...] [TEST_DEPS ...])
 # makes target assay_NAME, and test binary NAME_test when TESTS are given.
 function(assay_library NAME)
@@ -8,6 +18,7 @@ function(assay_library NAME)
   add_library(assay_${NAME} STATIC ${ARG_SRCS})
   target_compile_options(assay_${NAME} PRIVATE ${ASSAY_WARNINGS})
   target_link_libraries(assay_${NAME} PUBLIC ${ARG_DEPS})
+  target_precompile_headers(assay_${NAME} REUSE_FROM assay_headers)
   if(ARG_TESTS)
     assay_test(${NAME}_test LABEL unit SRCS ${ARG_TESTS} DEPS assay_${NAME} ${ARG_TEST_DEPS})
   endif()
@@ -47,11 +58,18 @@ function(assay_proto NAME)
       WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}/proto"
       VERBATIM)
     list(APPEND generated ${outputs})
+    if(ARG_GRPC)
+      # What the stubs include takes nearly all of the time to build them.
+      set_source_files_properties("${out}.grpc.pb.cc" PROPERTIES UNITY_GROUP stubs)
+    endif()
   endforeach()
   add_library(assay_proto_${NAME} STATIC ${generated})
+  set_target_properties(assay_proto_${NAME} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+  target_compile_options(assay_proto_${NAME} PRIVATE -Wpedantic)  # As the headers.
+  target_precompile_headers(assay_proto_${NAME} REUSE_FROM assay_headers)
   target_include_directories(assay_proto_${NAME} SYSTEM PUBLIC "${CMAKE_BINARY_DIR}/gen")
   target_link_libraries(assay_proto_${NAME} PUBLIC protobuf::libprotobuf ${ARG_DEPS})
   if(ARG_GRPC)
-    target_link_libraries(assay_proto_${NAME} PUBLIC PkgConfig::GRPC)
+    target_link_libraries(assay_proto_${NAME} PUBLIC GRPC)
   endif()
 endfunction()

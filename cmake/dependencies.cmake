@@ -13,17 +13,40 @@ pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
 
+# The static libraries of these names where there are, else the shared ones.
+function(link_static TARGET)
+  set(CMAKE_FIND_LIBRARY_SUFFIXES .a .so)
+  foreach(name ${ARGN})
+    find_library(${name}_library ${name})
+    mark_as_advanced(${name}_library)
+    if(${name}_library)
+      target_link_libraries(${TARGET} INTERFACE "${${name}_library}")
+    else()
+      target_link_libraries(${TARGET} INTERFACE ${name})  # Of the compiler's own (atomic).
+    endif()
+  endforeach()
+endfunction()
+
+# Target NAME of the libraries of pkg-config modules. pkg_check_modules would ask twenty times, and
+# gRPC's answer takes a second.
+function(add_static_module NAME)
+  execute_process(COMMAND ${PKG_CONFIG_EXECUTABLE} --libs-only-l ${ARGN} OUTPUT_VARIABLE flags
+                  OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  separate_arguments(flags)
+  # Each once, after all that need it.
+  list(REVERSE flags)
+  list(REMOVE_DUPLICATES flags)
+  list(REVERSE flags)
+  list(TRANSFORM flags REPLACE "^-l" "")
+  add_library(${NAME} INTERFACE)
+  link_static(${NAME} ${flags})
+endfunction()
+
 # Linked statically: some fifty shared libraries would be relocated anew in each role's process, for
 # a megabyte of memory and ten milliseconds of start each.
 set(Protobuf_USE_STATIC_LIBS ON)
 find_package(Protobuf REQUIRED)
-set(shared_first "${CMAKE_FIND_LIBRARY_SUFFIXES}")
-set(CMAKE_FIND_LIBRARY_SUFFIXES .a .so)
-pkg_check_modules(ABSL REQUIRED IMPORTED_TARGET absl_status absl_statusor absl_time)
-pkg_check_modules(GRPC REQUIRED IMPORTED_TARGET grpc++_unsecure)
+add_static_module(ABSL absl_status absl_statusor absl_time)
+add_static_module(GRPC grpc++_unsecure)
 # What gRPC's pkg-config file leaves out.
-foreach(library upb re2 address_sorting cares z)
-  find_library(GRPC_${library} ${library} REQUIRED)
-  target_link_libraries(PkgConfig::GRPC INTERFACE "${GRPC_${library}}")
-endforeach()
-set(CMAKE_FIND_LIBRARY_SUFFIXES "${shared_first}")
+link_static(GRPC upb re2 address_sorting cares z)
