@@ -19,6 +19,8 @@ constexpr size_t kHeldFreely = 16 << 10;
 // Batches written in one go, so that one fast reader does not keep the others waiting.
 constexpr int kBatchesPerRound = 4;
 constexpr size_t kFrameHeaderBytes = 9;
+// So long the server's SETTINGS wait for the answer to a call that came with the caller's.
+constexpr absl::Duration kGreetingWait = absl::Milliseconds(1);
 // For the answer to the notice that there will be a GOAWAY.
 constexpr absl::Duration kGoawayGrace = absl::Seconds(10);
 
@@ -42,6 +44,7 @@ Connection::~Connection() {
   nghttp2_session_del(session_);
   CancelTimer(open_timer_);
   CancelTimer(age_timer_);
+  CancelTimer(greet_timer_);
   if (watched_ != 0) {
     set_.loop().Unwatch(socket_.get());
   }
@@ -81,13 +84,8 @@ void Connection::Start() {
       set_.Settle(*this);
     });
   }
-  if (!tls_) {
-    StartSession();
-  }
-  if (!dead_) {
-    // The first request is often there already.
-    OnReady(EPOLLIN);
-  }
+  // The first request is often there already.
+  OnReady(EPOLLIN);
 }
 
 bool Connection::StartSession() {
@@ -107,10 +105,11 @@ bool Connection::StartSession() {
 
 void Connection::OnReady(uint32_t events) {
   busy_ = true;
-  if (backlog_.empty()) {
-    Read();
-  } else if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
+  if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
+    // Nobody is there to be answered, whatever was sent before.
     dead_ = true;
+  } else if (backlog_.empty()) {
+    Read();
   }
   Flush();
 }
@@ -140,13 +139,11 @@ void Connection::FeedTls(std::string_view bytes) {
     dead_ = true;
     return;
   }
-  if (tls_->handshake_done() && session_ == nullptr) {
+  if (tls_->handshake_done() && !joined_) {
+    joined_ = true;
     peer_.tls_chain = tls_->peer_chain();
     if (!peer_.tls_chain.empty() && !set_.JoinIdentity(*this)) {
       dead_ = true;
-      return;
-    }
-    if (!StartSession()) {
       return;
     }
   }
@@ -158,7 +155,12 @@ void Connection::FeedTls(std::string_view bytes) {
   dead_ = dead_ || tls_->peer_closed();
 }
 
+// The session starts with the caller's first bytes: one that says nothing costs little, and the
+// server's SETTINGS go out together with the answer to the caller's.
 void Connection::FeedSession(std::string_view bytes) {
+  if (session_ == nullptr && !StartSession()) {
+    return;
+  }
   while (!bytes.empty() && !dead_) {
     const size_t size = scanner_.Scan(bytes);
     const ssize_t taken =
@@ -172,6 +174,10 @@ void Connection::FeedSession(std::string_view bytes) {
 }
 
 void Connection::Flush() {
+  if (GreetsLater()) {
+    busy_ = false;
+    return;
+  }
   busy_ = true;
   int batches = 0;
   do {
@@ -196,6 +202,27 @@ void Connection::Flush() {
     }
     WatchWhatMatters();
   }
+}
+
+// Whether there is nothing to write yet but SETTINGS, and an answer to follow.
+bool Connection::GreetsLater() {
+  if (greeted_ || dead_ || session_ == nullptr) {
+    return false;
+  }
+  if (!asked_ || answering_ || calls_.empty() || flooding_) {
+    greeted_ = true;
+    CancelTimer(greet_timer_);
+    return false;
+  }
+  if (greet_timer_ == 0) {
+    greet_timer_ = set_.loop().After(kGreetingWait, [this] {
+      greet_timer_ = 0;
+      greeted_ = true;
+      Flush();
+      set_.Settle(*this);
+    });
+  }
+  return true;
 }
 
 // Closing with unread bytes would destroy the GOAWAY on its way to the caller.
@@ -338,6 +365,7 @@ void Connection::Touch() {
 }
 
 void Connection::AddPending(size_t bytes, bool alone) {
+  answering_ = true;
   pending_ += bytes;
   const bool within = !alone || set_.shares().HoldAnswer(*share_, bytes);
   if ((!within || pending_ + backlog_.bytes() > set_.limits().max_pending_bytes) && !dead_) {
@@ -377,6 +405,7 @@ void Connection::OnCallStarted() {
 }
 
 void Connection::OnCallFinished(bool refused) {
+  answering_ = true;
   refused_ = refused;
   has_finished_ = true;
   Touch();
@@ -504,6 +533,7 @@ void Connection::OnFrame(const nghttp2_frame& frame) {
     call->OnHeadersEnd();
   }
   if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
+    asked_ = true;
     call->OnEnd();
   }
 }

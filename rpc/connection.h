@@ -81,6 +81,7 @@ class Connection final {
   void Read();
   void FeedTls(std::string_view bytes);
   void FeedSession(std::string_view bytes);
+  bool GreetsLater();
   // One batch; false when there is no more to write now.
   bool WriteBatch();
   bool FillBatch();
@@ -116,8 +117,13 @@ class Connection final {
   int32_t last_reset_ = 0;   // Reset last by the caller.
   uint32_t watched_ = 0;
   EventLoop::TimerId open_timer_ = 0;  // Handshake at first, idle later.
-  EventLoop::TimerId age_timer_ = 0;   // Once of age: what is left of the grace.
+  EventLoop::TimerId greet_timer_ = 0;
+  EventLoop::TimerId age_timer_ = 0;  // Once of age: what is left of the grace.
   bool dead_ = false;
+  bool joined_ = false;        // TLS has shown who it is.
+  bool greeted_ = false;       // SETTINGS are on their way.
+  bool asked_ = false;         // A whole request came.
+  bool answering_ = false;     // A call has something to write.
   bool busy_ = false;          // OnReady, Flush or Shutdown runs.
   bool has_finished_ = false;  // A finished call has a handler.
   bool touched_ = false;       // Touch() was called meanwhile.

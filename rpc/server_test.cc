@@ -92,6 +92,28 @@ TEST_F(ServerTest, AnswersAUnaryCall) {
   EXPECT_EQ(answer.error, NGHTTP2_NO_ERROR);
 }
 
+// Fewer wake-ups for a caller that asks at once: it is greeted with the answer.
+TEST_F(ServerTest, GreetsTogetherWithTheFirstAnswer) {
+  Start();
+  const int32_t id = client_->Start("/test.Echo/Watch", Text("go"));
+  client_->WaitFor([&] { return seen_.half_closed == 1; });
+  char byte = 0;
+  EXPECT_EQ(recv(client_->fd(), &byte, 1, MSG_PEEK), -1) << "nothing is there yet";
+  seen_.calls.back()->Send(FrameOf("a"));
+  EXPECT_THAT(client_->WaitMessages(id, 1).messages(), ElementsAre(Text("a")));
+  EXPECT_TRUE(client_->SettingOfServer(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS).has_value());
+}
+
+TEST_F(ServerTest, GreetsACallerWhoseAnswerTakesLong) {
+  Start();
+  client_->Start("/test.Echo/Watch", Text("go"));
+  client_->WaitFor([&] { return seen_.half_closed == 1; });
+  server_.clock.Advance(absl::Milliseconds(1));
+  client_->WaitFor([&] {
+    return client_->SettingOfServer(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS).has_value();
+  });
+}
+
 TEST_F(ServerTest, AnswersManyCallsAtOnce) {
   Start();
   std::vector<int32_t> calls;
