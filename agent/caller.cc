@@ -44,7 +44,8 @@ class Caller final : public rpc::PeerState {
       : context_(context), process_{process.pid, process.uid, process.gid, process.pidfd.get()} {}
   ~Caller() override;
 
-  void Attest();
+  // groups: as the socket told them; else those of now.
+  void Attest(ProbeClient::Groups groups = std::nullopt);
   void Admit(CallerGate::Admitted admitted);
   void Observe(CallerObserver& observer);
   void Forget(CallerObserver& observer);
@@ -84,8 +85,9 @@ Caller::~Caller() {
   }
 }
 
-void Caller::Attest() {
-  question_ = context_.probe.Attest(process_, [this](const auto& reply) { OnAttested(reply); });
+void Caller::Attest(ProbeClient::Groups groups) {
+  question_ = context_.probe.Attest(process_, std::move(groups),
+                                    [this](const auto& reply) { OnAttested(reply); });
   OnAsked();
 }
 
@@ -265,19 +267,15 @@ absl::Status Callers::OnConnect(rpc::Peer& peer) {
     log::Warn("Kernel is older than 6.5: callers are known by number until they are accepted");
   }
   auto caller = std::make_unique<Caller>(context_, peer.process);
-  caller->Attest();
+  caller->Attest(std::exchange(peer.process.groups, std::nullopt));
   peer.state = std::move(caller);
   return absl::OkStatus();
 }
 
 void Callers::Admit(rpc::Call& call, Admitted admitted) {
-  // A dead process has no identity, though another may hold its socket.
-  if (!call.peer().process.Alive()) {
-    admitted(Unavailable("the caller has exited"));
-    return;
-  }
   Of(call)->Admit([&call_peer = call.peer(), admitted = std::move(admitted)](auto identities) {
-    // The facts were read by number: they are the process's only if it still lives.
+    // A dead process has no identity, though another may hold its socket; and the facts were read
+    // by number: they are the process's only if it still lives.
     if (identities.ok() && !call_peer.process.Alive()) {
       identities = Unavailable("the caller has exited");
     }

@@ -35,12 +35,12 @@ absl::Status ProbeClient::Link(UniqueFd channel) {
   return absl::OkStatus();
 }
 
-uint64_t ProbeClient::Attest(const Caller& caller, Done done) {
-  return Ask(caller, kAttest, std::move(done));
+uint64_t ProbeClient::Attest(const Caller& caller, Groups groups, Done done) {
+  return Ask(caller, kAttest, std::move(groups), std::move(done));
 }
 
 uint64_t ProbeClient::Recheck(const Caller& caller, Done done) {
-  return Ask(caller, kRecheck, std::move(done));
+  return Ask(caller, kRecheck, std::nullopt, std::move(done));
 }
 
 void ProbeClient::Cancel(uint64_t id) {
@@ -49,7 +49,7 @@ void ProbeClient::Cancel(uint64_t id) {
   }
 }
 
-uint64_t ProbeClient::Ask(const Caller& caller, Kind kind, Done done) {
+uint64_t ProbeClient::Ask(const Caller& caller, Kind kind, Groups groups, Done done) {
   Lane& lane = lanes_[kind];
   User& user = lane.users[caller.uid];
   // Those that were cancelled and wait for their turn to be forgotten count too.
@@ -59,6 +59,7 @@ uint64_t ProbeClient::Ask(const Caller& caller, Kind kind, Done done) {
   const uint64_t id = next_id_++;
   questions_.emplace(id, Question{.caller = caller,
                                   .kind = kind,
+                                  .groups = std::move(groups),
                                   .deadline = clock_.SinceBoot() + kTimeout,
                                   .asked = false,
                                   .done = std::move(done)});
@@ -107,6 +108,9 @@ bool ProbeClient::Send(uint64_t id, const Question& question) {
   request.set_uid(question.caller.uid);
   request.set_gid(question.caller.gid);
   request.set_facts_only(question.kind == kRecheck);
+  if (question.groups.has_value()) {
+    request.mutable_groups()->mutable_gids()->Add(question.groups->begin(), question.groups->end());
+  }
   const absl::Status sent =
       probe_->Send(request, question.kind == kRecheck ? -1 : question.caller.pidfd);
   if (!sent.ok()) {

@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -39,6 +40,8 @@ class ProbeClient final {
   static constexpr size_t kMaxAskedOfUser = 16;
   static constexpr size_t kMaxOfUser = 16384;
 
+  // Supplementary ones, as the socket told them; nullopt: those that the process has now.
+  using Groups = std::optional<std::vector<gid_t>>;
   // An answer that is an error of the process or of the attestation has its code in the reply; a
   // failed status means that no probe answered in time.
   using Done = std::function<void(const absl::StatusOr<roles::AttestReply>& reply)>;
@@ -62,7 +65,7 @@ class ProbeClient final {
 
   // Both call back once, later, unless cancelled; the number returned is for that. 0: too many wait
   // for this user, and done is not called.
-  uint64_t Attest(const Caller& caller, Done done);
+  uint64_t Attest(const Caller& caller, Groups groups, Done done);
   uint64_t Recheck(const Caller& caller, Done done);
   // done will not be called; unknown numbers are ignored.
   void Cancel(uint64_t id);
@@ -73,6 +76,7 @@ class ProbeClient final {
   struct Question {
     Caller caller;
     Kind kind = kAttest;
+    Groups groups;
     absl::Duration deadline;
     bool asked = false;
     Done done;
@@ -96,7 +100,7 @@ class ProbeClient final {
   static constexpr absl::Duration kTimeout = absl::Seconds(30);
   static constexpr absl::Duration kSweep = absl::Seconds(5);
 
-  uint64_t Ask(const Caller& caller, Kind kind, Done done);
+  uint64_t Ask(const Caller& caller, Kind kind, Groups groups, Done done);
   void TakeTurn(Lane& lane, uid_t uid);
   void SendWaiting(Lane& lane);
   bool Send(uint64_t id, const Question& question);

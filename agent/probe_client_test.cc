@@ -38,7 +38,7 @@ struct Fixture {
     EXPECT_OK(client.Link(std::move(ends.second)));
   }
   uint64_t Attest(uid_t uid) {
-    return client.Attest({.pid = 1, .uid = uid, .gid = 0, .pidfd = 0}, Note());
+    return client.Attest({.pid = 1, .uid = uid, .gid = 0, .pidfd = 0}, std::nullopt, Note());
   }
   uint64_t Recheck(uid_t uid) {
     return client.Recheck({.pid = 1, .uid = uid, .gid = 0, .pidfd = 0}, Note());

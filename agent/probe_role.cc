@@ -143,8 +143,11 @@ void ProbeRole::OnRequest(std::string_view bytes, UniqueFd fd) {
 }
 
 void ProbeRole::Attest(const roles::AttestRequest& request, UniqueFd pidfd) {
-  absl::StatusOr<Attestation> begun =
-      prober_->Begin({request.pid(), request.uid(), request.gid()}, std::move(pidfd));
+  Prober::Claim claim = {request.pid(), request.uid(), request.gid()};
+  if (request.has_groups()) {
+    claim.groups.emplace(request.groups().gids().begin(), request.groups().gids().end());
+  }
+  absl::StatusOr<Attestation> begun = prober_->Begin(claim, std::move(pidfd));
   if (!begun.ok()) {
     Reply(Failure(request.id(), begun.status()));
   } else if (prober_->MayBlock(*begun)) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -35,14 +36,6 @@ bool SeesAllUsers() {
   return true;
 }
 
-absl::Status CheckCredentials(const ProcessCredentials& credentials, const Prober::Claim& claim) {
-  if (credentials.uid != claim.uid || credentials.gid != claim.gid) {
-    return PermissionDenied("process {} connected as {}:{} and is {}:{} now", claim.pid, claim.uid,
-                            claim.gid, credentials.uid, credentials.gid);
-  }
-  return absl::OkStatus();
-}
-
 // A process that may not be seen is told from one that is gone by its pidfd alone.
 absl::Status Gone(pid_t pid) { return NotFound("process {} is gone", pid); }
 
@@ -51,6 +44,8 @@ absl::Status Gone(pid_t pid) { return NotFound("process {} is gone", pid); }
 Prober::Prober(std::vector<std::unique_ptr<WorkloadAttestor>> attestors)
     : proc_(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC)),
       attestors_(std::move(attestors)),
+      reads_processes_(std::any_of(attestors_.begin(), attestors_.end(),
+                                   [](const auto& attestor) { return attestor->ReadsProcess(); })),
       sees_all_users_(SeesAllUsers()) {}
 
 absl::StatusOr<Attestation> Prober::Begin(const Claim& claim, UniqueFd pidfd) const {
@@ -73,7 +68,14 @@ absl::StatusOr<Attestation> Prober::Begin(const Claim& claim, UniqueFd pidfd) co
   if (error != 0) {
     return ErrnoStatus(error, fmt::format("opening the folder of process {}", claim.pid));
   }
-  RETURN_IF_ERROR(ReadFacts(found.folder.get(), "", claim, found));
+  if (claim.groups.has_value()) {
+    ASSIGN_OR_RETURN(found.credentials, ReadOwner(found.folder.get()));
+    found.credentials.groups = *claim.groups;
+  } else {
+    ASSIGN_OR_RETURN(found.credentials, ReadCredentials(found.folder.get(), "status"));
+  }
+  RETURN_IF_ERROR(CheckClaim(claim, found.credentials));
+  found.executable = Executable(claim, found.folder.get(), "exe");
   return found;
 }
 
@@ -83,30 +85,38 @@ absl::StatusOr<Attestation> Prober::Recheck(const Claim& claim) const {
   }
   Attestation found;
   found.pid = claim.pid;
-  RETURN_IF_ERROR(ReadFacts(proc_.get(), std::to_string(claim.pid) + "/", claim, found));
+  const std::string folder = std::to_string(claim.pid);
+  ASSIGN_OR_RETURN(found.credentials, ReadCredentials(proc_.get(), folder + "/status"));
+  RETURN_IF_ERROR(CheckClaim(claim, found.credentials));
+  found.executable = Executable(claim, proc_.get(), folder + "/exe");
   return found;
 }
 
-absl::Status Prober::ReadFacts(int folder, const std::string& prefix, const Claim& claim,
-                               Attestation& found) const {
+absl::Status Prober::CheckClaim(const Claim& claim, const ProcessCredentials& credentials) const {
   if (!sees_all_users_ && (claim.uid == kOverflowId || claim.gid == kOverflowId)) {
     return PermissionDenied("process {} is of a user that has no number in this namespace",
                             claim.pid);
   }
-  ASSIGN_OR_RETURN(found.credentials, ReadCredentials(folder, prefix + "status"));
-  RETURN_IF_ERROR(CheckCredentials(found.credentials, claim));
-  if (found.credentials.has_more_groups && !told_groups_.exchange(true)) {
+  if (credentials.uid != claim.uid || credentials.gid != claim.gid) {
+    return PermissionDenied("process {} connected as {}:{} and is {}:{} now", claim.pid, claim.uid,
+                            claim.gid, credentials.uid, credentials.gid);
+  }
+  if (credentials.has_more_groups && !told_groups_.exchange(true)) {
     log::Warn("Process has more groups than are looked at",
               {{"pid", claim.pid}, {"looked_at", ProcessCredentials::kMaxGroups}});
   }
-  found.executable = ReadExecutable(folder, prefix + "exe");
-  if (found.executable.hidden && !told_hidden_.exchange(true)) {
+  return absl::OkStatus();
+}
+
+ExecutableFile Prober::Executable(const Claim& claim, int folder, const std::string& path) const {
+  ExecutableFile executable = ReadExecutable(folder, path);
+  if (executable.hidden && !told_hidden_.exchange(true)) {
     log::Warn(
         "Executables of other users cannot be seen: that one executes another program between "
         "calls is not noticed (start the agent as root)",
         {{"pid", claim.pid}});
   }
-  return absl::OkStatus();
+  return executable;
 }
 
 bool Prober::MayBlock(const Attestation& attestation) const {
@@ -132,12 +142,15 @@ absl::Status Prober::Finish(Attestation& attestation) const {
     }
     std::move(selectors->begin(), selectors->end(), std::back_inserter(attestation.selectors));
   }
-  // It may have executed another program while the attestors read: then they saw a mixture.
-  const ExecutableFile now = ReadExecutable(attestation.folder.get(), "exe");
+  const std::optional<ExecutableFile> now =
+      reads_processes_ ? std::optional(ReadExecutable(attestation.folder.get(), "exe"))
+                       : std::nullopt;
   if (!Alive(attestation.pidfd.get())) {
     return Gone(attestation.pid);
   }
-  if (now.device != attestation.executable.device || now.inode != attestation.executable.inode) {
+  // Another program while the attestors read: then they saw a mixture.
+  if (now.has_value() && (now->device != attestation.executable.device ||
+                          now->inode != attestation.executable.inode)) {
     return Unavailable("process {} executed another program while it was attested",
                        attestation.pid);
   }

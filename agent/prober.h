@@ -6,6 +6,8 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "agent/process_facts.h"
@@ -33,6 +35,8 @@ class Prober final {
     pid_t pid = 0;
     uid_t uid = 0;
     gid_t gid = 0;
+    // Its supplementary groups then; nullopt: those of now are wanted.
+    std::optional<std::vector<gid_t>> groups = std::nullopt;
   };
 
   explicit Prober(std::vector<std::unique_ptr<WorkloadAttestor>> attestors);
@@ -51,13 +55,14 @@ class Prober final {
   absl::StatusOr<Attestation> Recheck(const Claim& claim) const;
 
  private:
-  absl::Status ReadFacts(int folder, const std::string& prefix, const Claim& claim,
-                         Attestation& found) const;
+  absl::Status CheckClaim(const Claim& claim, const ProcessCredentials& credentials) const;
+  ExecutableFile Executable(const Claim& claim, int folder, const std::string& path) const;
   Subject SubjectOf(const Attestation& attestation) const;
 
   const UniqueFd proc_;
   const std::vector<std::unique_ptr<WorkloadAttestor>> attestors_;
-  const bool sees_all_users_;  // Every user of the machine has a number here.
+  const bool reads_processes_;  // An attestor does.
+  const bool sees_all_users_;   // Every user of the machine has a number here.
   mutable std::atomic<bool> told_groups_ = false;
   mutable std::atomic<bool> told_hidden_ = false;
 };

@@ -29,6 +29,7 @@ class FakeAttestor final : public WorkloadAttestor {
     }
     return answer_;
   }
+  bool ReadsProcess() const override { return true; }
   bool MayBlock(const Subject&) override { return may_block; }
 
   std::function<void(const Subject&)> during;
@@ -148,6 +149,39 @@ TEST(ProberTest, RefusesOtherCredentialsThanClaimed) {
   claim = child.Claim();
   claim.gid += 1;
   EXPECT_FALSE(prober.Begin(claim, child.OpenPidfd()).ok());
+}
+
+// Those of the socket are the caller's; without them it is asked of the process.
+TEST(ProberTest, AttestsTheGroupsOfTheClaim) {
+  std::vector<gid_t> seen;
+  auto* fake = new FakeAttestor(kOne);
+  fake->during = [&](const Subject& subject) { seen = subject.supplementary_gids; };
+  const Prober prober = MakeProber({fake});
+  Child child;
+  Prober::Claim claim = child.Claim();
+  claim.groups = {{5, 4294960000}};
+  auto attestation = prober.Begin(claim, child.OpenPidfd());
+  ASSERT_OK(attestation);
+  ASSERT_OK(prober.Finish(*attestation));
+  EXPECT_THAT(seen, ElementsAre(5u, 4294960000u));
+  claim.uid += 1;
+  EXPECT_THAT(prober.Begin(claim, child.OpenPidfd()),
+              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("connected as")));
+}
+
+// Else a process would be attested anew after each look at it.
+TEST(ProberTest, GroupsOfTheSocketAndOfTheProcessHaveOneDigest) {
+  const Prober prober = MakeProber({});
+  Child child;
+  Prober::Claim claim = child.Claim();
+  std::vector<gid_t> groups(static_cast<size_t>(getgroups(0, nullptr)));
+  ASSERT_EQ(getgroups(static_cast<int>(groups.size()), groups.data()), groups.size());
+  claim.groups = groups;
+  const auto first = prober.Begin(claim, child.OpenPidfd());
+  const auto later = prober.Recheck(child.Claim());
+  ASSERT_OK(first);
+  ASSERT_OK(later);
+  EXPECT_EQ(first->credentials.GroupsDigest(), later->credentials.GroupsDigest());
 }
 
 TEST(ProberTest, SkipsAnAttestorThatFailsUnlessAllDo) {

@@ -101,6 +101,18 @@ absl::StatusOr<ProcessCredentials> ReadCredentials(int folder, const std::string
   return ParseStatus(status);
 }
 
+absl::StatusOr<ProcessCredentials> ReadOwner(int folder) {
+  struct statx info {};
+  if (statx(folder, "", AT_EMPTY_PATH, STATX_UID | STATX_GID, &info) != 0) {
+    return errno == ENOENT || errno == ESRCH ? NotFound("the folder of a process that is gone")
+                                             : ErrnoStatus(errno, "asking whose a process is");
+  }
+  ProcessCredentials credentials;
+  credentials.uid = info.stx_uid;
+  credentials.gid = info.stx_gid;
+  return credentials;
+}
+
 ExecutableFile ReadExecutable(int folder, const std::string& path) {
   struct statx info {};
   if (statx(folder, path.c_str(), AT_STATX_DONT_SYNC, STATX_INO, &info) != 0) {

@@ -35,6 +35,10 @@ struct ExecutableFile {
 
 // path is relative to folder: "status", or "123/status" under /proc.
 absl::StatusOr<ProcessCredentials> ReadCredentials(int folder, const std::string& path);
+// The same without groups, of the process whose /proc folder it is, at a tenth of the cost: the
+// folder's owner, which is the effective user and group whatever else /proc hides (proc(5)). Of a
+// process that is gone it is root.
+absl::StatusOr<ProcessCredentials> ReadOwner(int folder);
 // The file behind a link exe; zeros when it may not be seen or there is none. Its file system is
 // not asked: a dead one would never answer.
 ExecutableFile ReadExecutable(int folder, const std::string& path);

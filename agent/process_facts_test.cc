@@ -29,6 +29,14 @@ TEST(ProcessFactsTest, ReadsThisProcess) {
   EXPECT_EQ(ReadExecutable(proc.get(), "self/exe").inode, self.st_ino);
 }
 
+TEST(ProcessFactsTest, ReadsTheOwnerOfAProcess) {
+  const UniqueFd self(open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const auto owner = ReadOwner(self.get());
+  ASSERT_OK(owner);
+  EXPECT_EQ(owner->uid, geteuid());
+  EXPECT_EQ(owner->gid, getegid());
+}
+
 TEST(ProcessFactsTest, ParsesEffectiveIdsAndGroups) {
   const auto credentials = ParseStatus(
       "Name:\tx\\nUid:\t0\nState:\tR\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nFDSize:\t64\n"

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 
 namespace assay::rpc {
@@ -14,6 +15,18 @@ namespace {
 // Of Linux 6.5; newer than the C library's headers. The same number on every architecture that uses
 // the generic socket options.
 constexpr int kSoPeerPidfd = 77;
+
+// Nearly every process is in fewer.
+constexpr size_t kMaxGroups = 64;
+
+std::optional<std::vector<gid_t>> GroupsOf(int socket) {
+  std::array<gid_t, kMaxGroups> groups;
+  socklen_t size = sizeof(groups);
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) != 0) {
+    return std::nullopt;
+  }
+  return std::vector<gid_t>(groups.begin(), groups.begin() + size / sizeof(gid_t));
+}
 
 }  // namespace
 
@@ -35,6 +48,7 @@ absl::StatusOr<ProcessPeer> ProcessPeer::Of(int socket) {
   peer.pid = credentials.pid;
   peer.uid = credentials.uid;
   peer.gid = credentials.gid;
+  peer.groups = GroupsOf(socket);
   int pidfd = -1;
   size = sizeof(pidfd);
   if (getsockopt(socket, SOL_SOCKET, kSoPeerPidfd, &pidfd, &size) == 0) {

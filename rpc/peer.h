@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ struct ProcessPeer {
   pid_t pid = 0;
   uid_t uid = 0;
   gid_t gid = 0;
+  // Its supplementary groups when it connected; nullopt when they are more than a few.
+  std::optional<std::vector<gid_t>> groups;
   UniqueFd pidfd;
   bool pid_is_weak = false;
 

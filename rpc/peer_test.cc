@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/support/http2_client.h"
 #include "tests/support/status_matchers.h"
@@ -60,6 +61,9 @@ TEST(ProcessPeerTest, IsTheProcessThatConnected) {
   EXPECT_EQ(peer->pid, child.pid());
   EXPECT_EQ(peer->uid, getuid());
   EXPECT_EQ(peer->gid, getgid());
+  std::vector<gid_t> groups(static_cast<size_t>(getgroups(0, nullptr)));
+  ASSERT_EQ(getgroups(static_cast<int>(groups.size()), groups.data()), groups.size());
+  EXPECT_EQ(peer->groups, groups);
   EXPECT_TRUE(peer->Alive());
   child.Kill();
   EXPECT_FALSE(peer->Alive()) << "a zombie is dead";

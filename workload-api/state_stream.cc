@@ -48,9 +48,11 @@ void StateStream::OnAdmitted(absl::StatusOr<std::shared_ptr<IdentitySet>> identi
   context_.gate.Observe(call_, *this);
   observing_ = true;
   ready_ = context_.state.ready();
-  WaitAtMost(ready_ ? IdentitySet::kPatience
-                    : context_.first_state_deadline - context_.clock.SinceBoot());
   Push(/*admitted=*/true);
+  if (observing_ && sent_ == nullptr && wait_timer_ == 0) {
+    WaitAtMost(ready_ ? IdentitySet::kPatience
+                      : context_.first_state_deadline - context_.clock.SinceBoot());
+  }
 }
 
 void StateStream::EndUnadmitted(const absl::Status& why) {
@@ -102,24 +104,31 @@ void StateStream::OnWaited() {
     return;
   }
   waited_ = true;
-  Push(/*admitted=*/false);
+  if (CheckAlive()) {
+    Push(/*admitted=*/false);
+  }
 }
 
 void StateStream::OnIdentitiesChanged() {
   if (!std::exchange(ready_, context_.state.ready())) {
     WaitAtMost(IdentitySet::kPatience);
   }
-  Push(/*admitted=*/sent_ == nullptr);
+  if (CheckAlive()) {
+    Push(/*admitted=*/sent_ == nullptr);
+  }
 }
 
 void StateStream::OnCallerGone(const absl::Status& why) { End(why); }
 
-// Entitlement and life are looked at before each message (Workload API, appendix A).
-void StateStream::Push(bool admitted) {
-  if (!call_.peer().process.Alive()) {
+bool StateStream::CheckAlive() {
+  const bool alive = call_.peer().process.Alive();
+  if (!alive) {
     End(Unavailable("the caller has exited"));
-    return;
   }
+  return alive;
+}
+
+void StateStream::Push(bool admitted) {
   if (!ready_) {
     return;
   }

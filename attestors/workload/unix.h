@@ -28,6 +28,7 @@ class UnixAttestor final : public WorkloadAttestor {
 
   std::string_view type() const override { return "unix"; }
   absl::StatusOr<std::vector<Selector>> Attest(const Subject& subject) override;
+  bool ReadsProcess() const override { return options_.discover_workload_path; }
   bool MayBlock(const Subject& subject) override;
 
  private:

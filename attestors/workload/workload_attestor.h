@@ -19,7 +19,7 @@ struct Subject {
   pid_t pid = 0;
   int folder = -1;
   int pidfd = -1;  // For work that takes long: it is in vain once this polls readable.
-  // Credentials of the process as it is now, from its status file.
+  // The process's credentials.
   uid_t uid = 0;
   gid_t gid = 0;
   std::vector<gid_t> supplementary_gids;
@@ -33,6 +33,8 @@ class WorkloadAttestor {
   // The selectors proved; an error fails this attestor alone and is logged by the caller. Called on
   // several threads at once.
   virtual absl::StatusOr<std::vector<Selector>> Attest(const Subject& subject) = 0;
+  // Whether Attest looks at the process, and not only at what it is given of it.
+  virtual bool ReadsProcess() const = 0;
   // Whether Attest would wait for somebody or read much now. If not, it is called on the role's
   // one event loop, which it must not hold up for more than some microseconds.
   virtual bool MayBlock(const Subject& subject) = 0;
