@@ -45,8 +45,12 @@ StoredEntry Compact(const RegistrationEntry& entry) {
 std::string SpiffeIdOf(const StoredEntry& entry) { return Parsed(entry).spiffe_id(); }
 
 const StoredEntry* EntryStore::Find(std::string_view id) const {
-  const auto at = index_.find(id);
-  return at == index_.end() ? nullptr : &slots_[at->second];
+  const std::optional<uint32_t> place = PlaceOf(id);
+  return place.has_value() ? &slots_[*place] : nullptr;
+}
+
+std::optional<uint32_t> EntryStore::PlaceOf(std::string_view id) const {
+  return index_.Find(id, [this](uint32_t place) { return slots_[place].id(); });
 }
 
 uint32_t EntryStore::NewSlot() {
@@ -77,7 +81,7 @@ EntryStore::Changes EntryStore::Apply(SyncPass& pass) {
     }
     CountDomains(slot, -1);
     changes.removed.emplace_back(slot.id());
-    index_.erase(slot.id());
+    index_.Erase(place, slot.id());
     slot = StoredEntry();
     free_.push_back(place);
   }
@@ -90,24 +94,21 @@ EntryStore::Changes EntryStore::Apply(SyncPass& pass) {
 
 void EntryStore::Put(StoredEntry fresh, Changes& changes) {
   CountDomains(fresh, +1);
-  const auto at = index_.find(fresh.id());
-  if (at == index_.end()) {
+  const std::optional<uint32_t> known = PlaceOf(fresh.id());
+  if (!known.has_value()) {
     changes.created.emplace_back(fresh.id());
     const uint32_t place = NewSlot();
     slots_[place] = std::move(fresh);
-    index_.emplace(slots_[place].id(), place);
+    index_.Insert(place, slots_[place].id());
     return;
   }
-  StoredEntry& slot = slots_[at->second];
+  StoredEntry& slot = slots_[*known];
   CountDomains(slot, -1);
   // A full answer repeats what has not changed.
   if (slot.revision_number != fresh.revision_number || slot.bytes != fresh.bytes) {
     changes.updated.push_back({std::string(fresh.id()), SpiffeIdOf(slot) != SpiffeIdOf(fresh)});
   }
-  auto node = index_.extract(at);
   slot = std::move(fresh);
-  node.key() = slot.id();
-  index_.insert(std::move(node));
 }
 
 std::vector<std::string> EntryStore::FederatedDomains() const {
@@ -118,17 +119,16 @@ std::vector<std::string> EntryStore::FederatedDomains() const {
   return names;
 }
 
-// An upstream names its entries in the same order each time: the one after the last is looked at
-// first.
+// Some upstreams name their entries in the same order each time: while one does, the one after the
+// last is looked at first.
 std::optional<uint32_t> SyncPass::PlaceOf(std::string_view id) {
-  if (next_ >= store_.slots_.size() || store_.slots_[next_].id() != id) {
-    const auto at = store_.index_.find(id);
-    if (at == store_.index_.end()) {
-      return std::nullopt;
-    }
-    next_ = at->second;
+  if (in_order_ && next_ < store_.slots_.size() && store_.slots_[next_].id() == id) {
+    return next_++;
   }
-  return next_++;
+  const std::optional<uint32_t> place = store_.PlaceOf(id);
+  in_order_ = place == next_;
+  next_ = place.value_or(next_) + 1;
+  return place;
 }
 
 bool SyncPass::NeedsEntry(const EntryRevision& revision) {
@@ -146,8 +146,8 @@ void SyncPass::OnEntry(RegistrationEntry entry) {
   if (entry.id.empty() || entry.id.size() > RegistrationEntry::kMaxIdBytes) {
     return;
   }
-  if (const auto at = store_.index_.find(entry.id); at != store_.index_.end()) {
-    seen_[at->second] = true;
+  if (const std::optional<uint32_t> place = store_.PlaceOf(entry.id); place.has_value()) {
+    seen_[*place] = true;
   }
   for (const TrustDomain& domain : entry.federates_with) {
     new_domains_.insert(domain.name());

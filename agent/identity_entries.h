@@ -11,11 +11,11 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "spiffe/registration_entry.h"
 #include "upstream/upstream.h"
+#include "workload-api/slot_table.h"
 
 namespace assay {
 
@@ -69,14 +69,14 @@ class EntryStore final {
  private:
   friend class SyncPass;
 
+  std::optional<uint32_t> PlaceOf(std::string_view id) const;
   uint32_t NewSlot();
   void Put(StoredEntry fresh, Changes& changes);
   void CountDomains(const StoredEntry& entry, int by);
 
   std::deque<StoredEntry> slots_;
   std::vector<uint32_t> free_;
-  // The names are in the bytes of the slots.
-  std::unordered_map<std::string_view, uint32_t> index_;
+  SlotTable index_;                     // By id.
   std::map<std::string, int> domains_;  // How many entries name each.
 };
 
@@ -99,6 +99,7 @@ class SyncPass final : public EntrySink {
 
   const EntryStore& store_;
   uint32_t next_ = 0;       // The place after that of the last one found.
+  bool in_order_ = true;    // That is where the last one was, too.
   std::vector<bool> seen_;  // By the place in the store.
   std::vector<StoredEntry> fresh_;
   std::set<std::string> new_domains_;

@@ -89,7 +89,7 @@ void Backlog::Drop(size_t written) {
   pieces_[next_].size -= written;
 }
 
-OutputBatch::OutputBatch() : control_(std::make_unique<char[]>(kControlBytes)) {
+OutputBatch::OutputBatch() : control_(std::make_unique_for_overwrite<char[]>(kControlBytes)) {
   parts_.reserve(kMaxParts);
   vectors_.reserve(kMaxParts);
 }

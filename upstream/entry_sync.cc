@@ -73,7 +73,11 @@ absl::Status EntrySync::TakeAllEntries(Call& call) {
 absl::Status EntrySync::Read(Call& call) {
   RETURN_IF_ERROR(call.Read(response_));
   items_ += static_cast<size_t>(response_.entries_size() + response_.entry_revisions_size());
-  bytes_ += response_.ByteSizeLong();
+  // Of a revision nothing but its id is kept.
+  bytes_ += response_.entries().empty() ? 0 : response_.ByteSizeLong();
+  for (const auto& revision : response_.entry_revisions()) {
+    bytes_ += revision.id().size();
+  }
   if (items_ > kMaxItems || bytes_ > kMaxBytes) {
     return Internal("sync: the upstream sent more than {} entries and revisions, or {} bytes",
                     kMaxItems, kMaxBytes);

@@ -37,7 +37,7 @@ absl::StatusOr<EntryIndex::Slot> EntryIndex::Put(const Entry& entry) {
     listed_under_.push_back(kNone);
   }
   Fill(records_[slot], entry);
-  by_id_.Insert(slot, [this](Slot of) { return IdOf(of); });
+  by_id_.Insert(slot, IdOf(slot));
   Link(slot);
   return slot;
 }
@@ -173,7 +173,7 @@ void EntryIndex::Unlink(Slot slot) {
 
 void EntryIndex::Clear(Slot slot) {
   Unlink(slot);
-  by_id_.Erase(slot, [this](Slot of) { return IdOf(of); });
+  by_id_.Erase(slot, IdOf(slot));
   Record& record = records_[slot];
   for (Symbol symbol : SelectorsOf(record)) {
     selectors_.Release(symbol);

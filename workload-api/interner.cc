@@ -26,7 +26,7 @@ Interner::Symbol Interner::Acquire(std::string_view text) {
   std::memcpy(entry.bytes.get(), text.data(), text.size());
   entry.size = static_cast<uint32_t>(text.size());
   entry.references = 1;
-  table_.Insert(symbol, [this](Symbol of) { return Text(of); });
+  table_.Insert(symbol, Text(symbol));
   return symbol;
 }
 
@@ -35,7 +35,7 @@ void Interner::Release(Symbol symbol) {
   if (--entry.references > 0) {
     return;
   }
-  table_.Erase(symbol, [this](Symbol of) { return Text(of); });
+  table_.Erase(symbol, Text(symbol));
   entry = {};
   free_.push_back(symbol);
 }

@@ -72,7 +72,8 @@ Channel::Channel(EventLoop& loop, UniqueFd fd, OnMessage on_message, OnClosed on
       fd_(std::move(fd)),
       on_message_(std::move(on_message)),
       on_closed_(std::move(on_closed)),
-      buffer_(std::make_unique<char[]>(kMaxMessageBytes)) {}
+      // Not zeroed: most of it is never touched, and so costs nothing.
+      buffer_(std::make_unique_for_overwrite<char[]>(kMaxMessageBytes)) {}
 
 Channel::~Channel() {
   *alive_ = false;
