@@ -55,9 +55,10 @@ void AddIdentityPaths(const AgentConfig& config, MonitorOptions& options) {
       options.identity_files.push_back(*path);
     }
   }
-  if (config.node_attestor == AgentConfig::Attestor::kTpmDevid) {
-    const absl::StatusOr<std::string> found =
-        devid.tpm_device_path.empty() ? tpm::FindDevice("/dev") : devid.tpm_device_path;
+  const bool has_tpm_key = config.key_manager == AgentConfig::KeyManager::kTpm;
+  if (has_tpm_key || config.node_attestor == AgentConfig::Attestor::kTpmDevid) {
+    const std::string& named = has_tpm_key ? config.key_tpm.tpm_device_path : devid.tpm_device_path;
+    const absl::StatusOr<std::string> found = named.empty() ? tpm::FindDevice("/dev") : named;
     const absl::StatusOr<tpm::TctiChoice> chosen =
         found.ok() ? tpm::ChooseTcti(*found) : found.status();
     // What is wrong with it the identity role tells.

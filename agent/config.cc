@@ -49,12 +49,16 @@ void CheckBootstrap(const AgentConfig& config, ConfigReport& report) {
   }
 }
 
+bool HasToken(const AgentConfig& config) {
+  return !config.join_token.empty() || !config.join_token_file.empty();
+}
+
 void CheckPlugins(const AgentConfig& config, bool has_plugins, ConfigReport& report) {
   if (!has_plugins) {
     report.AddError("plugins section must be configured");
     return;
   }
-  const bool has_token = !config.join_token.empty() || !config.join_token_file.empty();
+  const bool has_token = HasToken(config);
   if (config.node_attestor == AgentConfig::Attestor::kNone && !has_token) {
     report.AddError("plugins: one NodeAttestor must be configured");
   }
@@ -63,6 +67,23 @@ void CheckPlugins(const AgentConfig& config, bool has_plugins, ConfigReport& rep
   }
   if (!config.unix_attestor.has_value()) {
     report.AddError("plugins: at least one WorkloadAttestor must be configured");
+  }
+}
+
+// The process has one owner of one TPM.
+void ShareTpm(AgentConfig& config, ConfigReport& report) {
+  TpmDevidConfig& devid = config.tpm_devid;
+  TpmKeyManagerConfig& key = config.key_tpm;
+  if (key.tpm_device_path.empty()) {
+    key.tpm_device_path = devid.tpm_device_path;
+  }
+  if (key.tpm_device_path != devid.tpm_device_path) {
+    report.AddError(
+        "plugins: KeyManager \"tpm\" and NodeAttestor \"tpm_devid\" must have the same "
+        "tpm_device_path");
+  }
+  if (key.owner_hierarchy_password.empty()) {
+    key.owner_hierarchy_password = devid.owner_hierarchy_password.Clone();
   }
 }
 
@@ -99,10 +120,18 @@ void CheckWhole(AgentConfig& config, bool has_plugins, ConfigReport& report) {
         "admin_socket_path cannot be in the same directory or under the same subdirectory as "
         "socket_path");
   }
-  CheckPlugins(config, has_plugins, report);
-  if (!config.join_token.empty() || !config.join_token_file.empty()) {
+  if (HasToken(config)) {
     config.node_attestor = AgentConfig::Attestor::kJoinToken;  // Whatever plugin there is.
   }
+  if (config.node_attestor == AgentConfig::Attestor::kTpmDevid) {
+    if (config.key_manager == AgentConfig::KeyManager::kNone) {
+      config.key_manager = AgentConfig::KeyManager::kTpm;
+    }
+    if (config.key_manager == AgentConfig::KeyManager::kTpm) {
+      ShareTpm(config, report);
+    }
+  }
+  CheckPlugins(config, has_plugins, report);
 }
 
 // An argument has no place in a text: the name of its option says which it is.

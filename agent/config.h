@@ -37,6 +37,13 @@ struct TpmDevidConfig {
   Secret endorsement_hierarchy_password;
 };
 
+// KeyManager "tpm".
+struct TpmKeyManagerConfig {
+  std::string tpm_device_path;  // Empty: the machine's only TPM.
+  Secret owner_hierarchy_password;
+  crypto::KeyType key_type = crypto::KeyType::kEcP256;
+};
+
 // WorkloadAttestor "unix".
 struct UnixAttestorConfig {
   bool discover_workload_path = false;
@@ -68,9 +75,12 @@ struct AgentConfig {
   bool allow_unauthenticated_verifiers = false;
   absl::Duration sync_interval = absl::Seconds(5);
 
-  enum class KeyManager { kNone, kMemory, kDisk };
+  // When none is named: kTpm where the node attestor is tpm_devid, else an error.
+  enum class KeyManager { kNone, kMemory, kDisk, kTpm };
   KeyManager key_manager = KeyManager::kNone;
   std::string key_folder;  // KeyManager "disk": where keys.json is.
+  // Beside tpm_devid: the same TPM, and its passwords where none are given here.
+  TpmKeyManagerConfig key_tpm;
 
   enum class Attestor { kNone, kJoinToken, kTpmDevid };
   Attestor node_attestor = Attestor::kNone;

@@ -80,6 +80,21 @@ OptionTable TpmDevidOptions(TpmDevidConfig& config) {
   };
 }
 
+OptionTable TpmKeyOptions(TpmKeyManagerConfig& config) {
+  using crypto::KeyType;
+  return {
+      {"tpm_device_path", Into(config.tpm_device_path),
+       "The TPM; unset: tpm_devid's, or the only."},
+      {"owner_hierarchy_password", Into(config.owner_hierarchy_password),
+       "Password of the TPM's owner hierarchy; unset: tpm_devid's."},
+      {"key_type",
+       OneOf<KeyType>(config.key_type, {{"ec-p256", KeyType::kEcP256},
+                                        {"ec-p384", KeyType::kEcP384},
+                                        {"rsa-2048", KeyType::kRsa2048}}),
+       "Type of the agent's key."},
+  };
+}
+
 // Reads the body of one plugin: its plugin_data by the given options, nothing else. False when it
 // is switched off.
 bool ReadPlugin(const ConfigValue& block, OptionTable data_options, std::string_view path,
@@ -136,8 +151,10 @@ OptionReader KeyManagers(AgentConfig& config) {
                           {{"directory", Into(config.key_folder), "Folder of keys.json.", true}},
                           path, report)) {
       chosen = KeyManager::kDisk;
-    } else if (label != "memory" && label != "disk") {
-      NoSuchPlugin(block, path, "\"disk\" or \"memory\"", report);
+    } else if (label == "tpm" && ReadPlugin(block, TpmKeyOptions(config.key_tpm), path, report)) {
+      chosen = KeyManager::kTpm;
+    } else if (label != "memory" && label != "disk" && label != "tpm") {
+      NoSuchPlugin(block, path, "\"disk\", \"memory\" or \"tpm\"", report);
     }
     if (chosen != KeyManager::kNone && config.key_manager != KeyManager::kNone) {
       report.AddError(block.position, fmt::format("{}: only one KeyManager can be used", path));

@@ -157,6 +157,54 @@ TEST(AgentConfigTest, ReadsPluginDataAndWantsWhatIsNeeded) {
                              HasSubstr("only one NodeAttestor can be used")));
 }
 
+std::string WithTpmDevid(std::string_view devid, std::string_view rest) {
+  return Config("", fmt::format(R"(plugins {{ NodeAttestor "tpm_devid" {{ plugin_data {{
+      devid_cert_path = "c" devid_priv_path = "r" devid_pub_path = "u" {} }} }}
+      WorkloadAttestor "unix" {{}} {} }})",
+                                devid, rest));
+}
+
+TEST(AgentConfigTest, KeepsTheKeyInTheTpmWhereTheAttestorHasOneAndNothingElseIsNamed) {
+  using KeyManager = AgentConfig::KeyManager;
+  const std::string devid = "tpm_device_path = \"/d\" owner_hierarchy_password = \"o\"";
+  const auto parse = [&](std::string_view rest) {
+    return ParseAgentConfig("f", WithTpmDevid(devid, rest), ConfigOverrides{});
+  };
+  const auto unnamed = parse("");
+  ASSERT_OK(unnamed);
+  EXPECT_EQ(unnamed->key_manager, KeyManager::kTpm);
+  EXPECT_EQ(unnamed->key_tpm.tpm_device_path, "/d");
+  EXPECT_EQ(unnamed->key_tpm.owner_hierarchy_password.Reveal(), "o");
+  EXPECT_EQ(parse("KeyManager \"memory\" {}")->key_manager, KeyManager::kMemory);
+  EXPECT_EQ(parse("KeyManager \"disk\" { plugin_data { directory = \"k\" } }")->key_manager,
+            KeyManager::kDisk);
+  const auto named = parse(
+      "KeyManager \"tpm\" { plugin_data { key_type = \"ec-p384\" "
+      "owner_hierarchy_password = \"p\" } }");
+  ASSERT_OK(named);
+  EXPECT_EQ(named->key_tpm.key_type, crypto::KeyType::kEcP384);
+  EXPECT_EQ(named->key_tpm.owner_hierarchy_password.Reveal(), "p");
+  EXPECT_EQ(named->key_tpm.tpm_device_path, "/d");
+}
+
+TEST(AgentConfigTest, HasOneTpmAndNoKeyManagerOfItsOwnForOtherAttestors) {
+  EXPECT_THAT(ErrorOf(WithTpmDevid(
+                  "", "KeyManager \"tpm\" { plugin_data { tpm_device_path = \"/other\" } }")),
+              HasSubstr("must have the same tpm_device_path"));
+  EXPECT_THAT(ErrorOf(WithTpmDevid("", "KeyManager \"tpm\" { plugin_data { key_type = \"x\" } }")),
+              HasSubstr("\"x\" is none of ec-p256, ec-p384, rsa-2048"));
+  EXPECT_THAT(ErrorOf(Config("", R"(plugins { NodeAttestor "join_token" {}
+      WorkloadAttestor "unix" {} })")),
+              HasSubstr("one KeyManager must be configured"));
+  const auto config = ParseAgentConfig("f", Config("", R"(plugins { NodeAttestor "join_token" {}
+      KeyManager "tpm" { plugin_data { tpm_device_path = "/dev/tpmrm7" } }
+      WorkloadAttestor "unix" {} })"),
+                                       ConfigOverrides{});
+  ASSERT_OK(config);
+  EXPECT_EQ(config->key_manager, AgentConfig::KeyManager::kTpm);
+  EXPECT_EQ(config->key_tpm.tpm_device_path, "/dev/tpmrm7");
+}
+
 TEST(AgentConfigTest, WarnsOfWhatHasNoEffect) {
   const auto config = ParseAgentConfig("f", Config("profiling_enabled = true"), ConfigOverrides{});
   ASSERT_OK(config);

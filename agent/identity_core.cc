@@ -58,7 +58,13 @@ void IdentityCore::Start() {
 }
 
 void IdentityCore::OnLoaded(const absl::StatusOr<std::optional<NodeFacts>>& loaded) {
-  if (!loaded.ok()) {
+  if (absl::IsUnavailable(loaded.status()) && options_.has_served) {
+    // The TPM that has the key: callers are served what is known until it answers.
+    const absl::Duration wait = attestation_backoff_.Next(around_.random);
+    log::Warn("Stored state cannot be used yet; it is tried again",
+              {{"error", loaded.status()}, {"retry_interval", absl::FormatDuration(wait)}});
+    attestation_timer_ = around_.loop.After(wait, [this] { Start(); });
+  } else if (!loaded.ok()) {
     log::Error("Stored state cannot be used", {{"error", loaded.status()}});
     Exit(1, loaded.status());
   } else if (loaded->has_value()) {

@@ -37,7 +37,7 @@ class Role final {
        size_t cache_size = 1000, bool has_served = false)
       : clock_(clock),
         loop_(*EventLoop::Create(clock)),
-        disk_(folder, folder),
+        disk_(folder, MakeDiskKeys(folder)),
         node_({.trust_domain = kDomain,
                .bootstrap_bundle = upstream.FetchBundle().value(),
                .keys_in_memory = false,

@@ -88,8 +88,7 @@ absl::StatusOr<NodeFacts> NodeIdentity::Attest() {
       svid_.has_value() ? "Starting node re-attestation"
                         : "SVID is not found. Starting node attestation",
       {{"subsystem_name", kSubsystem}, {"trust_domain_id", options_.trust_domain.IdString()}});
-  ASSIGN_OR_RETURN(std::shared_ptr<const crypto::PrivateKey> key,
-                   crypto::PrivateKey::Generate(crypto::KeyType::kEcP256));
+  ASSIGN_OR_RETURN(const std::shared_ptr<const crypto::Signer> key, disk_.keys().Generate());
   const absl::Duration patience = svid_.has_value() ? kLaterPatience : kFirstPatience;
   ASSIGN_OR_RETURN(AttestationResult result, upstream_.Attest(*attestor_, *key, patience));
   const bool reattestable = result.reattestable;
@@ -104,7 +103,7 @@ absl::StatusOr<NodeFacts> NodeIdentity::Attest() {
       return WithContext(bundle.status(), "fetching the trust bundle after attestation");
     }
   }
-  ASSIGN_OR_RETURN(NodeFacts facts, Take(std::move(result), std::move(key)));
+  ASSIGN_OR_RETURN(NodeFacts facts, Take(std::move(result), key));
   log::Info("Node attestation was successful",
             {{"reattestable", reattestable},
              {"spiffe_id", id},
@@ -120,15 +119,14 @@ absl::StatusOr<NodeFacts> NodeIdentity::Attest() {
 }
 
 absl::StatusOr<NodeFacts> NodeIdentity::Renew() {
-  ASSIGN_OR_RETURN(std::shared_ptr<const crypto::PrivateKey> key,
-                   crypto::PrivateKey::Generate(crypto::KeyType::kEcP256));
+  ASSIGN_OR_RETURN(const std::shared_ptr<const crypto::Signer> key, disk_.keys().Generate());
   ASSIGN_OR_RETURN(AttestationResult result, upstream_.Renew(*key));
   result.reattestable = svid_.has_value() && svid_->reattestable;
-  return Take(std::move(result), std::move(key));
+  return Take(std::move(result), key);
 }
 
 absl::StatusOr<NodeFacts> NodeIdentity::Take(AttestationResult result,
-                                             std::shared_ptr<const crypto::PrivateKey> key) {
+                                             std::shared_ptr<const crypto::Signer> key) {
   if (result.chain.empty()) {
     return Internal("the upstream gave the agent an empty chain");
   }

@@ -59,7 +59,7 @@ class NodeIdentity final {
 
  private:
   absl::StatusOr<NodeFacts> Take(AttestationResult result,
-                                 std::shared_ptr<const crypto::PrivateKey> key);
+                                 std::shared_ptr<const crypto::Signer> key);
   void Present(const SpiffeId& id);
   absl::Status Save();
 

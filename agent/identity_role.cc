@@ -14,6 +14,8 @@
 #include "agent/config_arguments.h"
 #include "agent/identity_core.h"
 #include "agent/identity_disk.h"
+#include "agent/identity_keys.h"
+#include "agent/identity_keys_tpm.h"
 #include "agent/identity_node.h"
 #include "agent/role_context.h"
 #include "agent/roles.h"
@@ -25,6 +27,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "crypto/curve_tables.h"
+#include "tpm/lazy_tpm.h"
 #include "upstream/upstream.h"
 
 namespace assay {
@@ -35,6 +38,7 @@ constexpr size_t kMaxTokenBytes = 4096;
 constexpr size_t kMaxQueuedJobs = 16;
 constexpr std::string_view kAkCacheName = "/tpm-devid-ak";
 constexpr std::string_view kRefusedPasswordsName = "/tpm-devid-refused";
+constexpr std::string_view kTpmKeysName = "/tpm-agent-keys";
 
 absl::StatusOr<std::optional<TrustBundle>> LoadBootstrapBundle(const AgentConfig& config,
                                                                const TrustDomain& trust_domain) {
@@ -63,7 +67,34 @@ absl::StatusOr<Secret> LoadJoinToken(const AgentConfig& config) {
   return Secret(token);
 }
 
-absl::StatusOr<std::unique_ptr<NodeAttestor>> MakeAttestor(const AgentConfig& config) {
+// The TPM of the attestor and of the key manager, which are of the same one.
+std::shared_ptr<tpm::LazyTpm> MakeTpm(const AgentConfig& config) {
+  const bool is_for_key = config.key_manager == AgentConfig::KeyManager::kTpm;
+  return std::make_shared<tpm::LazyTpm>(tpm::Tpm::Options{
+      .device = is_for_key ? config.key_tpm.tpm_device_path : config.tpm_devid.tpm_device_path,
+      .refused_passwords_path = config.data_dir + std::string(kRefusedPasswordsName)});
+}
+
+std::unique_ptr<AgentKeys> MakeKeys(const AgentConfig& config,
+                                    const std::shared_ptr<tpm::LazyTpm>& tpm) {
+  switch (config.key_manager) {
+    case AgentConfig::KeyManager::kDisk:
+      return MakeDiskKeys(config.key_folder);
+    case AgentConfig::KeyManager::kTpm:
+      return MakeTpmKeys(
+          {.tpm = tpm,
+           .path = config.data_dir + std::string(kTpmKeysName),
+           .type = config.key_tpm.key_type,
+           .owner_hierarchy_password = config.key_tpm.owner_hierarchy_password.Clone()});
+    case AgentConfig::KeyManager::kMemory:
+    case AgentConfig::KeyManager::kNone:
+      break;
+  }
+  return MakeMemoryKeys();
+}
+
+absl::StatusOr<std::unique_ptr<NodeAttestor>> MakeAttestor(
+    const AgentConfig& config, const std::shared_ptr<tpm::LazyTpm>& tpm) {
   if (config.node_attestor == AgentConfig::Attestor::kJoinToken) {
     ASSIGN_OR_RETURN(Secret token, LoadJoinToken(config));
     return std::make_unique<JoinTokenAttestor>(std::move(token));
@@ -72,15 +103,14 @@ absl::StatusOr<std::unique_ptr<NodeAttestor>> MakeAttestor(const AgentConfig& co
   ASSIGN_OR_RETURN(
       auto attestor,
       TpmDevIdAttestor::Create(
-          {.tpm_device_path = devid.tpm_device_path,
+          {.tpm = tpm,
            .devid_cert_path = devid.devid_cert_path,
            .devid_priv_path = devid.devid_priv_path,
            .devid_pub_path = devid.devid_pub_path,
            .devid_password = devid.devid_password.Clone(),
            .owner_hierarchy_password = devid.owner_hierarchy_password.Clone(),
            .endorsement_hierarchy_password = devid.endorsement_hierarchy_password.Clone(),
-           .ak_cache_path = config.data_dir + std::string(kAkCacheName),
-           .refused_passwords_path = config.data_dir + std::string(kRefusedPasswordsName)}));
+           .ak_cache_path = config.data_dir + std::string(kAkCacheName)}));
   return std::unique_ptr<NodeAttestor>(std::move(attestor));
 }
 
@@ -99,16 +129,17 @@ struct Identity {
   Identity(RoleContext& context, const roles::IdentityStart& start, AgentConfig the_config,
            const TrustDomain& trust_domain, std::optional<TrustBundle> bootstrap_bundle)
       : config(std::move(the_config)),
+        tpm(MakeTpm(config)),
         upstream(MakeUpstream({.address = config.server_address,
                                .port = config.server_port,
                                .trust_domain = trust_domain,
                                .insecure_bootstrap = config.insecure_bootstrap},
                               context.clock())),
-        disk(config.data_dir, config.key_folder),
+        disk(config.data_dir, MakeKeys(config, tpm)),
         node({.trust_domain = trust_domain,
               .bootstrap_bundle = std::move(bootstrap_bundle),
               .keys_in_memory = config.key_manager == AgentConfig::KeyManager::kMemory,
-              .make_attestor = [this] { return MakeAttestor(config); }},
+              .make_attestor = [this] { return MakeAttestor(config, tpm); }},
              *upstream, disk, context.clock()),
         core({.trust_domain = trust_domain,
               .key_type = config.workload_x509_svid_key_type,
@@ -130,6 +161,7 @@ struct Identity {
                   [&context](const absl::Status& why) { context.LinkEnded(roles::SERVE, why); }}) {}
 
   const AgentConfig config;
+  const std::shared_ptr<tpm::LazyTpm> tpm;  // Before what signs with it.
   const std::unique_ptr<Upstream> upstream;
   AgentDisk disk;
   NodeIdentity node;

@@ -20,7 +20,8 @@ namespace assay {
 namespace {
 
 // What the identity role writes: these names, and while it writes them these with an ending.
-constexpr std::string_view kStateFiles[] = {"agent-data.json", "keys.json", "tpm-devid-"};
+constexpr std::string_view kStateFiles[] = {"agent-data.json", "keys.json", "tpm-agent-keys",
+                                            "tpm-devid-"};
 
 bool IsStateFile(std::string_view name) {
   return std::any_of(std::begin(kStateFiles), std::end(kStateFiles),

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What a Tpm does, command by command, on one connection. No more than three objects and two
+// Attestation by a DevID, command by command, on one connection. No more than three objects and two
 // sessions are loaded at once, all that the smallest TPM has room for. Owned by the TPM's thread.
 #pragma once
 
 #include <string>
 
 #include "tpm/esys.h"
+#include "tpm/key_commands.h"
 #include "tpm/primary_keys.h"
 #include "tpm/refused_passwords.h"
 #include "tpm/tpm.h"
@@ -14,9 +15,9 @@ namespace assay::tpm {
 
 class DevIdCommands final {
  public:
-  // Both must outlive it.
-  DevIdCommands(Esys& esys, RefusedPasswords& refused)
-      : esys_(esys), refused_(refused), primary_keys_(esys, refused) {}
+  // All must outlive it.
+  DevIdCommands(Esys& esys, RefusedPasswords& refused, PrimaryKeys& primary_keys, KeyCommands& keys)
+      : esys_(esys), refused_(refused), primary_keys_(primary_keys), keys_(keys) {}
 
   // As the Tpm's functions of these names.
   absl::StatusOr<KeyBlobs> CreateDevId(crypto::KeyType type, const Passwords& passwords);
@@ -30,24 +31,19 @@ class DevIdCommands final {
                                             const Passwords& passwords);
 
  private:
-  enum class Role { kDevId, kAk };
-
-  absl::StatusOr<KeyBlobs> Create(PrimaryKey parent, const TPM2B_PUBLIC& key,
-                                  const Secret& password, const Passwords& passwords);
-  absl::StatusOr<Loaded> LoadKey(Role role, const KeyBlobs& blobs, const Passwords& passwords,
-                                 const Loaded& session);
   absl::StatusOr<std::string> ReadEndorsementCertificate();
   absl::StatusOr<std::string> ReadEndorsementPublic(const Passwords& passwords,
                                                     const Loaded& session);
   // A policy session in which knowledge of the endorsement hierarchy's password is shown.
   absl::StatusOr<Loaded> StartEndorsementPolicy(const Passwords& passwords, const Loaded& session);
-  // The status of a command that was authorised with the DevID key's password.
-  absl::Status DevIdStatus(const KeyBlobs& devid, const Passwords& passwords, TSS2_RC code,
-                           std::string_view what);
+  // The error of a command that was authorised with the DevID key's password.
+  absl::Status DevIdError(const KeyBlobs& devid, const Passwords& passwords,
+                          const absl::Status& error);
 
   Esys& esys_;
   RefusedPasswords& refused_;
-  PrimaryKeys primary_keys_;
+  PrimaryKeys& primary_keys_;
+  KeyCommands& keys_;
 };
 
 }  // namespace assay::tpm

@@ -68,8 +68,8 @@ TPM2B_PUBLIC Ecc(TPMA_OBJECT attributes) {
 
 TPM2B_PUBLIC RsaStorageTemplate() { return Rsa(kStorage); }
 TPM2B_PUBLIC EccStorageTemplate() { return Ecc(kStorage); }
-TPM2B_PUBLIC RsaDevIdTemplate() { return Rsa(kSigning); }
-TPM2B_PUBLIC EccDevIdTemplate() { return Ecc(kSigning); }
+TPM2B_PUBLIC RsaSigningTemplate() { return Rsa(kSigning); }
+TPM2B_PUBLIC EccSigningTemplate() { return Ecc(kSigning); }
 TPM2B_PUBLIC AkTemplate() { return Rsa(kSigning | TPMA_OBJECT_RESTRICTED); }
 
 TPM2B_PUBLIC RsaEndorsementTemplate() {
@@ -79,6 +79,21 @@ TPM2B_PUBLIC RsaEndorsementTemplate() {
   policy.size = std::size(kEndorsementPolicy);
   std::copy(std::begin(kEndorsementPolicy), std::end(kEndorsementPolicy), policy.buffer);
   made.publicArea.unique.rsa.size = 256;  // Zeros, which differ from none.
+  return made;
+}
+
+TPM2B_PUBLIC AnySchemeRsaTemplate() {
+  TPM2B_PUBLIC made = Rsa(kSigning);
+  made.publicArea.parameters.rsaDetail.scheme = {};
+  made.publicArea.parameters.rsaDetail.scheme.scheme = TPM2_ALG_NULL;
+  return made;
+}
+
+TPM2B_PUBLIC EccP384SigningTemplate() {
+  TPM2B_PUBLIC made = Ecc(kSigning);
+  TPMS_ECC_PARMS& ecc = made.publicArea.parameters.eccDetail;
+  ecc.curveID = TPM2_ECC_NIST_P384;
+  ecc.scheme.details.ecdsa.hashAlg = TPM2_ALG_SHA384;
   return made;
 }
 

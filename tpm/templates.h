@@ -13,8 +13,10 @@ TPM2B_PUBLIC RsaStorageTemplate();
 TPM2B_PUBLIC EccStorageTemplate();
 TPM2B_PUBLIC RsaEndorsementTemplate();
 // Signing keys, exempt from dictionary-attack protection.
-TPM2B_PUBLIC RsaDevIdTemplate();
-TPM2B_PUBLIC EccDevIdTemplate();
+TPM2B_PUBLIC RsaSigningTemplate();      // RSASSA-SHA256
+TPM2B_PUBLIC AnySchemeRsaTemplate();    // RSASSA and RSAPSS with any hash, as TLS 1.3 needs.
+TPM2B_PUBLIC EccSigningTemplate();      // P-256, ECDSA-SHA256
+TPM2B_PUBLIC EccP384SigningTemplate();  // ECDSA-SHA384
 TPM2B_PUBLIC AkTemplate();
 
 }  // namespace assay::tpm

@@ -12,6 +12,8 @@
 #include "tpm/device.h"
 #include "tpm/devid_commands.h"
 #include "tpm/esys.h"
+#include "tpm/key_commands.h"
+#include "tpm/primary_keys.h"
 #include "tpm/refused_passwords.h"
 
 namespace assay::tpm {
@@ -26,13 +28,25 @@ std::shared_ptr<const Passwords> Copy(const Passwords& passwords) {
                                                      .devid = passwords.devid.Clone()});
 }
 
+// Everything that can be done on one connection.
+struct Commands {
+  Commands(Esys& esys, RefusedPasswords& refused)
+      : primary_keys(esys, refused),
+        keys(esys, primary_keys),
+        devid(esys, refused, primary_keys, keys) {}
+
+  PrimaryKeys primary_keys;
+  KeyCommands keys;
+  DevIdCommands devid;
+};
+
 }  // namespace
 
 // The thread that owns the connection, and the queue of what callers want of it.
 class Tpm::Worker final {
  public:
   // Of what it works on it has copies, for it may go on after its caller has given up.
-  using Operation = std::function<absl::Status(DevIdCommands&)>;
+  using Operation = std::function<absl::Status(Commands&)>;
 
   Worker(TctiChoice choice, const Options& options)
       : choice_(std::move(choice)),
@@ -52,9 +66,9 @@ class Tpm::Worker final {
   absl::Status Do(Operation operation);
   // As Do, for an operation that has a value.
   template <typename Value>
-  absl::StatusOr<Value> Get(std::function<absl::StatusOr<Value>(DevIdCommands&)> operation) {
+  absl::StatusOr<Value> Get(std::function<absl::StatusOr<Value>(Commands&)> operation) {
     const auto result = std::make_shared<absl::StatusOr<Value>>(absl::UnknownError(""));
-    RETURN_IF_ERROR(Do([result, operation = std::move(operation)](DevIdCommands& commands) {
+    RETURN_IF_ERROR(Do([result, operation = std::move(operation)](Commands& commands) {
       *result = operation(commands);
       return result->status();
     }));
@@ -64,7 +78,7 @@ class Tpm::Worker final {
  private:
   struct Connection {
     std::unique_ptr<Esys> esys;
-    std::unique_ptr<DevIdCommands> commands;
+    std::unique_ptr<Commands> commands;
   };
   struct Job {
     Operation operation;
@@ -204,7 +218,7 @@ absl::Status Tpm::Worker::RunOnce(const Operation& operation) {
 
 absl::Status Tpm::Worker::Connect() {
   ASSIGN_OR_RETURN(std::unique_ptr<Esys> esys, Esys::Open(choice_));
-  auto commands = std::make_unique<DevIdCommands>(*esys, refused_);
+  auto commands = std::make_unique<Commands>(*esys, refused_);
   connection_ = {.esys = std::move(esys), .commands = std::move(commands)};
   return absl::OkStatus();
 }
@@ -223,25 +237,25 @@ absl::StatusOr<std::unique_ptr<Tpm>> Tpm::Open(const Options& options) {
   const auto worker = std::make_shared<Worker>(std::move(choice), options);
   Worker::Start(worker);
   std::unique_ptr<Tpm> tpm(new Tpm(worker));
-  RETURN_IF_ERROR(worker->Do([](DevIdCommands&) { return absl::OkStatus(); }));
+  RETURN_IF_ERROR(worker->Do([](Commands&) { return absl::OkStatus(); }));
   return tpm;
 }
 
 absl::StatusOr<KeyBlobs> Tpm::CreateDevId(crypto::KeyType type, const Passwords& passwords) {
-  return worker_->Get<KeyBlobs>([type, copy = Copy(passwords)](DevIdCommands& commands) {
-    return commands.CreateDevId(type, *copy);
+  return worker_->Get<KeyBlobs>([type, copy = Copy(passwords)](Commands& commands) {
+    return commands.devid.CreateDevId(type, *copy);
   });
 }
 
 absl::StatusOr<KeyBlobs> Tpm::CreateAk(const Passwords& passwords) {
   return worker_->Get<KeyBlobs>(
-      [copy = Copy(passwords)](DevIdCommands& commands) { return commands.CreateAk(*copy); });
+      [copy = Copy(passwords)](Commands& commands) { return commands.devid.CreateAk(*copy); });
 }
 
 absl::StatusOr<DevIdEvidence> Tpm::AttestDevId(const KeyBlobs& devid, const KeyBlobs& ak,
                                                const Passwords& passwords) {
-  return worker_->Get<DevIdEvidence>([devid, ak, copy = Copy(passwords)](DevIdCommands& commands) {
-    return commands.AttestDevId(devid, ak, *copy);
+  return worker_->Get<DevIdEvidence>([devid, ak, copy = Copy(passwords)](Commands& commands) {
+    return commands.devid.AttestDevId(devid, ak, *copy);
   });
 }
 
@@ -250,16 +264,35 @@ absl::StatusOr<std::string> Tpm::ActivateCredential(const KeyBlobs& ak,
                                                     const std::string& secret,
                                                     const Passwords& passwords) {
   return worker_->Get<std::string>(
-      [ak, credential, secret, copy = Copy(passwords)](DevIdCommands& commands) {
-        return commands.ActivateCredential(ak, credential, secret, *copy);
+      [ak, credential, secret, copy = Copy(passwords)](Commands& commands) {
+        return commands.devid.ActivateCredential(ak, credential, secret, *copy);
       });
 }
 
 absl::StatusOr<std::string> Tpm::SignWithDevId(const KeyBlobs& devid, const std::string& digest,
                                                const Passwords& passwords) {
+  return worker_->Get<std::string>([devid, digest, copy = Copy(passwords)](Commands& commands) {
+    return commands.devid.SignWithDevId(devid, digest, *copy);
+  });
+}
+
+absl::StatusOr<KeyBlobs> Tpm::CreateKey(crypto::KeyType type, const Passwords& passwords) {
+  return worker_->Get<KeyBlobs>([type, copy = Copy(passwords)](Commands& commands) {
+    return commands.keys.CreateKey(type, *copy);
+  });
+}
+
+absl::Status Tpm::CheckKey(const KeyBlobs& key, const Passwords& passwords) {
+  return worker_->Do([key, copy = Copy(passwords)](Commands& commands) {
+    return commands.keys.CheckKey(key, *copy);
+  });
+}
+
+absl::StatusOr<std::string> Tpm::Sign(const KeyBlobs& key, const crypto::SignatureScheme& scheme,
+                                      const std::string& digest, const Passwords& passwords) {
   return worker_->Get<std::string>(
-      [devid, digest, copy = Copy(passwords)](DevIdCommands& commands) {
-        return commands.SignWithDevId(devid, digest, *copy);
+      [key, scheme, digest, copy = Copy(passwords)](Commands& commands) {
+        return commands.keys.Sign(key, scheme, digest, *copy);
       });
 }
 

@@ -8,7 +8,8 @@
 // Errors: NotFound (no such device), Unavailable (busy, gone, failing, or silent: retry later),
 // ResourceExhausted (locked out: `tpm2_dictionarylockout -c`), PermissionDenied (wrong password),
 // FailedPrecondition (DevID blobs of another TPM or of one that was cleared; no EK certificate),
-// Aborted (AK blobs of another TPM or of one that was cleared: make another AK), InvalidArgument
+// Aborted (the blobs of an AK, or of a key of CreateKey, are of another TPM or of one that was
+// cleared: make another), InvalidArgument
 // (blobs that are no key, a credential for another TPM), each with words that say what to do.
 #pragma once
 
@@ -65,6 +66,15 @@ class Tpm final {
   Tpm(const Tpm&) = delete;
   Tpm& operator=(const Tpm&) = delete;
 
+  // A new key without a password that signs what it is given, under the owner's storage root key:
+  // P-256 with SHA-256, P-384 with SHA-384, or RSA 2048 with RSASSA and RSAPSS.
+  absl::StatusOr<KeyBlobs> CreateKey(crypto::KeyType type, const Passwords& passwords);
+  // OK when the TPM takes such a key for its own.
+  absl::Status CheckKey(const KeyBlobs& key, const Passwords& passwords);
+  // Signs a digest with such a key: DER for ECDSA.
+  absl::StatusOr<std::string> Sign(const KeyBlobs& key, const crypto::SignatureScheme& scheme,
+                                   const std::string& digest, const Passwords& passwords);
+
   // A new signing key for a DevID under the owner's storage root key (RSA 2048 RSASSA-SHA256, or
   // P-256 ECDSA-SHA256), with passwords.devid as its password when that is not empty.
   absl::StatusOr<KeyBlobs> CreateDevId(crypto::KeyType type, const Passwords& passwords);
@@ -93,5 +103,9 @@ class Tpm final {
 // outlive it.
 absl::StatusOr<std::unique_ptr<crypto::Signer>> MakeDevIdSigner(Tpm& tpm, KeyBlobs devid,
                                                                 Passwords passwords);
+
+// The same of a key of CreateKey.
+absl::StatusOr<std::unique_ptr<crypto::Signer>> MakeKeySigner(Tpm& tpm, KeyBlobs key,
+                                                              Passwords passwords);
 
 }  // namespace assay::tpm

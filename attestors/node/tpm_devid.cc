@@ -3,11 +3,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "attestors/node/ak_cache.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "crypto/certificate.h"
 #include "crypto/digest.h"
+#include "tpm/key_file.h"
 #include "tpm/structures.h"
 
 namespace assay {
@@ -75,7 +75,7 @@ absl::StatusOr<Challenge> ParseChallenge(std::string_view text) {
 
 class TpmDevIdAttestation final : public NodeAttestation {
  public:
-  explicit TpmDevIdAttestation(TpmDevIdAttestor& attestor) : attestor_(attestor) {}
+  TpmDevIdAttestation(TpmDevIdAttestor& attestor, tpm::Tpm& tpm) : attestor_(attestor), tpm_(tpm) {}
 
   absl::StatusOr<Secret> Payload() override {
     absl::StatusOr<tpm::DevIdEvidence> evidence = Attest();
@@ -100,12 +100,11 @@ class TpmDevIdAttestation final : public NodeAttestation {
       return InvalidArgument("the upstream sent a challenge before it had the payload");
     }
     ASSIGN_OR_RETURN(const Challenge challenge, ParseChallenge(text));
-    tpm::Tpm& tpm = *attestor_.tpm_;
     const tpm::Passwords& passwords = attestor_.passwords_;
     const absl::StatusOr<std::string> activated =
-        tpm.ActivateCredential(ak_, challenge.credential, challenge.secret, passwords);
+        tpm_.ActivateCredential(ak_, challenge.credential, challenge.secret, passwords);
     RETURN_IF_ERROR(ForOperator(activated.status()));
-    const absl::StatusOr<std::string> signature = tpm.SignWithDevId(
+    const absl::StatusOr<std::string> signature = tpm_.SignWithDevId(
         attestor_.identity_.key, crypto::Digest(crypto::Hash::kSha256, challenge.nonce), passwords);
     RETURN_IF_ERROR(ForOperator(signature.status()));
     const Json response = {{"DevID", crypto::Base64Encode(*signature)},
@@ -115,28 +114,28 @@ class TpmDevIdAttestation final : public NodeAttestation {
 
  private:
   absl::StatusOr<tpm::DevIdEvidence> Attest() {
-    tpm::Tpm& tpm = *attestor_.tpm_;
     const tpm::KeyBlobs& devid = attestor_.identity_.key;
-    absl::StatusOr<tpm::KeyBlobs> cached = LoadAk(attestor_.ak_cache_path_);
+    absl::StatusOr<std::vector<tpm::KeyBlobs>> cached = tpm::LoadKeyFile(attestor_.ak_cache_path_);
     if (cached.ok()) {
-      ak_ = *std::move(cached);
+      ak_ = std::move(cached->front());
       absl::StatusOr<tpm::DevIdEvidence> evidence =
-          tpm.AttestDevId(devid, ak_, attestor_.passwords_);
+          tpm_.AttestDevId(devid, ak_, attestor_.passwords_);
       if (evidence.status().code() != absl::StatusCode::kAborted) {
         return evidence;
       }
       log::Info("TPM refuses the attestation key that was kept: making another",
                 {{"error", evidence.status()}});
     }
-    ASSIGN_OR_RETURN(ak_, tpm.CreateAk(attestor_.passwords_));
-    if (const absl::Status saved = SaveAk(attestor_.ak_cache_path_, ak_); !saved.ok()) {
+    ASSIGN_OR_RETURN(ak_, tpm_.CreateAk(attestor_.passwords_));
+    if (const absl::Status saved = tpm::SaveKeyFile(attestor_.ak_cache_path_, {ak_}); !saved.ok()) {
       log::Warn("Cannot keep the attestation key: the next attestation makes another",
                 {{"error", saved}});
     }
-    return tpm.AttestDevId(devid, ak_, attestor_.passwords_);
+    return tpm_.AttestDevId(devid, ak_, attestor_.passwords_);
   }
 
   TpmDevIdAttestor& attestor_;
+  tpm::Tpm& tpm_;
   tpm::KeyBlobs ak_;
 };
 
@@ -162,19 +161,15 @@ absl::StatusOr<std::unique_ptr<TpmDevIdAttestor>> TpmDevIdAttestor::Create(
   tpm::Passwords passwords{.owner = std::move(options.owner_hierarchy_password),
                            .endorsement = std::move(options.endorsement_hierarchy_password),
                            .devid = std::move(options.devid_password)};
-  return std::unique_ptr<TpmDevIdAttestor>(new TpmDevIdAttestor(
-      {.device = std::move(options.tpm_device_path),
-       .refused_passwords_path = std::move(options.refused_passwords_path)},
-      std::move(options.ak_cache_path), std::move(identity), std::move(passwords)));
+  return std::unique_ptr<TpmDevIdAttestor>(
+      new TpmDevIdAttestor(std::move(options.tpm), std::move(options.ak_cache_path),
+                           std::move(identity), std::move(passwords)));
 }
 
 absl::StatusOr<std::unique_ptr<NodeAttestation>> TpmDevIdAttestor::Begin() {
-  if (tpm_ == nullptr) {
-    absl::StatusOr<std::unique_ptr<tpm::Tpm>> opened = tpm::Tpm::Open(device_);
-    RETURN_IF_ERROR(ForOperator(opened.status()));
-    tpm_ = *std::move(opened);
-  }
-  return std::make_unique<TpmDevIdAttestation>(*this);
+  const absl::StatusOr<tpm::Tpm*> opened = tpm_->Get();
+  RETURN_IF_ERROR(ForOperator(opened.status()));
+  return std::make_unique<TpmDevIdAttestation>(*this, **opened);
 }
 
 }  // namespace assay

@@ -13,14 +13,15 @@
 #include "attestors/node/node_attestor.h"
 #include "base/secret.h"
 #include "base/status.h"
+#include "tpm/lazy_tpm.h"
 #include "tpm/tpm.h"
 
 namespace assay {
 
 struct TpmDevIdOptions {
-  std::string tpm_device_path;  // As Tpm::Options::device; empty: the machine's only TPM.
-  std::string devid_cert_path;  // PEM: the DevID certificate, then its intermediates.
-  std::string devid_priv_path;  // Blobs without the TPM2B size.
+  std::shared_ptr<tpm::LazyTpm> tpm;  // Which others in the process may use too.
+  std::string devid_cert_path;        // PEM: the DevID certificate, then its intermediates.
+  std::string devid_priv_path;        // Blobs without the TPM2B size.
   std::string devid_pub_path;
   Secret devid_password;
   Secret owner_hierarchy_password;
@@ -28,8 +29,6 @@ struct TpmDevIdOptions {
   // Where the attestation key is kept between attestations, for a TPM takes seconds to make one.
   // The file is of use to this TPM alone.
   std::string ak_cache_path;
-  // Where it is kept which passwords the TPM refused; empty: in memory alone.
-  std::string refused_passwords_path = {};
 };
 
 // Not thread-safe. It must outlive the attestations it began.
@@ -50,18 +49,17 @@ class TpmDevIdAttestor final : public NodeAttestor {
     tpm::KeyBlobs key;
   };
 
-  TpmDevIdAttestor(tpm::Tpm::Options device, std::string ak_cache_path, Identity identity,
+  TpmDevIdAttestor(std::shared_ptr<tpm::LazyTpm> tpm, std::string ak_cache_path, Identity identity,
                    tpm::Passwords passwords)
-      : device_(std::move(device)),
+      : tpm_(std::move(tpm)),
         ak_cache_path_(std::move(ak_cache_path)),
         identity_(std::move(identity)),
         passwords_(std::move(passwords)) {}
 
-  const tpm::Tpm::Options device_;
+  const std::shared_ptr<tpm::LazyTpm> tpm_;
   const std::string ak_cache_path_;
   const Identity identity_;
   const tpm::Passwords passwords_;
-  std::unique_ptr<tpm::Tpm> tpm_;
 };
 
 }  // namespace assay

@@ -8,7 +8,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "attestors/node/ak_cache.h"
 #include "attestors/node/devid_provision.h"
 #include "base/files.h"
 #include "crypto/digest.h"
@@ -18,6 +17,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_folder.h"
 #include "tpm/devid_verifier.h"
+#include "tpm/key_file.h"
 
 namespace assay {
 namespace {
@@ -91,8 +91,13 @@ class Provisioned {
     request.passwords.devid = Secret(password_);
     return request;
   }
+  // Passwords that were refused are kept in this file.
+  std::shared_ptr<tpm::LazyTpm> MakeTpm(const std::string& refused_path = "") const {
+    return std::make_shared<tpm::LazyTpm>(
+        tpm::Tpm::Options{.device = device_, .refused_passwords_path = refused_path});
+  }
   TpmDevIdOptions Options() const {
-    return {.tpm_device_path = device_,
+    return {.tpm = MakeTpm(),
             .devid_cert_path = files().certificate,
             .devid_priv_path = files().private_blob,
             .devid_pub_path = files().public_blob,
@@ -171,14 +176,14 @@ TEST(TpmDevIdTest, KeepsTheAttestationKeyAndMakesAnotherWhenTheTpmRefusesIt) {
   EXPECT_EQ(ReadFile(node.ak_cache()).value(), kept);
 
   // Of another TPM, and no key at all.
-  tpm::KeyBlobs foreign = LoadAk(node.ak_cache()).value();
+  tpm::KeyBlobs foreign = tpm::LoadKeyFile(node.ak_cache())->front();
   foreign.private_area[50] ^= 1;
-  ASSERT_OK(SaveAk(node.ak_cache(), foreign));
+  ASSERT_OK(tpm::SaveKeyFile(node.ak_cache(), {foreign}));
   EXPECT_OK(node.Verify(*attestor->Begin().value()));
-  EXPECT_NE(LoadAk(node.ak_cache())->private_area, foreign.private_area);
+  EXPECT_NE(tpm::LoadKeyFile(node.ak_cache())->front().private_area, foreign.private_area);
   ASSERT_OK(WriteFileAtomically(node.ak_cache(), "damaged", 0600));
   EXPECT_OK(node.Verify(*attestor->Begin().value()));
-  EXPECT_OK(LoadAk(node.ak_cache()));
+  EXPECT_OK(tpm::LoadKeyFile(node.ak_cache()));
 }
 
 TEST(TpmDevIdTest, AttestsThoughTheAttestationKeyCannotBeKept) {
@@ -236,7 +241,7 @@ TEST(TpmDevIdTest, AnAgentThatIsStartedAgainAndAgainDoesNotLockTheTpm) {
   for (const char* words : {"wrong password", "not asked again", "not asked again"}) {
     TpmDevIdOptions options = node.Options();
     options.devid_password = Secret("wrong");
-    options.refused_passwords_path = folder.path() + "/refused";
+    options.tpm = node.MakeTpm(folder.path() + "/refused");
     const auto attestor = TpmDevIdAttestor::Create(std::move(options)).value();
     EXPECT_THAT(attestor->Begin().value()->Payload(),
                 StatusIs(StatusCode::kFailedPrecondition, HasSubstr(words)));
