@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "upstream/dial.h"
+#include "upstream/tls_handshake.h"
 
 namespace assay {
 namespace {
@@ -113,10 +114,11 @@ absl::StatusOr<Link::SharedConnection> Link::Tunneled(const Plan& plan) {
   ASSIGN_OR_RETURN(TunnelThread * thread, Thread());
   ASSIGN_OR_RETURN(UniqueFd network, DialTcp(options_.address, options_.port, kConnectTimeout));
   ASSIGN_OR_RETURN(auto ends, SocketPair());
+  ASSIGN_OR_RETURN(std::unique_ptr<crypto::TlsConnection> tls,
+                   MakeHandshake(network, {.identity = plan.identity,
+                                           .verify_server = VerifierFor(plan.bundle)}));
   std::shared_ptr<Tunnel> tunnel =
-      Tunnel::Start(thread->loop(), std::move(network), std::move(ends.first),
-                    {.identity = plan.identity, .verify_server = VerifierFor(plan.bundle)});
-  RETURN_IF_ERROR(tunnel->WaitUntilOpen());
+      Tunnel::Start(thread->loop(), std::move(network), std::move(ends.first), std::move(tls));
   return std::make_shared<const Connection>(
       Connection{.channel = ChannelOn(std::move(ends.second), target_), .tunnel = tunnel});
 }

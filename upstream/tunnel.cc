@@ -7,8 +7,6 @@
 #include <cerrno>
 #include <utility>
 
-#include "crypto/curve_tables.h"
-
 namespace assay {
 namespace {
 
@@ -30,29 +28,16 @@ absl::StatusOr<ssize_t> ReadSome(int fd, char* buffer, size_t size) {
 
 }  // namespace
 
-Tunnel::Tunnel(EventLoop& loop, UniqueFd network, UniqueFd local, Options options)
-    : loop_(loop),
-      options_(std::move(options)),
-      network_(std::move(network)),
-      local_(std::move(local)) {}
+Tunnel::Tunnel(EventLoop& loop, UniqueFd network, UniqueFd local,
+               std::unique_ptr<crypto::TlsConnection> tls)
+    : loop_(loop), network_(std::move(network)), local_(std::move(local)), tls_(std::move(tls)) {}
 
 std::shared_ptr<Tunnel> Tunnel::Start(EventLoop& loop, UniqueFd network, UniqueFd local,
-                                      Options options) {
+                                      std::unique_ptr<crypto::TlsConnection> tls) {
   std::shared_ptr<Tunnel> tunnel(
-      new Tunnel(loop, std::move(network), std::move(local), std::move(options)));
+      new Tunnel(loop, std::move(network), std::move(local), std::move(tls)));
   loop.Post([tunnel] { tunnel->Begin(); });
   return tunnel;
-}
-
-absl::Status Tunnel::WaitUntilOpen() {
-  MutexLock lock(mutex_);
-  while (state_ == State::kHandshake) {
-    changed_.Wait(mutex_);
-  }
-  if (state_ == State::kOpen) {
-    return absl::OkStatus();
-  }
-  return failure_.ok() ? Unavailable("closed by the upstream") : failure_;
 }
 
 absl::Status Tunnel::failure() const {
@@ -64,36 +49,20 @@ void Tunnel::Close() {
   loop_.Post([self = shared_from_this()] { self->End(absl::OkStatus()); });
 }
 
-void Tunnel::EnterState(State state, const absl::Status& why) {
-  alive_ = state == State::kOpen;
-  MutexLock lock(mutex_);
-  state_ = state;
-  failure_ = why;
-  changed_.NotifyAll();
-}
-
 void Tunnel::Begin() {
-  auto tls = crypto::TlsConnection::CreateClient(
-      {.identity = options_.identity.get(), .verify_server = options_.verify_server});
-  if (!tls.ok()) {
-    return End(tls.status());
-  }
-  tls_ = *std::move(tls);
   const auto self = shared_from_this();
-  if (absl::Status bad = loop_.Watch(network_.get(), EPOLLIN,
-                                     [self](uint32_t events) { self->OnNetwork(events); });
-      !bad.ok()) {
-    return End(bad);
+  absl::Status watched =
+      loop_.Watch(network_.get(), EPOLLIN, [self](uint32_t events) { self->OnNetwork(events); });
+  if (watched.ok()) {
+    watched =
+        loop_.Watch(local_.get(), EPOLLIN, [self](uint32_t events) { self->OnLocal(events); });
   }
-  handshake_timer_ = loop_.After(options_.handshake_timeout, [self] {
-    self->handshake_timer_ = 0;
-    self->End(Unavailable("tls handshake: no answer for {}",
-                          absl::FormatDuration(self->options_.handshake_timeout)));
-  });
-  if (absl::Status bad = tls_->Start(); !bad.ok()) {
-    return End(bad);
+  if (!watched.ok()) {
+    return End(watched);
   }
-  Pump();
+  if (TakeDecrypted()) {
+    Pump();
+  }
 }
 
 void Tunnel::OnNetwork(uint32_t events) {
@@ -117,38 +86,27 @@ bool Tunnel::ReadNetwork() {
     return false;
   }
   if (*count == 0) {
-    End(handshake_timer_ != 0 ? Unavailable("tls handshake: closed by the upstream")
-                              : absl::OkStatus());
+    End(absl::OkStatus());
     return false;
   }
   if (*count > 0) {
-    if (absl::Status bad = Feed({buffer, static_cast<size_t>(*count)}); !bad.ok()) {
+    if (absl::Status bad = tls_->Feed({buffer, static_cast<size_t>(*count)}); !bad.ok()) {
       End(bad);
       return false;
     }
   }
+  return TakeDecrypted();
+}
+
+// Whether the tunnel goes on.
+bool Tunnel::TakeDecrypted() {
+  to_local_.Append(tls_->TakePlaintext());
   if (tls_->peer_closed()) {
     static_cast<void>(Flush(local_, to_local_));
     End(absl::OkStatus());
     return false;
   }
   return true;
-}
-
-absl::Status Tunnel::Feed(std::string_view bytes) {
-  RETURN_IF_ERROR(tls_->Feed(bytes));
-  to_local_.Append(tls_->TakePlaintext());
-  if (handshake_timer_ == 0 || !tls_->handshake_done()) {
-    return absl::OkStatus();
-  }
-  loop_.Cancel(std::exchange(handshake_timer_, 0));
-  crypto::FreeCurveTables();
-  RETURN_IF_ERROR(loop_.Watch(local_.get(), EPOLLIN, [self = shared_from_this()](uint32_t events) {
-    self->OnLocal(events);
-  }));
-  local_watched_ = true;
-  EnterState(State::kOpen, absl::OkStatus());
-  return absl::OkStatus();
 }
 
 bool Tunnel::ReadLocal() {
@@ -187,7 +145,7 @@ void Tunnel::Pump() {
     return wanted;
   };
   absl::Status changed = loop_.Modify(network_.get(), events(to_network_, to_local_));
-  if (changed.ok() && local_watched_) {
+  if (changed.ok()) {
     changed = loop_.Modify(local_.get(), events(to_local_, to_network_));
   }
   if (!changed.ok()) {
@@ -233,8 +191,11 @@ void Tunnel::End(const absl::Status& why) {
     to_network_.Append(tls_->TakeOutput());
     static_cast<void>(Flush(network_, to_network_));
   }
-  EnterState(State::kDead, why);
-  loop_.Cancel(std::exchange(handshake_timer_, 0));
+  {
+    const MutexLock lock(mutex_);
+    failure_ = why;
+  }
+  alive_ = false;
   loop_.Unwatch(network_.get());
   loop_.Unwatch(local_.get());
   network_.Reset();

@@ -5,8 +5,6 @@
 // methods are thread-safe.
 #pragma once
 
-#include <absl/time/time.h>
-
 #include <atomic>
 #include <memory>
 #include <string>
@@ -23,21 +21,13 @@ namespace assay {
 
 class Tunnel final : public std::enable_shared_from_this<Tunnel> {
  public:
-  struct Options {
-    std::shared_ptr<const crypto::TlsIdentity> identity;  // Null: anonymous.
-    crypto::ChainVerifier verify_server;                  // Called on the tunnel's thread.
-    absl::Duration handshake_timeout = absl::Seconds(10);
-  };
-
-  // Begins the handshake on network, a connected non-blocking socket; local is this side's end of
-  // the socketpair. The loop must outlive the tunnel's descriptors.
+  // Passes bytes between network, on which tls has made its handshake, and local, this side's end
+  // of the socketpair. The loop must outlive the tunnel's descriptors.
   static std::shared_ptr<Tunnel> Start(EventLoop& loop, UniqueFd network, UniqueFd local,
-                                       Options options);
+                                       std::unique_ptr<crypto::TlsConnection> tls);
   Tunnel(const Tunnel&) = delete;
   Tunnel& operator=(const Tunnel&) = delete;
 
-  // Blocks until the handshake is done: OK, or why it failed.
-  absl::Status WaitUntilOpen();
   // Whether bytes still pass.
   bool alive() const { return alive_; }
   // Why they pass no more: OK while they do, and after a mere end.
@@ -46,7 +36,6 @@ class Tunnel final : public std::enable_shared_from_this<Tunnel> {
   void Close();
 
  private:
-  enum class State { kHandshake, kOpen, kDead };
   // Bytes on their way to a descriptor.
   struct Outlet {
     std::string bytes;
@@ -55,32 +44,27 @@ class Tunnel final : public std::enable_shared_from_this<Tunnel> {
     void Append(std::string more);
   };
 
-  Tunnel(EventLoop& loop, UniqueFd network, UniqueFd local, Options options);
+  Tunnel(EventLoop& loop, UniqueFd network, UniqueFd local,
+         std::unique_ptr<crypto::TlsConnection> tls);
   void Begin();
   void OnNetwork(uint32_t events);
   void OnLocal(uint32_t events);
   // Moves what waits, then decides what to wait for.
   void Pump();
   bool ReadNetwork();
+  bool TakeDecrypted();
   bool ReadLocal();
-  absl::Status Feed(std::string_view bytes);
   absl::Status Flush(const UniqueFd& to, Outlet& outlet);
   void End(const absl::Status& why);
-  void EnterState(State state, const absl::Status& why);
 
   EventLoop& loop_;
-  const Options options_;
   UniqueFd network_;
   UniqueFd local_;
   std::unique_ptr<crypto::TlsConnection> tls_;
   Outlet to_network_, to_local_;
-  bool local_watched_ = false;
-  EventLoop::TimerId handshake_timer_ = 0;
 
-  std::atomic<bool> alive_ = false;
+  std::atomic<bool> alive_ = true;
   mutable Mutex mutex_;
-  CondVar changed_;
-  State state_ ABSL_GUARDED_BY(mutex_) = State::kHandshake;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
 };
 
