@@ -65,7 +65,8 @@ CONF
   server_command "$1" bundle show >"$work/bundle.pem"
 }
 
-start_agent() { # program, the lines of the agent's block, the NodeAttestor block
+start_agent() { # program, lines of the agent's block, NodeAttestor block, KeyManager block or none
+  local key_manager=${4-"KeyManager \"disk\" { plugin_data { directory = \"$work/agent\" } }"}
   rm -rf "$work/agent" "$work/api"
   mkdir -m 0700 "$work/agent"
   mkdir -m 0755 "$work/api"
@@ -81,7 +82,7 @@ agent {
 }
 plugins {
   $3
-  KeyManager "disk" { plugin_data { directory = "$work/agent" } }
+  $key_manager
   WorkloadAttestor "unix" { plugin_data {} }
 }
 CONF
@@ -96,7 +97,7 @@ attest_by_token() { # server program, agent program
   start_agent "$2" "join_token = \"$token\"" 'NodeAttestor "join_token" { plugin_data {} }'
 }
 
-attest_by_devid() { # agent program, folder of the DevID
+attest_by_devid() { # agent program, folder of the DevID, KeyManager block as of start_agent
   start_agent "$1" "" "NodeAttestor \"tpm_devid\" {
     plugin_data {
       tpm_device_path = \"$work/tpm/sock\"
@@ -104,7 +105,7 @@ attest_by_devid() { # agent program, folder of the DevID
       devid_priv_path = \"$2/devid.priv.blob\"
       devid_pub_path = \"$2/devid.pub.blob\"
     }
-  }"
+  }" "${@:3}"
 }
 
 make_devid() { # key type
