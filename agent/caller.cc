@@ -267,6 +267,7 @@ absl::Status Callers::OnConnect(rpc::Peer& peer) {
     log::Warn("Kernel is older than 6.5: callers are known by number until they are accepted");
   }
   auto caller = std::make_unique<Caller>(context_, peer.process);
+  // Needed once; kept, they would cost memory for each connection.
   caller->Attest(std::exchange(peer.process.groups, std::nullopt));
   peer.state = std::move(caller);
   return absl::OkStatus();

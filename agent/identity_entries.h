@@ -13,9 +13,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/slot_table.h"
 #include "spiffe/registration_entry.h"
 #include "upstream/upstream.h"
-#include "workload-api/slot_table.h"
 
 namespace assay {
 
@@ -98,8 +98,8 @@ class SyncPass final : public EntrySink {
   std::optional<uint32_t> PlaceOf(std::string_view id);
 
   const EntryStore& store_;
-  uint32_t next_ = 0;       // The place after that of the last one found.
-  bool in_order_ = true;    // That is where the last one was, too.
+  uint32_t next_ = 0;       // Where the next one is, if they come in the store's order.
+  bool in_order_ = true;    // The last one was where it was looked for.
   std::vector<bool> seen_;  // By the place in the store.
   std::vector<StoredEntry> fresh_;
   std::set<std::string> new_domains_;

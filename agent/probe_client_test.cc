@@ -31,6 +31,7 @@ struct Fixture {
                   roles::AttestRequest request;
                   EXPECT_TRUE(request.ParseFromString(std::string(bytes)));
                   asked.push_back(request.uid());
+                  last = request;
                   ids.push_back(request.id());
                 },
                 [](const absl::Status&) {})
@@ -64,8 +65,25 @@ struct Fixture {
   std::unique_ptr<Channel> probe;
   std::vector<uid_t> asked;
   std::vector<uint64_t> ids;
+  roles::AttestRequest last;
   std::vector<std::string> answers;
 };
+
+// No groups are not the same as unknown ones: those the probe reads itself.
+TEST(ProbeClientTest, TellsNoGroupsFromUnknownOnes) {
+  Fixture fixture;
+  const auto ask = [&](ProbeClient::Groups groups) {
+    fixture.client.Attest({.pid = 1, .uid = 1, .gid = 0, .pidfd = 0}, std::move(groups),
+                          fixture.Note());
+    fixture.Settle();
+    return fixture.last;
+  };
+  EXPECT_FALSE(ask(std::nullopt).has_groups());
+  const roles::AttestRequest none = ask(std::vector<gid_t>());
+  EXPECT_TRUE(none.has_groups());
+  EXPECT_EQ(none.groups().gids_size(), 0);
+  EXPECT_THAT(ask({{5, 4294960000}}).groups().gids(), ElementsAre(5u, 4294960000u));
+}
 
 TEST(ProbeClientTest, AsksForFewOfAUserAtATime) {
   Fixture fixture;

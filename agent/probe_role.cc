@@ -117,6 +117,10 @@ void ProbeRole::OnRequest(std::string_view bytes, UniqueFd fd) {
   if (permitted.ok() && !request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     permitted = InvalidArgument("serve sent a request that does not parse");
   }
+  if (permitted.ok() &&
+      static_cast<size_t>(request.groups().gids_size()) > ProcessCredentials::kMaxGroups) {
+    permitted = InvalidArgument("serve sent too many groups");
+  }
   if (!permitted.ok()) {
     context_.PeerBrokeRules(roles::SERVE, permitted);
     context_.loop().Post([this, link = link_] {
@@ -159,6 +163,7 @@ void ProbeRole::Attest(const roles::AttestRequest& request, UniqueFd pidfd) {
 
 void ProbeRole::AttestOnWorker(uint64_t id, Attestation attestation) {
   const uint64_t owner = attestation.credentials.uid;
+  attestation.waited = true;
   auto shared = std::make_shared<Attestation>(std::move(attestation));
   const bool accepted = workers_.Run(owner, [this, id, shared, link = link_] {
     context_.loop().Post([this, link, reply = Finish(*prober_, id, *shared)] {

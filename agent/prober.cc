@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -74,8 +73,11 @@ absl::StatusOr<Attestation> Prober::Begin(const Claim& claim, UniqueFd pidfd) co
   } else {
     ASSIGN_OR_RETURN(found.credentials, ReadCredentials(found.folder.get(), "status"));
   }
-  RETURN_IF_ERROR(CheckClaim(claim, found.credentials));
-  found.executable = Executable(claim, found.folder.get(), "exe");
+  if (absl::Status status = CheckClaim(claim, found.credentials); !status.ok()) {
+    // The folder of a process that has just died is root's.
+    return Alive(found.pidfd.get()) ? status : Gone(claim.pid);
+  }
+  found.executable = LookAtExecutable(claim, found.folder.get(), "exe");
   return found;
 }
 
@@ -88,7 +90,7 @@ absl::StatusOr<Attestation> Prober::Recheck(const Claim& claim) const {
   const std::string folder = std::to_string(claim.pid);
   ASSIGN_OR_RETURN(found.credentials, ReadCredentials(proc_.get(), folder + "/status"));
   RETURN_IF_ERROR(CheckClaim(claim, found.credentials));
-  found.executable = Executable(claim, proc_.get(), folder + "/exe");
+  found.executable = LookAtExecutable(claim, proc_.get(), folder + "/exe");
   return found;
 }
 
@@ -108,7 +110,8 @@ absl::Status Prober::CheckClaim(const Claim& claim, const ProcessCredentials& cr
   return absl::OkStatus();
 }
 
-ExecutableFile Prober::Executable(const Claim& claim, int folder, const std::string& path) const {
+ExecutableFile Prober::LookAtExecutable(const Claim& claim, int folder,
+                                        const std::string& path) const {
   ExecutableFile executable = ReadExecutable(folder, path);
   if (executable.hidden && !told_hidden_.exchange(true)) {
     log::Warn(
@@ -142,20 +145,30 @@ absl::Status Prober::Finish(Attestation& attestation) const {
     }
     std::move(selectors->begin(), selectors->end(), std::back_inserter(attestation.selectors));
   }
-  const std::optional<ExecutableFile> now =
-      reads_processes_ ? std::optional(ReadExecutable(attestation.folder.get(), "exe"))
-                       : std::nullopt;
+  RETURN_IF_ERROR(CheckUnchanged(attestation));
+  if (failed > 0 && failed == attestors_.size()) {
+    return Unavailable("workload attestation failed");
+  }
+  return absl::OkStatus();
+}
+
+// What was read while the process executed another program, or took another user's rights by that,
+// is a mixture.
+absl::Status Prober::CheckUnchanged(const Attestation& attestation) const {
+  ExecutableFile executable = attestation.executable;
+  ProcessCredentials owner = attestation.credentials;
+  if (reads_processes_ || attestation.waited) {
+    executable = ReadExecutable(attestation.folder.get(), "exe");
+    ASSIGN_OR_RETURN(owner, ReadOwner(attestation.folder.get()));
+  }
   if (!Alive(attestation.pidfd.get())) {
     return Gone(attestation.pid);
   }
-  // Another program while the attestors read: then they saw a mixture.
-  if (now.has_value() && (now->device != attestation.executable.device ||
-                          now->inode != attestation.executable.inode)) {
+  if (executable.device != attestation.executable.device ||
+      executable.inode != attestation.executable.inode ||
+      owner.uid != attestation.credentials.uid || owner.gid != attestation.credentials.gid) {
     return Unavailable("process {} executed another program while it was attested",
                        attestation.pid);
-  }
-  if (failed > 0 && failed == attestors_.size()) {
-    return Unavailable("workload attestation failed");
   }
   return absl::OkStatus();
 }

@@ -25,6 +25,7 @@ struct Attestation {
   UniqueFd folder;  // O_PATH of /proc/PID, opened before the pidfd was seen alive.
   ProcessCredentials credentials;
   ExecutableFile executable;
+  bool waited = false;  // Finish runs some time after Begin.
   std::vector<Selector> selectors;
 };
 
@@ -41,13 +42,14 @@ class Prober final {
 
   explicit Prober(std::vector<std::unique_ptr<WorkloadAttestor>> attestors);
 
-  // Reads everything but the selectors. NotFound when the process is gone, PermissionDenied when
-  // its credentials are not the claimed ones.
+  // Reads what pins the process, and its groups unless they are claimed. NotFound when it is gone,
+  // PermissionDenied when its credentials are not the claimed ones.
   absl::StatusOr<Attestation> Begin(const Claim& claim, UniqueFd pidfd) const;
   // Whether Finish would wait or read much.
   bool MayBlock(const Attestation& attestation) const;
-  // Fills in the selectors. An attestor that fails is logged and skipped; when all fail, or the
-  // process died meanwhile, the error is Unavailable.
+  // Fills in the selectors. An attestor that fails is logged and skipped. NotFound when the process
+  // died meanwhile; Unavailable when all fail, or when it is another program by now, or has other
+  // credentials, and an attestor has read it or waited.
   absl::Status Finish(Attestation& attestation) const;
 
   // What may change while the process lives, by its number: the asker holds its pidfd and must see
@@ -56,7 +58,8 @@ class Prober final {
 
  private:
   absl::Status CheckClaim(const Claim& claim, const ProcessCredentials& credentials) const;
-  ExecutableFile Executable(const Claim& claim, int folder, const std::string& path) const;
+  ExecutableFile LookAtExecutable(const Claim& claim, int folder, const std::string& path) const;
+  absl::Status CheckUnchanged(const Attestation& attestation) const;
   Subject SubjectOf(const Attestation& attestation) const;
 
   const UniqueFd proc_;

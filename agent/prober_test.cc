@@ -29,11 +29,12 @@ class FakeAttestor final : public WorkloadAttestor {
     }
     return answer_;
   }
-  bool ReadsProcess() const override { return true; }
+  bool ReadsProcess() const override { return reads_process; }
   bool MayBlock(const Subject&) override { return may_block; }
 
   std::function<void(const Subject&)> during;
   bool may_block = false;
+  bool reads_process = true;
 
  private:
   absl::StatusOr<std::vector<Selector>> answer_;
@@ -170,7 +171,7 @@ TEST(ProberTest, AttestsTheGroupsOfTheClaim) {
 }
 
 // Else a process would be attested anew after each look at it.
-TEST(ProberTest, GroupsOfTheSocketAndOfTheProcessHaveOneDigest) {
+TEST(ProberTest, ClaimedGroupsAndThoseOfTheProcessHaveOneDigest) {
   const Prober prober = MakeProber({});
   Child child;
   Prober::Claim claim = child.Claim();
@@ -211,6 +212,22 @@ TEST(ProberTest, RefusesAProcessThatDiesOrExecutesWhileItIsAttested) {
   attestation = second.Begin(executing.Claim(), executing.OpenPidfd());
   EXPECT_THAT(second.Finish(*attestation),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("another program")));
+}
+
+// What is given of a process was read before: another program makes no mixture of it, unless it
+// had the time to take the first one's place.
+TEST(ProberTest, LooksAgainAtAProcessThatNobodyReadOnlyAfterAWait) {
+  for (const bool waited : {false, true}) {
+    Child executing;
+    auto* execs = new FakeAttestor(kOne);
+    execs->reads_process = false;
+    execs->during = [&](const Subject&) { executing.Exec(); };
+    const Prober prober = MakeProber({execs});
+    auto attestation = prober.Begin(executing.Claim(), executing.OpenPidfd());
+    ASSERT_OK(attestation);
+    attestation->waited = waited;
+    EXPECT_EQ(prober.Finish(*attestation).ok(), !waited);
+  }
 }
 
 TEST(ProberTest, RechecksTheExecutableByNumber) {

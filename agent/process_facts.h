@@ -14,7 +14,7 @@
 
 namespace assay {
 
-// The credentials in a status file: the effective ones, as SO_PEERCRED has them.
+// Effective credentials, as SO_PEERCRED has them.
 struct ProcessCredentials {
   static constexpr size_t kMaxGroups = 1024;
 

@@ -4,8 +4,13 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <csignal>
+#include <string>
 
 #include "base/unique_fd.h"
 #include "tests/support/status_matchers.h"
@@ -35,6 +40,36 @@ TEST(ProcessFactsTest, ReadsTheOwnerOfAProcess) {
   ASSERT_OK(owner);
   EXPECT_EQ(owner->uid, geteuid());
   EXPECT_EQ(owner->gid, getegid());
+}
+
+// Whether or not it may be looked at otherwise.
+TEST(ProcessFactsTest, ReadsTheOwnerOfAProcessThatHides) {
+  if (geteuid() != 0) {
+    GTEST_SKIP() << "SKIPPED: needs root to become another user";
+  }
+  int ready[2];
+  ASSERT_EQ(pipe(ready), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    const bool done = setresgid(4343, 4343, 4343) == 0 && setresuid(4242, 4242, 4242) == 0 &&
+                      prctl(PR_SET_DUMPABLE, 0) == 0 && write(ready[1], "x", 1) == 1;
+    while (done) {
+      pause();
+    }
+    _exit(1);
+  }
+  char byte = 0;
+  ASSERT_EQ(read(ready[0], &byte, 1), 1);
+  close(ready[0]);
+  close(ready[1]);
+  const std::string path = "/proc/" + std::to_string(child);
+  const UniqueFd folder(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const auto owner = ReadOwner(folder.get());
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  ASSERT_OK(owner);
+  EXPECT_EQ(owner->uid, 4242u);
+  EXPECT_EQ(owner->gid, 4343u);
 }
 
 TEST(ProcessFactsTest, ParsesEffectiveIdsAndGroups) {

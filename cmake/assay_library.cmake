@@ -65,7 +65,7 @@ function(assay_proto NAME)
   endforeach()
   add_library(assay_proto_${NAME} STATIC ${generated})
   set_target_properties(assay_proto_${NAME} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
-  target_compile_options(assay_proto_${NAME} PRIVATE -Wpedantic)  # As the headers.
+  target_compile_options(assay_proto_${NAME} PRIVATE -Wpedantic)  # Precompiled headers want the same.
   target_precompile_headers(assay_proto_${NAME} REUSE_FROM assay_headers)
   target_include_directories(assay_proto_${NAME} SYSTEM PUBLIC "${CMAKE_BINARY_DIR}/gen")
   target_link_libraries(assay_proto_${NAME} PUBLIC protobuf::libprotobuf ${ARG_DEPS})

@@ -21,8 +21,10 @@ function(link_static TARGET)
     mark_as_advanced(${name}_library)
     if(${name}_library)
       target_link_libraries(${TARGET} INTERFACE "${${name}_library}")
+    elseif(name STREQUAL "atomic")
+      target_link_libraries(${TARGET} INTERFACE ${name})  # The compiler's own, in a folder of its.
     else()
-      target_link_libraries(${TARGET} INTERFACE ${name})  # Of the compiler's own (atomic).
+      message(FATAL_ERROR "library ${name} was not found: scripts/install-deps.sh installs it")
     endif()
   endforeach()
 endfunction()

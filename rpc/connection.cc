@@ -174,7 +174,7 @@ void Connection::FeedSession(std::string_view bytes) {
 }
 
 void Connection::Flush() {
-  if (GreetsLater()) {
+  if (HoldGreeting()) {
     busy_ = false;
     return;
   }
@@ -205,11 +205,11 @@ void Connection::Flush() {
 }
 
 // Whether there is nothing to write yet but SETTINGS, and an answer to follow.
-bool Connection::GreetsLater() {
+bool Connection::HoldGreeting() {
   if (greeted_ || dead_ || session_ == nullptr) {
     return false;
   }
-  if (!asked_ || answering_ || calls_.empty() || flooding_) {
+  if (!asked_ || answered_ || calls_.empty() || flooding_) {
     greeted_ = true;
     CancelTimer(greet_timer_);
     return false;
@@ -365,7 +365,7 @@ void Connection::Touch() {
 }
 
 void Connection::AddPending(size_t bytes, bool alone) {
-  answering_ = true;
+  answered_ = true;
   pending_ += bytes;
   const bool within = !alone || set_.shares().HoldAnswer(*share_, bytes);
   if ((!within || pending_ + backlog_.bytes() > set_.limits().max_pending_bytes) && !dead_) {
@@ -405,7 +405,7 @@ void Connection::OnCallStarted() {
 }
 
 void Connection::OnCallFinished(bool refused) {
-  answering_ = true;
+  answered_ = true;
   refused_ = refused;
   has_finished_ = true;
   Touch();

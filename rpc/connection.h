@@ -81,7 +81,9 @@ class Connection final {
   void Read();
   void FeedTls(std::string_view bytes);
   void FeedSession(std::string_view bytes);
-  bool GreetsLater();
+  // True: write nothing yet, for there are only SETTINGS and an answer will follow. A timer ends
+  // the wait.
+  bool HoldGreeting();
   // One batch; false when there is no more to write now.
   bool WriteBatch();
   bool FillBatch();
@@ -116,14 +118,14 @@ class Connection final {
   int32_t last_stream_ = 0;  // The largest number seen.
   int32_t last_reset_ = 0;   // Reset last by the caller.
   uint32_t watched_ = 0;
-  EventLoop::TimerId open_timer_ = 0;  // Handshake at first, idle later.
-  EventLoop::TimerId greet_timer_ = 0;
-  EventLoop::TimerId age_timer_ = 0;  // Once of age: what is left of the grace.
+  EventLoop::TimerId open_timer_ = 0;   // Handshake at first, idle later.
+  EventLoop::TimerId greet_timer_ = 0;  // Ends the wait for the first answer.
+  EventLoop::TimerId age_timer_ = 0;    // Once of age: what is left of the grace.
   bool dead_ = false;
   bool joined_ = false;        // TLS has shown who it is.
   bool greeted_ = false;       // SETTINGS are on their way.
   bool asked_ = false;         // A whole request came.
-  bool answering_ = false;     // A call has something to write.
+  bool answered_ = false;      // A call had something to write, or ended.
   bool busy_ = false;          // OnReady, Flush or Shutdown runs.
   bool has_finished_ = false;  // A finished call has a handler.
   bool touched_ = false;       // Touch() was called meanwhile.

@@ -23,7 +23,8 @@ struct ProcessPeer {
   pid_t pid = 0;
   uid_t uid = 0;
   gid_t gid = 0;
-  // Its supplementary groups when it connected; nullopt when they are more than a few.
+  // Its supplementary groups when it connected; nullopt when they are more than 64, or were taken
+  // by Server::Options::on_connect.
   std::optional<std::vector<gid_t>> groups;
   UniqueFd pidfd;
   bool pid_is_weak = false;

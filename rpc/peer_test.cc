@@ -2,6 +2,7 @@
 #include "rpc/peer.h"
 
 #include <gmock/gmock.h>
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -17,8 +18,12 @@ namespace {
 // A child that connects, and waits until it is killed.
 class ConnectedChild final {
  public:
-  explicit ConnectedChild(const std::string& path) : pid_(fork()) {
+  explicit ConnectedChild(const std::string& path, const std::vector<gid_t>& groups = {})
+      : pid_(fork()) {
     if (pid_ == 0) {
+      if (!groups.empty() && setgroups(groups.size(), groups.data()) != 0) {
+        _exit(1);
+      }
       const UniqueFd fd = ConnectUnix(path);
       while (true) {
         pause();
@@ -67,6 +72,25 @@ TEST(ProcessPeerTest, IsTheProcessThatConnected) {
   EXPECT_TRUE(peer->Alive());
   child.Kill();
   EXPECT_FALSE(peer->Alive()) << "a zombie is dead";
+}
+
+TEST(ProcessPeerTest, HasTheGroupsItConnectedWithUnlessTheyAreMany) {
+  if (geteuid() != 0) {
+    GTEST_SKIP() << "SKIPPED: needs root to take groups";
+  }
+  const TempFolder folder;
+  const UniqueFd listener = ListenAt(folder.path() + "/s");
+  std::vector<gid_t> groups = {7, 9};
+  for (const size_t count : {2u, 64u, 65u}) {
+    while (groups.size() < count) {
+      groups.push_back(groups.back() + 1);
+    }
+    const ConnectedChild child(folder.path() + "/s", groups);
+    const UniqueFd accepted(accept(listener.get(), nullptr, nullptr));
+    const auto peer = ProcessPeer::Of(accepted.get());
+    ASSERT_OK(peer);
+    EXPECT_EQ(peer->groups, count <= 64 ? std::optional(groups) : std::nullopt);
+  }
 }
 
 TEST(ProcessPeerTest, IsUnknownOnOtherSockets) {

@@ -151,6 +151,19 @@ TEST_F(ServerLimitsTest, ClosesWhatDoesNotSpeakHttp2) {
   ExpectOthersServed();
 }
 
+// Nobody is there to be answered.
+TEST_F(ServerLimitsTest, ForgetsWhoHasGoneWithAllHeAsked) {
+  server_.Start();
+  UniqueFd gone = ConnectUnix(server_.path());
+  Exchange(gone, std::string(kPreface) + Settings());
+  const std::string call = FrameBytes(NGHTTP2_HEADERS, 4, 1, HeaderBlock());
+  ASSERT_EQ(send(gone.get(), call.data(), call.size(), 0), static_cast<ssize_t>(call.size()));
+  gone.Reset();
+  server_.pump()();
+  EXPECT_EQ(calls_.size(), 0u);
+  EXPECT_EQ(server_.server().connections(), 0u);
+}
+
 TEST_F(ServerLimitsTest, ClosesConnectionsThatNeverCall) {
   server_.Start({.limits = {.handshake_timeout = absl::Seconds(10)}});
   const UniqueFd silent = ConnectUnix(server_.path());
@@ -166,6 +179,7 @@ TEST_F(ServerLimitsTest, ClosesConnectionsThatNeverCall) {
   server_.clock.Advance(absl::Seconds(1));
   EXPECT_TRUE(HasGoaway(Exchange(pinging, ""), NGHTTP2_NO_ERROR));
   Exchange(half, "");
+  EXPECT_EQ(Exchange(silent, ""), "") << "who says nothing is told nothing";
   EXPECT_TRUE(Closed(silent));
   EXPECT_TRUE(Closed(half));
   EXPECT_TRUE(Closed(pinging));

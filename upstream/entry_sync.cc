@@ -73,8 +73,10 @@ absl::Status EntrySync::TakeAllEntries(Call& call) {
 absl::Status EntrySync::Read(Call& call) {
   RETURN_IF_ERROR(call.Read(response_));
   items_ += static_cast<size_t>(response_.entries_size() + response_.entry_revisions_size());
-  // Of a revision nothing but its id is kept.
-  bytes_ += response_.entries().empty() ? 0 : response_.ByteSizeLong();
+  if (response_.entry_revisions().empty()) {
+    bytes_ += 1 + response_.ByteSizeLong();
+  }
+  // All entries have one at each sync, and to measure them whole takes as long as to read them.
   for (const auto& revision : response_.entry_revisions()) {
     bytes_ += revision.id().size();
   }

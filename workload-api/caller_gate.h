@@ -27,7 +27,8 @@ class CallerGate {
   using Admitted = std::function<void(absl::StatusOr<std::shared_ptr<IdentitySet>>)>;
 
   virtual ~CallerGate() = default;
-  // Calls back once, now or later, on the loop's thread; also after the call is over.
+  // Calls back once, now or later, on the loop's thread; also after the call is over. With
+  // identities only for a process that is alive at that moment.
   virtual void Admit(rpc::Call& call, Admitted admitted) = 0;
   // Until Forget, which must come before the call is destroyed.
   virtual void Observe(rpc::Call& call, CallerObserver& observer) = 0;

@@ -13,10 +13,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/slot_table.h"
 #include "base/status.h"
 #include "spiffe/selector.h"
 #include "workload-api/interner.h"
-#include "workload-api/slot_table.h"
 
 namespace assay {
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "workload-api/slot_table.h"
+#include "base/slot_table.h"
 
 namespace assay {
 

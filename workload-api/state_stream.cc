@@ -104,7 +104,7 @@ void StateStream::OnWaited() {
     return;
   }
   waited_ = true;
-  if (CheckAlive()) {
+  if (!EndIfDead()) {
     Push(/*admitted=*/false);
   }
 }
@@ -113,19 +113,19 @@ void StateStream::OnIdentitiesChanged() {
   if (!std::exchange(ready_, context_.state.ready())) {
     WaitAtMost(IdentitySet::kPatience);
   }
-  if (CheckAlive()) {
+  if (!EndIfDead()) {
     Push(/*admitted=*/sent_ == nullptr);
   }
 }
 
 void StateStream::OnCallerGone(const absl::Status& why) { End(why); }
 
-bool StateStream::CheckAlive() {
-  const bool alive = call_.peer().process.Alive();
-  if (!alive) {
+bool StateStream::EndIfDead() {
+  const bool dead = !call_.peer().process.Alive();
+  if (dead) {
     End(Unavailable("the caller has exited"));
   }
-  return alive;
+  return dead;
 }
 
 void StateStream::Push(bool admitted) {

@@ -60,9 +60,10 @@ class StateStream : public rpc::CallHandler, public IdentityObserver, public Cal
   void OnAdmitted(absl::StatusOr<std::shared_ptr<IdentitySet>> identities);
   void WaitAtMost(absl::Duration time);
   void OnWaited();
-  // Ends the call of a process that is gone. Entitlement and life are looked at before each message
-  // (Workload API, appendix A): this, or admission, which does it too, comes before each Push.
-  bool CheckAlive();
+  // True: the process is gone, and the call has ended. Entitlement and life are looked at before
+  // each message (Workload API, appendix A): this, or admission, which does it too, comes before
+  // each Push.
+  bool EndIfDead();
   // Sends what is new. Only what was looked at in the same breath as the caller is sent: admitted
   // says that it has just been.
   void Push(bool admitted);

@@ -63,6 +63,12 @@ struct FakeProcess {
 // No machine has such numbers.
 constexpr id_t kNameless = 3999999999;
 
+TEST(UnixAttestorTest, ReadsAProcessOnlyForItsPath) {
+  FakeClock clock;
+  EXPECT_FALSE(UnixAttestor(clock, {}).ReadsProcess());
+  EXPECT_TRUE(UnixAttestor(clock, {.discover_workload_path = true}).ReadsProcess());
+}
+
 TEST(UnixAttestorTest, NamesWhatHasAName) {
   FakeClock clock;
   FakeProcess process;

@@ -19,7 +19,8 @@ struct Subject {
   pid_t pid = 0;
   int folder = -1;
   int pidfd = -1;  // For work that takes long: it is in vain once this polls readable.
-  // The process's credentials.
+  // Effective. The groups are those it connected with, where its socket told them, else those of
+  // now; the first 1,024.
   uid_t uid = 0;
   gid_t gid = 0;
   std::vector<gid_t> supplementary_gids;
@@ -33,7 +34,8 @@ class WorkloadAttestor {
   // The selectors proved; an error fails this attestor alone and is logged by the caller. Called on
   // several threads at once.
   virtual absl::StatusOr<std::vector<Selector>> Attest(const Subject& subject) = 0;
-  // Whether Attest looks at the process, and not only at what it is given of it.
+  // Whether Attest looks at the process, and not only at what it is given of it. If so, an
+  // attestation fails when the process executes another program meanwhile.
   virtual bool ReadsProcess() const = 0;
   // Whether Attest would wait for somebody or read much now. If not, it is called on the role's
   // one event loop, which it must not hold up for more than some microseconds.
