@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <utility>
 
 #include "crypto/digest.h"
+#include "crypto/issuers.h"
 #include "crypto/path_validation.h"
 #include "tpm/structures.h"
 
@@ -18,9 +18,7 @@ using Json = nlohmann::json;
 
 // Ten times what the largest chains and keys need.
 constexpr size_t kMaxPayloadBytes = 256 << 10;
-// The leaf included; and how much work a chain may make, for the node chose its intermediates.
-constexpr size_t kMaxCertificates = 9;
-constexpr int kMaxSignatureChecks = 200;
+constexpr size_t kMaxCertificates = 9;  // The leaf included.
 constexpr size_t kNonceBytes = 32;
 constexpr const char* kSubjectAlternativeName = "2.5.29.17";
 constexpr std::string_view kEndorsementPurpose = "2.23.133.8.1";  // tcg-kp-EKCertificate
@@ -86,59 +84,6 @@ absl::StatusOr<Payload> ParsePayload(std::string_view text) {
   ASSIGN_OR_RETURN(payload.certification_signature, Bytes(json, "CertificationSignature"));
   return payload;
 }
-
-// The certificates that lie on some valid path from the leaf to an anchor, the leaf left out.
-class ChainFinder {
- public:
-  ChainFinder(const std::vector<Certificate>& intermediates,
-              const std::vector<Certificate>& anchors, absl::Time now)
-      : intermediates_(intermediates), anchors_(anchors), now_(now) {}
-
-  std::vector<std::string> Fingerprints(const Certificate& leaf) {
-    Extend(leaf, leaf, {});
-    return found_;
-  }
-
- private:
-  void Extend(const Certificate& leaf, const Certificate& last, std::vector<Certificate> path) {
-    for (const Certificate& anchor : anchors_) {
-      if (IsIssuer(anchor, last) &&
-          crypto::VerifyPath(leaf, path, {anchor}, {.now = now_, .tolerated_critical = {}}).ok()) {
-        for (const Certificate& certificate : path) {
-          Add(certificate);
-        }
-        Add(anchor);
-      }
-    }
-    for (const Certificate& next : intermediates_) {
-      const bool used = std::find(path.begin(), path.end(), next) != path.end() || next == leaf;
-      if (!used && IsIssuer(next, last)) {
-        path.push_back(next);
-        Extend(leaf, next, path);
-        path.pop_back();
-      }
-    }
-  }
-
-  bool IsIssuer(const Certificate& issuer, const Certificate& subject) {
-    return issuer.subject() == subject.issuer() && ++checks_ <= kMaxSignatureChecks &&
-           subject.VerifySignedBy(issuer.public_key()).ok();
-  }
-
-  void Add(const Certificate& certificate) {
-    std::string print = crypto::HexEncode(crypto::Digest(crypto::Hash::kSha1, certificate.der()));
-    if (seen_.insert(print).second) {
-      found_.push_back(std::move(print));
-    }
-  }
-
-  const std::vector<Certificate>& intermediates_;
-  const std::vector<Certificate>& anchors_;
-  const absl::Time now_;
-  int checks_ = 0;
-  std::set<std::string> seen_;
-  std::vector<std::string> found_;
-};
 
 struct DevIdChain {
   Certificate leaf;
@@ -272,9 +217,10 @@ std::vector<std::string> SelectorsOf(const DevIdChain& chain,
   if (!chain.leaf.issuer_cn().empty()) {
     selectors.push_back("issuer:cn:" + chain.leaf.issuer_cn());
   }
-  ChainFinder finder(chain.intermediates, devid_cas, now);
-  for (const std::string& print : finder.Fingerprints(chain.leaf)) {
-    selectors.push_back("ca:fingerprint:" + print);
+  for (const Certificate& above :
+       crypto::FindIssuers(chain.leaf, chain.intermediates, devid_cas, now)) {
+    selectors.push_back("ca:fingerprint:" +
+                        crypto::HexEncode(crypto::Digest(crypto::Hash::kSha1, above.der())));
   }
   return selectors;
 }
