@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "attestors/node/operator_error.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "crypto/certificate.h"
@@ -20,15 +21,6 @@ constexpr size_t kMaxChallengeBytes = 64 << 10;
 // A nonce is 32 bytes. What the DevID key signs must never be long enough to be something else: a
 // certificate request, or the transcript of a TLS handshake.
 constexpr size_t kMaxNonceBytes = 64;
-
-// A wrong password is what PermissionDenied means of a TPM; of an attestation it would mean that
-// the upstream refuses the node.
-absl::Status ForOperator(const absl::Status& status) {
-  if (status.code() == absl::StatusCode::kPermissionDenied) {
-    return FailedPrecondition("{}", Message(status));
-  }
-  return status;
-}
 
 // The bytes of a member; absent, empty, or no base64 is InvalidArgument.
 absl::StatusOr<std::string> Bytes(const Json& object, const char* name) {
