@@ -103,6 +103,7 @@ class Attestation final : public rpc::CallHandler {
   EventLoop::TimerId challenge_timer_ = 0;  // Runs while the node owes an answer.
   std::string token_digest_;                // Empty: not attested by a join token.
   std::optional<Node> node_;                // What will be recorded.
+  bool only_once_ = false;                  // As the verified node's.
 };
 
 void Attestation::OnMessage(std::string_view bytes) {
@@ -170,7 +171,7 @@ void Attestation::BeginWithToken() {
     Fail(allowed);
     return;
   }
-  Sign({.agent_path = fmt::format("/spire/agent/{}/{}", kJoinToken, token)});
+  Sign({.agent_path = fmt::format("/spire/agent/{}/{}", kJoinToken, token), .can_reattest = false});
 }
 
 void Attestation::BeginWithVerifier() {
@@ -222,7 +223,12 @@ void Attestation::Sign(const VerifiedNode& verified) {
   node_ = Node{.id = *std::move(id),
                .attestation_type = params_.data().type(),
                .selectors = Normalized(verified.selectors),
-               .can_reattest = token_digest_.empty()};
+               .can_reattest = verified.can_reattest};
+  only_once_ = verified.only_once;
+  if (const absl::Status allowed = CheckAllowed(); !allowed.ok()) {
+    Fail(allowed);
+    return;
+  }
   SignAgentSvid(state_, node_->id, params_.params().csr(),
                 IfAlive([this](const absl::StatusOr<crypto::Certificate>& leaf) {
                   if (leaf.ok()) {
@@ -246,8 +252,14 @@ absl::Status Attestation::CheckAllowed() const {
     }
   }
   if (node_.has_value()) {
-    if (const Node* known = state_.nodes.Find(node_->id); known != nullptr && known->banned()) {
+    const Node* known = state_.nodes.Find(node_->id);
+    if (known != nullptr && known->banned()) {
       return PermissionDenied("failed to attest: agent is banned");
+    }
+    if (known != nullptr && only_once_) {
+      return PermissionDenied(
+          "nodeattestor({}): attestation data has already been used to attest an agent",
+          params_.data().type());
     }
   }
   return absl::OkStatus();

@@ -58,9 +58,10 @@ absl::StatusOr<UniqueFd> BlockEndSignals() {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Authority>> Authority::Create(const AuthorityOptions& options,
-                                                             const Clock& clock, EventLoop& loop) {
-  ASSIGN_OR_RETURN(NodeVerifiers verifiers, MakeNodeVerifiers(options));
+absl::StatusOr<std::unique_ptr<Authority>> Authority::Create(
+    const AuthorityOptions& options, const Clock& clock, EventLoop& loop,
+    const NodeVerifierOptions& node_verifiers) {
+  ASSIGN_OR_RETURN(NodeVerifiers verifiers, MakeNodeVerifiers(options, node_verifiers));
   ASSIGN_OR_RETURN(std::unique_ptr<State> state, State::Open(options, clock, loop));
   std::unique_ptr<Authority> authority(new Authority(std::move(state), std::move(verifiers)));
   RETURN_IF_ERROR(authority->rotation_.Settle());
@@ -133,12 +134,14 @@ void Authority::Prune() {
   prune_timer_ = state_->loop.After(kPruneEvery, [this] { Prune(); });
 }
 
-absl::Status RunAuthority(const AuthorityOptions& options) {
+absl::Status RunAuthority(const AuthorityOptions& options,
+                          const NodeVerifierOptions& node_verifiers) {
   RETURN_IF_ERROR(HardenProcess());
   ASSIGN_OR_RETURN(const UniqueFd signals, BlockEndSignals());
   const SystemClock clock;
   ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create(clock));
-  ASSIGN_OR_RETURN(std::unique_ptr<Authority> authority, Authority::Create(options, clock, *loop));
+  ASSIGN_OR_RETURN(std::unique_ptr<Authority> authority,
+                   Authority::Create(options, clock, *loop, node_verifiers));
   RETURN_IF_ERROR(
       loop->Watch(signals.get(), EPOLLIN, [&loop](uint32_t /*events*/) { loop->Stop(); }));
   loop->Run();

@@ -25,8 +25,9 @@ class Authority final {
  public:
   // Opens the state, makes what is missing of it, and listens. The clock and the loop must outlive
   // it.
-  static absl::StatusOr<std::unique_ptr<Authority>> Create(const AuthorityOptions& options,
-                                                           const Clock& clock, EventLoop& loop);
+  static absl::StatusOr<std::unique_ptr<Authority>> Create(
+      const AuthorityOptions& options, const Clock& clock, EventLoop& loop,
+      const NodeVerifierOptions& node_verifiers = {});
   ~Authority();
   Authority(const Authority&) = delete;
   Authority& operator=(const Authority&) = delete;
@@ -57,6 +58,7 @@ class Authority final {
 
 // Runs an authority until SIGTERM or SIGINT, which end it in order. The log is the caller's to
 // open.
-absl::Status RunAuthority(const AuthorityOptions& options);
+absl::Status RunAuthority(const AuthorityOptions& options,
+                          const NodeVerifierOptions& node_verifiers);
 
 }  // namespace assay

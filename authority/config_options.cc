@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "authority/config_options.h"
 
+#include "authority/config_node_attestors.h"
+
 namespace assay {
 namespace {
 
@@ -79,26 +81,6 @@ OptionTable ExperimentalOptions() {
   };
 }
 
-// A plugin is a block of known options and those of its program, of which there is none here.
-void ReadPlugin(const ConfigValue& block, OptionTable data, std::string_view path,
-                ConfigReport& report) {
-  bool enabled = true;
-  ReadOptions(block,
-              {{"plugin_data", Section(std::move(data)), "The plugin's options."},
-               {"plugin_cmd", NotSupported(), "A program of its own."},
-               {"plugin_args", NotSupported(), "Of a program of its own."},
-               {"plugin_checksum", NotSupported(), "Of a program of its own."},
-               {"plugin_data_file", NotSupported(), "The plugin's options in a file."},
-               {"enabled", Into(enabled), "Whether it is used."}},
-              path, report);
-}
-
-bool IsEnabled(const ConfigValue& block) {
-  const ConfigValue* enabled = block.Find("enabled");
-  return enabled == nullptr ||
-         (enabled->kind == ConfigValue::Kind::kBool ? enabled->boolean : enabled->text != "false");
-}
-
 void ReadDataStore(AuthorityDraft& draft, std::string_view name, const ConfigValue& block,
                    std::string_view path, ConfigReport& report) {
   draft.has_data_store = true;
@@ -141,33 +123,6 @@ void ReadKeyManager(AuthorityDraft& draft, std::string_view name, const ConfigVa
   ReadPlugin(block, {{"keys_path", Into(draft.keys_path), "The file of the keys."}}, path, report);
 }
 
-void ReadNodeAttestor(AuthorityOptions& options, std::string_view name, const ConfigValue& block,
-                      std::string_view path, ConfigReport& report) {
-  const bool enabled = IsEnabled(block);
-  if (name == "join_token") {
-    ReadPlugin(block, {}, path, report);
-    options.join_token = enabled;
-  } else if (name == "tpm_devid") {
-    AuthorityOptions::TpmDevId devid;
-    ReadPlugin(
-        block,
-        {{"devid_ca_path", Into(devid.devid_ca_path), "Who may sign DevID certificates."},
-         {"endorsement_ca_path", Into(devid.endorsement_ca_path), "Whose TPMs are accepted."}},
-        path, report);
-    if (devid.devid_ca_path.empty() || devid.endorsement_ca_path.empty()) {
-      report.AddError(
-          block.position,
-          fmt::format("{}: devid_ca_path and endorsement_ca_path must be configured", path));
-    }
-    if (enabled) {
-      options.tpm_devid = std::move(devid);
-    }
-  } else if (enabled) {
-    report.AddError(block.position,
-                    fmt::format("{} is not supported: use \"join_token\" or \"tpm_devid\"", path));
-  }
-}
-
 OptionTable PluginOptions(AuthorityDraft& draft) {
   // A node attests by what is configured, and by nothing else.
   draft.options.join_token = false;
@@ -181,7 +136,7 @@ OptionTable PluginOptions(AuthorityDraft& draft) {
   };
   const auto node_attestor = [&draft](std::string_view name, const ConfigValue& block,
                                       std::string_view path, ConfigReport& report) {
-    ReadNodeAttestor(draft.options, name, block, path, report);
+    ReadNodeAttestor(draft, name, block, path, report);
   };
   return {
       {"DataStore", LabelledBlocks(data_store), "Where entries and nodes are kept."},
@@ -195,6 +150,25 @@ OptionTable PluginOptions(AuthorityDraft& draft) {
 }
 
 }  // namespace
+
+void ReadPlugin(const ConfigValue& block, OptionTable data, std::string_view path,
+                ConfigReport& report) {
+  bool enabled = true;
+  ReadOptions(block,
+              {{"plugin_data", Section(std::move(data)), "The plugin's options."},
+               {"plugin_cmd", NotSupported(), "A program of its own."},
+               {"plugin_args", NotSupported(), "Of a program of its own."},
+               {"plugin_checksum", NotSupported(), "Of a program of its own."},
+               {"plugin_data_file", NotSupported(), "The plugin's options in a file."},
+               {"enabled", Into(enabled), "Whether it is used."}},
+              path, report);
+}
+
+bool IsEnabled(const ConfigValue& block) {
+  const ConfigValue* enabled = block.Find("enabled");
+  return enabled == nullptr ||
+         (enabled->kind == ConfigValue::Kind::kBool ? enabled->boolean : enabled->text != "false");
+}
 
 OptionTable AuthorityServerOptions(AuthorityDraft& draft) {
   AuthorityOptions& options = draft.options;

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "authority/node_verifier_options.h"
 #include "authority/options.h"
 #include "base/option_table.h"
 
@@ -13,9 +15,10 @@ namespace assay {
 
 // What reading the text gathers before it is known to be whole.
 struct AuthorityDraft {
-  explicit AuthorityDraft(AuthorityOptions& o) : options(o) {}
+  AuthorityDraft(AuthorityOptions& o, NodeVerifierOptions& n) : options(o), node_verifiers(n) {}
 
   AuthorityOptions& options;
+  NodeVerifierOptions& node_verifiers;
   std::string trust_domain;
   std::string database_type, connection_string, keys_path;
   std::vector<std::string> ca_country, ca_organization;
@@ -27,5 +30,12 @@ struct AuthorityDraft {
 // The whole file, and its server block; the fields are the draft's.
 OptionTable AuthorityRootOptions(AuthorityDraft& draft);
 OptionTable AuthorityServerOptions(AuthorityDraft& draft);
+
+// Reads a plugin's block: its plugin_data by these options. Those of a program of its own are not
+// supported.
+void ReadPlugin(const ConfigValue& block, OptionTable data, std::string_view path,
+                ConfigReport& report);
+// Whether the block of a plugin does not say otherwise.
+bool IsEnabled(const ConfigValue& block);
 
 }  // namespace assay

@@ -96,6 +96,59 @@ TEST(AuthorityConfigTest, NodesAttestOnlyByWhatIsConfigured) {
   EXPECT_EQ(config->options.tpm_devid->endorsement_ca_path, "/ek.pem");
 }
 
+// What the file says of nodes, with this NodeAttestor alone.
+absl::StatusOr<AuthorityConfig> ParseAttestor(std::string_view attestor) {
+  return Parse(Text("", fmt::format(R"(
+    DataStore "sql" {{ plugin_data {{ database_type = "sqlite3" }} }}
+    KeyManager "disk" {{ plugin_data {{}} }}
+    NodeAttestor {})",
+                                    attestor)));
+}
+
+TEST(AuthorityConfigTest, ReadsHowNodesProveThemselves) {
+  const auto pop = ParseAttestor(R"("x509pop" { plugin_data { ca_bundle_paths = ["a", "b"]
+      max_intermediates = 2 agent_path_template = "/{{ .Subject.CommonName }}" } })");
+  ASSERT_OK(pop);
+  EXPECT_FALSE(pop->options.join_token);
+  EXPECT_THAT(pop->node_verifiers.x509pop->ca_bundle_paths, ElementsAre("a", "b"));
+  EXPECT_EQ(pop->node_verifiers.x509pop->max_intermediates, 2);
+  EXPECT_EQ(pop->node_verifiers.x509pop->agent_path_template, "/{{ .Subject.CommonName }}");
+  const auto psat = ParseAttestor(R"("k8s_psat" { plugin_data { clusters = { "demo" = {
+      service_account_allow_list = ["spire:agent"] service_account_keys_path = "/k" issuer = "i"
+      use_pod_uid_for_agent_id = true } } } })");
+  ASSERT_OK(psat);
+  const auto& cluster = psat->node_verifiers.k8s_psat->clusters.at("demo");
+  EXPECT_EQ(cluster.issuer, "i");
+  EXPECT_TRUE(cluster.use_pod_uid_for_agent_id);
+  EXPECT_THAT(cluster.audience, ElementsAre("spire-server"));
+  const auto ssh = ParseAttestor(R"("sshpop" { plugin_data { cert_authorities = ["ssh-rsa A"]
+      canonical_domain = "example.org" } })");
+  ASSERT_OK(ssh);
+  EXPECT_THAT(ssh->node_verifiers.sshpop->cert_authorities, ElementsAre("ssh-rsa A"));
+  EXPECT_EQ(ssh->node_verifiers.sshpop->canonical_domain, "example.org");
+}
+
+TEST(AuthorityConfigTest, SaysWhatIsWrongWithANodeAttestor) {
+  const std::pair<std::string_view, std::string_view> cases[] = {
+      {R"("x509pop" { plugin_data {} })", "one of ca_bundle_path or ca_bundle_paths must be"},
+      {R"("x509pop" { plugin_data { ca_bundle_path = "a" ca_bundle_paths = ["b"] } })",
+       "only one of ca_bundle_path or ca_bundle_paths"},
+      {R"("x509pop" { plugin_data { ca_bundle_path = "a" mode = "spiffe" } })", "mode \"spiffe\""},
+      {R"("x509pop" { plugin_data { ca_bundle_path = "a" agent_path_template = "/{{ .X }}" } })",
+       "agent_path_template"},
+      {R"("k8s_psat" { plugin_data {} })", "clusters must have at least one"},
+      {R"("k8s_psat" { plugin_data { clusters = { "demo" = { issuer = "i" audience = [] } } } })",
+       "\"demo\".service_account_keys_path must be configured"},
+      {R"("k8s_psat" { plugin_data { clusters = { "demo" = { kube_config_file = "f" } } } })",
+       "kube_config_file is not supported"},
+      {R"("sshpop" { plugin_data {} })", "cert_authorities or cert_authorities_path must be"}};
+  for (const auto& [attestor, words] : cases) {
+    EXPECT_THAT(ParseAttestor(attestor),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(words)))
+        << attestor;
+  }
+}
+
 TEST(AuthorityConfigTest, AnAttestorThatIsNotEnabledIsNotUsed) {
   const auto config = Parse(Text("", R"(
     DataStore "sql" { plugin_data { database_type = "sqlite3" } }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "authority/node_verifier.h"
 
+#include "authority/k8s_psat_verifier.h"
+#include "authority/sshpop_verifier.h"
+#include "authority/x509pop_verifier.h"
 #include "base/files.h"
 #include "tpm/devid_verifier.h"
 
@@ -54,6 +57,15 @@ class DevIdVerifier final : public NodeVerifier {
   const std::shared_ptr<const DevIdCas> cas_;
 };
 
+absl::Status Add(std::string_view name, absl::StatusOr<std::unique_ptr<NodeVerifier>> made,
+                 NodeVerifiers& verifiers) {
+  RETURN_IF_ERROR(WithContext(made.status(), fmt::format("NodeAttestor \"{}\"", name)));
+  verifiers.emplace(name, *std::move(made));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::StatusOr<std::vector<crypto::Certificate>> LoadCas(std::string_view option,
                                                          const std::string& path) {
   absl::StatusOr<std::string> pem = ReadFile(path);
@@ -63,9 +75,8 @@ absl::StatusOr<std::vector<crypto::Certificate>> LoadCas(std::string_view option
   return cas;
 }
 
-}  // namespace
-
-absl::StatusOr<NodeVerifiers> MakeNodeVerifiers(const AuthorityOptions& options) {
+absl::StatusOr<NodeVerifiers> MakeNodeVerifiers(const AuthorityOptions& options,
+                                                const NodeVerifierOptions& more) {
   NodeVerifiers verifiers;
   if (options.tpm_devid.has_value()) {
     DevIdCas cas;
@@ -73,6 +84,16 @@ absl::StatusOr<NodeVerifiers> MakeNodeVerifiers(const AuthorityOptions& options)
     ASSIGN_OR_RETURN(cas.endorsement,
                      LoadCas("endorsement_ca_path", options.tpm_devid->endorsement_ca_path));
     verifiers.emplace(kTpmDevId, std::make_unique<DevIdVerifier>(std::move(cas)));
+  }
+  if (more.x509pop.has_value()) {
+    RETURN_IF_ERROR(
+        Add("x509pop", MakeX509PopVerifier(*more.x509pop, options.trust_domain), verifiers));
+  }
+  if (more.k8s_psat.has_value()) {
+    RETURN_IF_ERROR(Add("k8s_psat", MakeK8sPsatVerifier(*more.k8s_psat), verifiers));
+  }
+  if (more.sshpop.has_value()) {
+    RETURN_IF_ERROR(Add("sshpop", MakeSshPopVerifier(*more.sshpop), verifiers));
   }
   return verifiers;
 }

@@ -11,8 +11,10 @@
 #include <string_view>
 #include <vector>
 
+#include "authority/node_verifier_options.h"
 #include "authority/options.h"
 #include "base/status.h"
+#include "crypto/certificate.h"
 #include "spiffe/selector.h"
 
 namespace assay {
@@ -21,6 +23,9 @@ namespace assay {
 struct VerifiedNode {
   std::string agent_path;  // Of the agent's SPIFFE ID: "/spire/agent/tpm_devid/...".
   std::vector<Selector> selectors = {};
+  bool can_reattest = true;
+  // Refused when the node is known already: what it shows proves too little to take its place.
+  bool only_once = false;
 };
 
 // One attestation. Called by one thread at a time; may take milliseconds.
@@ -46,7 +51,12 @@ class NodeVerifier {
 // By the attestors' names. Join tokens are not among them: they are part of the state.
 using NodeVerifiers = std::map<std::string, std::unique_ptr<NodeVerifier>, std::less<>>;
 
-// Those that the options name, with their CA certificates read.
-absl::StatusOr<NodeVerifiers> MakeNodeVerifiers(const AuthorityOptions& options);
+// The CA certificates of the file that an option names, at least one.
+absl::StatusOr<std::vector<crypto::Certificate>> LoadCas(std::string_view option,
+                                                         const std::string& path);
+
+// Those that either options name, with their CA certificates read.
+absl::StatusOr<NodeVerifiers> MakeNodeVerifiers(const AuthorityOptions& options,
+                                                const NodeVerifierOptions& more);
 
 }  // namespace assay
