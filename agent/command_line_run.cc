@@ -50,10 +50,17 @@ void AddIdentityPaths(const AgentConfig& config, MonitorOptions& options) {
   const TpmDevidConfig& devid = config.tpm_devid;
   for (const std::string* path :
        {&config.trust_bundle_path, &config.join_token_file, &devid.devid_cert_path,
-        &devid.devid_priv_path, &devid.devid_pub_path}) {
+        &devid.devid_priv_path, &devid.devid_pub_path, &config.x509pop.private_key_path,
+        &config.x509pop.certificate_path, &config.x509pop.intermediates_path}) {
     if (!path->empty()) {
       options.identity_files.push_back(*path);
     }
+  }
+  if (config.node_attestor == AgentConfig::Attestor::kK8sPsat) {
+    options.identity_files.push_back(config.k8s_psat.token_path);
+  }
+  if (config.node_attestor == AgentConfig::Attestor::kSshPop) {
+    options.identity_files.push_back(config.sshpop.host_cert_path);
   }
   const bool has_tpm_key = config.key_manager == AgentConfig::KeyManager::kTpm;
   if (has_tpm_key || config.node_attestor == AgentConfig::Attestor::kTpmDevid) {

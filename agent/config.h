@@ -13,6 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "attestors/node/k8s_psat.h"
+#include "attestors/node/sshpop.h"
+#include "attestors/node/x509pop.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/status.h"
@@ -82,9 +85,12 @@ struct AgentConfig {
   // Beside tpm_devid: the same TPM, and its passwords where none are given here.
   TpmKeyManagerConfig key_tpm;
 
-  enum class Attestor { kNone, kJoinToken, kTpmDevid };
+  enum class Attestor { kNone, kJoinToken, kTpmDevid, kX509Pop, kK8sPsat, kSshPop };
   Attestor node_attestor = Attestor::kNone;
   TpmDevidConfig tpm_devid;
+  X509PopOptions x509pop;
+  K8sPsatOptions k8s_psat;
+  SshPopOptions sshpop;
   std::optional<UnixAttestorConfig> unix_attestor;
 
   // What is accepted though it has no effect, for the log.

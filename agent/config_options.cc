@@ -3,6 +3,9 @@
 
 #include <limits>
 
+#include "agent/config_node_attestors.h"
+#include "agent/config_plugin.h"
+
 namespace assay {
 namespace {
 
@@ -66,20 +69,6 @@ OptionTable ExperimentalOptions(AgentConfig& config) {
   };
 }
 
-OptionTable TpmDevidOptions(TpmDevidConfig& config) {
-  return {
-      {"tpm_device_path", Into(config.tpm_device_path), "The TPM; unset: the only one."},
-      {"devid_cert_path", Into(config.devid_cert_path), "PEM of the DevID certificate.", true},
-      {"devid_priv_path", Into(config.devid_priv_path), "Private blob of the key.", true},
-      {"devid_pub_path", Into(config.devid_pub_path), "Public blob of the key.", true},
-      {"devid_password", Into(config.devid_password), "Password of the DevID key."},
-      {"owner_hierarchy_password", Into(config.owner_hierarchy_password),
-       "Password of the TPM's owner hierarchy."},
-      {"endorsement_hierarchy_password", Into(config.endorsement_hierarchy_password),
-       "Password of the TPM's endorsement hierarchy."},
-  };
-}
-
 OptionTable TpmKeyOptions(TpmKeyManagerConfig& config) {
   using crypto::KeyType;
   return {
@@ -93,50 +82,6 @@ OptionTable TpmKeyOptions(TpmKeyManagerConfig& config) {
                                         {"rsa-2048", KeyType::kRsa2048}}),
        "Type of the agent's key."},
   };
-}
-
-// Reads the body of one plugin: its plugin_data by the given options, nothing else. False when it
-// is switched off.
-bool ReadPlugin(const ConfigValue& block, OptionTable data_options, std::string_view path,
-                ConfigReport& report) {
-  bool enabled = true;
-  // Read for its effect alone before the rest: options of a plugin that is off do not count.
-  ConfigReport ignored("");
-  if (const ConfigValue* value = block.Find("enabled"); value != nullptr) {
-    Into(enabled)(*value, path, ignored);
-  }
-  if (!enabled) {
-    return false;
-  }
-  ConfigValue empty;
-  empty.kind = ConfigValue::Kind::kObject;
-  empty.position = block.position;
-  const ConfigValue* data = block.Find("plugin_data");
-  if (data == nullptr || data->kind == ConfigValue::Kind::kNull) {
-    ReadOptions(empty, data_options, path, report);
-  }
-  ReadOptions(block,
-              {{"plugin_data", Section(std::move(data_options)), "The plugin's own options."},
-               {"plugin_data_file", NotSupported(), "The plugin's own options in a file."},
-               {"plugin_cmd", NotSupported(), "The program of an external plugin."},
-               {"plugin_args", NotSupported(), "Its arguments."},
-               {"plugin_checksum", NotSupported(), "Its SHA-256."},
-               {"enabled", Into(enabled), "Whether it is used."}},
-              path, report);
-  return true;
-}
-
-void NoSuchPlugin(const ConfigValue& block, std::string_view path, std::string_view known,
-                  ConfigReport& report) {
-  bool enabled = true;
-  ConfigReport ignored("");
-  if (const ConfigValue* value = block.Find("enabled"); value != nullptr) {
-    Into(enabled)(*value, path, ignored);
-  }
-  if (enabled) {
-    report.AddError(block.position,
-                    fmt::format("{} is not supported, only {} can be used", path, known));
-  }
 }
 
 OptionReader KeyManagers(AgentConfig& config) {
@@ -160,27 +105,6 @@ OptionReader KeyManagers(AgentConfig& config) {
       report.AddError(block.position, fmt::format("{}: only one KeyManager can be used", path));
     } else if (chosen != KeyManager::kNone) {
       config.key_manager = chosen;
-    }
-  });
-}
-
-OptionReader NodeAttestors(AgentConfig& config) {
-  using Attestor = AgentConfig::Attestor;
-  return LabelledBlocks([&config](std::string_view label, const ConfigValue& block,
-                                  std::string_view path, ConfigReport& report) {
-    Attestor chosen = Attestor::kNone;
-    if (label == "join_token" && ReadPlugin(block, {}, path, report)) {
-      chosen = Attestor::kJoinToken;
-    } else if (label == "tpm_devid" &&
-               ReadPlugin(block, TpmDevidOptions(config.tpm_devid), path, report)) {
-      chosen = Attestor::kTpmDevid;
-    } else if (label != "join_token" && label != "tpm_devid") {
-      NoSuchPlugin(block, path, "\"join_token\" or \"tpm_devid\"", report);
-    }
-    if (chosen != Attestor::kNone && config.node_attestor != Attestor::kNone) {
-      report.AddError(block.position, fmt::format("{}: only one NodeAttestor can be used", path));
-    } else if (chosen != Attestor::kNone) {
-      config.node_attestor = chosen;
     }
   });
 }

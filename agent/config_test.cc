@@ -205,6 +205,41 @@ TEST(AgentConfigTest, HasOneTpmAndNoKeyManagerOfItsOwnForOtherAttestors) {
   EXPECT_EQ(config->key_tpm.tpm_device_path, "/dev/tpmrm7");
 }
 
+// A configuration with this NodeAttestor.
+std::string WithAttestor(std::string_view attestor) {
+  return Config("", fmt::format("plugins {{ NodeAttestor {} KeyManager \"memory\" {{}} "
+                                "WorkloadAttestor \"unix\" {{}} }}",
+                                attestor));
+}
+
+TEST(AgentConfigTest, ReadsEachNodeAttestor) {
+  using Attestor = AgentConfig::Attestor;
+  const auto parsed = [](std::string_view attestor) {
+    return ParseAgentConfig("f", WithAttestor(attestor), ConfigOverrides{}).value();
+  };
+  const AgentConfig pop = parsed(R"("x509pop" { plugin_data { private_key_path = "k"
+      certificate_path = "c" intermediates_path = "i" } })");
+  EXPECT_EQ(pop.node_attestor, Attestor::kX509Pop);
+  EXPECT_EQ(pop.x509pop.private_key_path, "k");
+  EXPECT_EQ(pop.x509pop.intermediates_path, "i");
+  const AgentConfig psat = parsed(R"("k8s_psat" { plugin_data { cluster = "demo" } })");
+  EXPECT_EQ(psat.node_attestor, Attestor::kK8sPsat);
+  EXPECT_EQ(psat.k8s_psat.cluster, "demo");
+  EXPECT_EQ(psat.k8s_psat.token_path, "/var/run/secrets/tokens/spire-agent");
+  const AgentConfig ssh = parsed(R"("sshpop" { plugin_data { host_key_path = "k" } })");
+  EXPECT_EQ(ssh.node_attestor, Attestor::kSshPop);
+  EXPECT_EQ(ssh.sshpop.host_key_path, "k");
+  EXPECT_EQ(ssh.sshpop.host_cert_path, "/etc/ssh/ssh_host_rsa_key-cert.pub");
+}
+
+TEST(AgentConfigTest, WantsWhatANodeAttestorNeeds) {
+  EXPECT_THAT(ErrorOf(WithAttestor("\"x509pop\" { plugin_data {} }")),
+              testing::AllOf(HasSubstr("\"x509pop\".private_key_path must be configured"),
+                             HasSubstr("\"x509pop\".certificate_path must be configured")));
+  EXPECT_THAT(ErrorOf(WithAttestor("\"k8s_psat\" {}")),
+              HasSubstr("\"k8s_psat\".cluster must be configured"));
+}
+
 TEST(AgentConfigTest, WarnsOfWhatHasNoEffect) {
   const auto config = ParseAgentConfig("f", Config("profiling_enabled = true"), ConfigOverrides{});
   ASSERT_OK(config);

@@ -12,6 +12,7 @@
 
 #include "agent/config.h"
 #include "agent/config_arguments.h"
+#include "agent/identity_attestor.h"
 #include "agent/identity_core.h"
 #include "agent/identity_disk.h"
 #include "agent/identity_keys.h"
@@ -22,8 +23,6 @@
 #include "agent/version.h"
 #include "agent/worker_threads.h"
 #include "assay/roles.pb.h"
-#include "attestors/node/join_token.h"
-#include "attestors/node/tpm_devid.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "crypto/curve_tables.h"
@@ -33,10 +32,8 @@
 namespace assay {
 namespace {
 
-constexpr size_t kMaxTokenBytes = 4096;
 // Jobs that wait for a thread; there is at most one of each kind.
 constexpr size_t kMaxQueuedJobs = 16;
-constexpr std::string_view kAkCacheName = "/tpm-devid-ak";
 constexpr std::string_view kRefusedPasswordsName = "/tpm-devid-refused";
 constexpr std::string_view kTpmKeysName = "/tpm-agent-keys";
 
@@ -53,18 +50,6 @@ absl::StatusOr<std::optional<TrustBundle>> LoadBootstrapBundle(const AgentConfig
                                            : ParseBundleDocument(trust_domain, *text);
   RETURN_IF_ERROR(WithContext(bundle.status(), fmt::format("trust bundle {}", path)));
   return *std::move(bundle);
-}
-
-absl::StatusOr<Secret> LoadJoinToken(const AgentConfig& config) {
-  if (config.join_token_file.empty()) {
-    return config.join_token.Clone();
-  }
-  ASSIGN_OR_RETURN(const Secret file, ReadSecretFile(config.join_token_file, kMaxTokenBytes));
-  std::string_view token = file.Reveal();
-  while (!token.empty() && (token.back() == '\n' || token.back() == '\r' || token.back() == ' ')) {
-    token.remove_suffix(1);
-  }
-  return Secret(token);
 }
 
 // The TPM of the attestor and of the key manager, which are of the same one.
@@ -93,27 +78,6 @@ std::unique_ptr<AgentKeys> MakeKeys(const AgentConfig& config,
   return MakeMemoryKeys();
 }
 
-absl::StatusOr<std::unique_ptr<NodeAttestor>> MakeAttestor(
-    const AgentConfig& config, const std::shared_ptr<tpm::LazyTpm>& tpm) {
-  if (config.node_attestor == AgentConfig::Attestor::kJoinToken) {
-    ASSIGN_OR_RETURN(Secret token, LoadJoinToken(config));
-    return std::make_unique<JoinTokenAttestor>(std::move(token));
-  }
-  const TpmDevidConfig& devid = config.tpm_devid;
-  ASSIGN_OR_RETURN(
-      auto attestor,
-      TpmDevIdAttestor::Create(
-          {.tpm = tpm,
-           .devid_cert_path = devid.devid_cert_path,
-           .devid_priv_path = devid.devid_priv_path,
-           .devid_pub_path = devid.devid_pub_path,
-           .devid_password = devid.devid_password.Clone(),
-           .owner_hierarchy_password = devid.owner_hierarchy_password.Clone(),
-           .endorsement_hierarchy_password = devid.endorsement_hierarchy_password.Clone(),
-           .ak_cache_path = config.data_dir + std::string(kAkCacheName)}));
-  return std::unique_ptr<NodeAttestor>(std::move(attestor));
-}
-
 // The job, and then the memory given back that it had for its work: a thread's tables of curves
 // alone are several megabytes, and jobs are seldom.
 std::function<void()> Tidied(std::function<void()> job) {
@@ -139,7 +103,7 @@ struct Identity {
         node({.trust_domain = trust_domain,
               .bootstrap_bundle = std::move(bootstrap_bundle),
               .keys_in_memory = config.key_manager == AgentConfig::KeyManager::kMemory,
-              .make_attestor = [this] { return MakeAttestor(config, tpm); }},
+              .make_attestor = [this] { return MakeNodeAttestor(config, tpm); }},
              *upstream, disk, context.clock()),
         core({.trust_domain = trust_domain,
               .key_type = config.workload_x509_svid_key_type,

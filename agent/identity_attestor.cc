@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "agent/identity_attestor.h"
+
+#include "attestors/node/join_token.h"
+#include "attestors/node/k8s_psat.h"
+#include "attestors/node/sshpop.h"
+#include "attestors/node/tpm_devid.h"
+#include "attestors/node/x509pop.h"
+#include "base/files.h"
+
+namespace assay {
+namespace {
+
+constexpr size_t kMaxTokenBytes = 4096;
+constexpr std::string_view kAkCacheName = "/tpm-devid-ak";
+
+absl::StatusOr<Secret> LoadJoinToken(const AgentConfig& config) {
+  if (config.join_token_file.empty()) {
+    return config.join_token.Clone();
+  }
+  ASSIGN_OR_RETURN(const Secret file, ReadSecretFile(config.join_token_file, kMaxTokenBytes));
+  std::string_view token = file.Reveal();
+  while (!token.empty() && (token.back() == '\n' || token.back() == '\r' || token.back() == ' ')) {
+    token.remove_suffix(1);
+  }
+  return Secret(token);
+}
+
+absl::StatusOr<std::unique_ptr<NodeAttestor>> MakeTpmDevid(
+    const AgentConfig& config, const std::shared_ptr<tpm::LazyTpm>& tpm) {
+  const TpmDevidConfig& devid = config.tpm_devid;
+  ASSIGN_OR_RETURN(
+      auto attestor,
+      TpmDevIdAttestor::Create(
+          {.tpm = tpm,
+           .devid_cert_path = devid.devid_cert_path,
+           .devid_priv_path = devid.devid_priv_path,
+           .devid_pub_path = devid.devid_pub_path,
+           .devid_password = devid.devid_password.Clone(),
+           .owner_hierarchy_password = devid.owner_hierarchy_password.Clone(),
+           .endorsement_hierarchy_password = devid.endorsement_hierarchy_password.Clone(),
+           .ak_cache_path = config.data_dir + std::string(kAkCacheName)}));
+  return std::unique_ptr<NodeAttestor>(std::move(attestor));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<NodeAttestor>> MakeNodeAttestor(
+    const AgentConfig& config, const std::shared_ptr<tpm::LazyTpm>& tpm) {
+  switch (config.node_attestor) {
+    case AgentConfig::Attestor::kJoinToken: {
+      ASSIGN_OR_RETURN(Secret token, LoadJoinToken(config));
+      return std::make_unique<JoinTokenAttestor>(std::move(token));
+    }
+    case AgentConfig::Attestor::kTpmDevid:
+      return MakeTpmDevid(config, tpm);
+    case AgentConfig::Attestor::kX509Pop:
+      return std::make_unique<X509PopAttestor>(
+          [&options = config.x509pop] { return LoadX509PopFiles(options); });
+    case AgentConfig::Attestor::kK8sPsat:
+      return std::make_unique<K8sPsatAttestor>(config.k8s_psat);
+    case AgentConfig::Attestor::kSshPop:
+      return std::make_unique<SshPopAttestor>(config.sshpop);
+    case AgentConfig::Attestor::kNone:
+      break;
+  }
+  return FailedPrecondition("no NodeAttestor is configured");
+}
+
+}  // namespace assay

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Makes the node attestor that a configuration asks for.
+#pragma once
+
+#include <memory>
+
+#include "agent/config.h"
+#include "attestors/node/node_attestor.h"
+#include "base/status.h"
+#include "tpm/lazy_tpm.h"
+
+namespace assay {
+
+// May open files. The TPM is for attestors that need one. The configuration must
+// outlive the attestor.
+absl::StatusOr<std::unique_ptr<NodeAttestor>> MakeNodeAttestor(
+    const AgentConfig& config, const std::shared_ptr<tpm::LazyTpm>& tpm);
+
+}  // namespace assay
