@@ -121,11 +121,14 @@ absl::StatusOr<Pod> ParsePod(const JsonObject& claims) {
                              pod.service_account)) {
     return PermissionDenied("its subject {} is not its service account's", Quoted(subject));
   }
-  for (const std::string* part :
-       {&pod.service_account_namespace, &pod.service_account, &pod.name, &pod.uid}) {
-    if (part->empty() || part->find_first_of("/:") != std::string::npos) {
-      return PermissionDenied("it names no pod of a service account: {}", Quoted(*part));
-    }
+  const auto is_name = [](const std::string& name) {
+    return !name.empty() && name.find_first_of("/:") == std::string::npos;
+  };
+  const bool has_node = !pod.node_name.empty() || !pod.node_uid.empty();
+  if (!is_name(pod.service_account_namespace) || !is_name(pod.service_account) ||
+      !is_name(pod.name) || !is_name(pod.uid) ||
+      (has_node && (!is_name(pod.node_name) || !is_name(pod.node_uid)))) {
+    return PermissionDenied("it names no pod of a service account, or no node");
   }
   return pod;
 }

@@ -151,6 +151,8 @@ TEST_F(K8sPsatVerifierTest, RefusesTokensOfOthersForOthersOrOutOfTime) {
   no_pod["kubernetes.io"].erase("pod");
   Json slash = Claims();
   slash["kubernetes.io"]["pod"]["uid"] = "a/b";
+  Json node_slash = Claims();
+  node_slash["kubernetes.io"]["node"]["uid"] = "a/../b";
   const std::pair<Json, std::string_view> cases[] = {
       {with("exp", now), "it has expired"},
       {with("exp", nullptr), "exp"},
@@ -159,7 +161,8 @@ TEST_F(K8sPsatVerifierTest, RefusesTokensOfOthersForOthersOrOutOfTime) {
       {with("aud", {"https://kubernetes"}), "its audience is none of spire-server"},
       {with("sub", "system:serviceaccount:spire:other"), "its subject"},
       {no_pod, "pod"},
-      {slash, "names no pod"}};
+      {slash, "names no pod"},
+      {node_slash, "names no pod"}};
   for (const auto& [claims, words] : cases) {
     EXPECT_THAT(ShowClaims(claims), StatusIs(StatusCode::kPermissionDenied, HasSubstr(words)));
   }

@@ -26,8 +26,16 @@ server_command() { # upstream's program: the command line that speaks to it
   "$program" "$@" -socketPath "$work/server.sock"
 }
 
-# Verifies DevIDs when make_devid_ca and start_software_tpm ran before.
-start_upstream() { # program
+# Verifies DevIDs when make_devid_ca and start_software_tpm ran before, and x509pop certificates when
+# make_pop_ca did, and SSH host certificates when make_ssh_ca did.
+start_upstream() { # program, more NodeAttestor blocks
+  local pop=""
+  if [[ -f "$work/pop-ca.pem" ]]; then
+    pop="NodeAttestor \"x509pop\" { plugin_data { ca_bundle_path = \"$work/pop-ca.pem\" } }"
+  fi
+  if [[ -f "$work/ssh-ca.pub" ]]; then
+    pop+=" NodeAttestor \"sshpop\" { plugin_data { cert_authorities_path = \"$work/ssh-ca.pub\" } }"
+  fi
   local devid=""
   if [[ -f "$work/devid-ca.pem" ]]; then
     devid="NodeAttestor \"tpm_devid\" {
@@ -58,6 +66,8 @@ plugins {
   KeyManager "disk" { plugin_data { keys_path = "$work/server/keys.json" } }
   NodeAttestor "join_token" { plugin_data {} }
   $devid
+  $pop
+  ${2:-}
 }
 CONF
   start server "$1" run -config "$work/server.conf"
@@ -106,6 +116,63 @@ attest_by_devid() { # agent program, folder of the DevID, KeyManager block as of
       devid_pub_path = \"$2/devid.pub.blob\"
     }
   }" "${@:3}"
+}
+
+# A CA and an intermediate of it: pop-ca.pem, pop-between.pem.
+make_pop_ca() {
+  local extension
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=pop CA" \
+    -addext "keyUsage=critical,keyCertSign" -keyout "$work/pop-ca.key" -out "$work/pop-ca.pem" \
+    2>"$work/pop.log"
+  extension=$(printf 'basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign')
+  certify pop-between pop-ca "/CN=pop intermediate" "$extension" -newkey ec \
+    -pkeyopt ec_paramgen_curve:P-256
+}
+
+# A key and a certificate of a CA for it, as FILE.key and FILE.pem in the test's folder.
+certify() { # file stem, the CA's stem, subject, extensions, what says the new key
+  local stem=$work/$1 ca=$work/$2 subject=$3
+  printf '%s\n' "$4" >"$stem.ext"
+  shift 4
+  openssl req -new "$@" -nodes -subj "$subject" -keyout "$stem.key" -out "$stem.csr" \
+    2>>"$work/pop.log"
+  openssl x509 -req -in "$stem.csr" -CA "$ca.pem" -CAkey "$ca.key" -CAcreateserial -days 30 \
+    -extfile "$stem.ext" -out "$stem.pem" 2>>"$work/pop.log"
+}
+
+make_pop_node() { # name, what says the new key
+  local name=$1
+  shift
+  certify "pop-$name" pop-between "/CN=node $name" "keyUsage=critical,digitalSignature" "$@"
+}
+
+attest_by_x509pop() { # agent program, name of the node
+  start_agent "$1" "" "NodeAttestor \"x509pop\" {
+    plugin_data {
+      private_key_path = \"$work/pop-$2.key\"
+      certificate_path = \"$work/pop-$2.pem\"
+      intermediates_path = \"$work/pop-between.pem\"
+    }
+  }"
+}
+
+make_ssh_ca() {
+  ssh-keygen -q -t ed25519 -N "" -f "$work/ssh-ca"
+}
+
+make_ssh_host() { # key type
+  ssh-keygen -q -t "$1" -N "" -f "$work/ssh-$1"
+  chmod 0644 "$work/ssh-$1"  # The identity role's user reads it too.
+  ssh-keygen -q -s "$work/ssh-ca" -I "$1" -h -n "$1.example.org" "$work/ssh-$1.pub"
+}
+
+attest_by_sshpop() { # agent program, key type
+  start_agent "$1" "" "NodeAttestor \"sshpop\" {
+    plugin_data {
+      host_key_path = \"$work/ssh-$2\"
+      host_cert_path = \"$work/ssh-$2-cert.pub\"
+    }
+  }"
 }
 
 make_devid() { # key type

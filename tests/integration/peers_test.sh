@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Assay beside unmodified peers: the matrix of {assay-agent, spire-agent} under {assay-authority,
-# spire-server}, each pair by join_token and by tpm_devid on a software TPM (ECC and RSA DevIDs), to
-# an X509-SVID that openssl verifies; then SPIFFE client libraries against assay-agent through
-# rotations.
+# spire-server}, each pair by join_token, by tpm_devid on a software TPM (ECC and RSA DevIDs), by
+# x509pop (EC and RSA) and by sshpop (Ed25519, ECDSA and RSA), to an X509-SVID that openssl verifies;
+# both agents under assay-authority by k8s_psat; then SPIFFE client libraries against assay-agent
+# through rotations.
 #
-#   peers_test.sh BUILD_FOLDER [matrix | clients]
+#   peers_test.sh BUILD_FOLDER [matrix | psat | clients]
 #
 # spire-agent and spire-server are found on PATH. ASSAY_SPIFFE_CLIENTS names client programs, by
 # spaces: each reads SPIFFE_ENDPOINT_SOCKET, prints a line `... serial=HEX ...` for the X509-SVID at
@@ -49,7 +50,68 @@ matrix() {
         attest_by_devid "$workload_agent" "$work/devid-$key"
         check_pair "$server" "$workload_agent" "tpm_devid, $key"
       done
+      for key in p256 p384 rsa; do
+        start_upstream "$server"
+        attest_by_x509pop "$workload_agent" "$key"
+        check_pair "$server" "$workload_agent" "x509pop, $key"
+      done
+      for key in ed25519 ecdsa rsa; do
+        if ! has ssh-keygen; then
+          skip "sshpop, $key: ssh-keygen is not on PATH"
+          continue
+        fi
+        start_upstream "$server"
+        attest_by_sshpop "$workload_agent" "$key"
+        check_pair "$server" "$workload_agent" "sshpop, $key"
+      done
     done
+  done
+}
+
+# A token as a cluster projects it, of a cluster that is played by openssl.
+project_token() { # issuer, file
+  local header claims now
+  encode() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
+  openssl genrsa -out "$work/cluster.key" 2048 2>"$work/cluster.log"
+  openssl rsa -in "$work/cluster.key" -pubout -out "$work/cluster.pub" 2>>"$work/cluster.log"
+  now=$(date +%s)
+  header=$(printf '{"alg":"RS256","kid":"k"}' | encode)
+  claims=$(printf '%s' "{\"iss\":\"$1\",\"aud\":[\"spire-server\"],\"iat\":$now,\"nbf\":$now,
+    \"exp\":$((now + 3600)),\"sub\":\"system:serviceaccount:spire:spire-agent\",
+    \"kubernetes.io\":{\"namespace\":\"spire\",\"serviceaccount\":{\"name\":\"spire-agent\",
+    \"uid\":\"s\"},\"pod\":{\"name\":\"agent-1\",\"uid\":\"pod-uid\"},
+    \"node\":{\"name\":\"worker\",\"uid\":\"node-uid\"}}}" | encode)
+  printf '%s.%s.%s' "$header" "$claims" "$(printf '%s.%s' "$header" "$claims" |
+    openssl dgst -sha256 -sign "$work/cluster.key" | encode)" >"$2"
+}
+
+# SPIRE Server would ask a cluster's API server, which is not there.
+psat() {
+  local issuer="https://kubernetes.default.svc" workload_agent
+  project_token "$issuer" "$work/psat"
+  for workload_agent in "$agent" spire-agent; do
+    if ! has "$workload_agent"; then
+      skip "$workload_agent under assay-authority by k8s_psat: it is not on PATH"
+      continue
+    fi
+    start_upstream "$authority" "NodeAttestor \"k8s_psat\" {
+      plugin_data {
+        clusters = {
+          \"demo\" = {
+            service_account_allow_list = [\"spire:spire-agent\"]
+            service_account_keys_path = \"$work/cluster.pub\"
+            issuer = \"$issuer\"
+          }
+        }
+      }
+    }"
+    start_agent "$workload_agent" "" "NodeAttestor \"k8s_psat\" {
+      plugin_data {
+        cluster = \"demo\"
+        token_path = \"$work/psat\"
+      }
+    }"
+    check_pair "$authority" "$workload_agent" k8s_psat
   done
 }
 
@@ -82,10 +144,21 @@ make_devid_ca "$work/devid-ca"
 start_software_tpm "$work/tpm"
 make_devid ec-p256
 make_devid rsa-2048
+make_pop_ca
+make_pop_node p256 -newkey ec -pkeyopt ec_paramgen_curve:P-256
+make_pop_node p384 -newkey ec -pkeyopt ec_paramgen_curve:P-384
+make_pop_node rsa -newkey rsa:2048
+if has ssh-keygen; then
+  make_ssh_ca
+  for key in ed25519 ecdsa rsa; do
+    make_ssh_host "$key"
+  done
+fi
 case "$what" in
   matrix) matrix ;;
   clients) clients ;;
-  all) matrix && clients ;;
-  *) fail "matrix or clients, not $what" ;;
+  psat) psat ;;
+  all) matrix && psat && clients ;;
+  *) fail "matrix, psat or clients, not $what" ;;
 esac
 [[ "$ran" -gt 0 ]] || exit 77
