@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/hcl_scanner.h"
+#include "base/secret.h"
 
 namespace assay {
 namespace {
@@ -279,6 +280,16 @@ std::vector<const ConfigValue*> ConfigValue::Blocks() const {
     }
   }
   return blocks;
+}
+
+void WipeTexts(ConfigValue& value) {
+  Wipe(value.text.data(), value.text.size());
+  for (ConfigValue& item : value.items) {
+    WipeTexts(item);
+  }
+  for (ConfigMember& member : value.members) {
+    WipeTexts(member.value);
+  }
 }
 
 std::string_view KindName(ConfigValue::Kind kind) {

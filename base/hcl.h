@@ -45,6 +45,9 @@ struct ConfigMember {
   ConfigValue value;
 };
 
+// Overwrites every text in a value, for there may be passwords among them.
+void WipeTexts(ConfigValue& value);
+
 // "a string", "a list": how error messages call a kind.
 std::string_view KindName(ConfigValue::Kind kind);
 

@@ -46,6 +46,10 @@ std::string Joined(std::string_view path, std::string_view name) {
   return path.empty() ? std::string(name) : fmt::format("{}.{}", path, name);
 }
 
+std::string LabelledPath(std::string_view path, std::string_view label) {
+  return fmt::format("{} {}", path, Quoted(label));
+}
+
 void WrongKind(const ConfigValue& value, std::string_view path, std::string_view wanted,
                ConfigReport& report) {
   report.AddError(value.position,
@@ -95,6 +99,14 @@ bool IsHarmless(const ConfigValue& value) {
 
 }  // namespace
 
+OptionReader::OptionReader(Read read, OptionForm form)
+    : read_(std::move(read)), form_(std::make_shared<const OptionForm>(std::move(form))) {}
+
+const OptionForm& OptionReader::form() const {
+  static const OptionForm kUnknown;
+  return form_ == nullptr ? kUnknown : *form_;
+}
+
 std::string ConfigReport::At(ConfigPosition position, std::string_view what) const {
   return fmt::format("{}:{}:{}: {}", name_, position.line, position.column, what);
 }
@@ -105,6 +117,11 @@ void ConfigReport::AddError(ConfigPosition position, std::string_view what) {
 
 void ConfigReport::AddWarning(ConfigPosition position, std::string_view what) {
   warnings_.push_back(At(position, what));
+}
+
+void ConfigReport::Add(const ConfigReport& other) {
+  errors_.insert(errors_.end(), other.errors_.begin(), other.errors_.end());
+  warnings_.insert(warnings_.end(), other.warnings_.begin(), other.warnings_.end());
 }
 
 absl::Status ConfigReport::ToStatus() const {
@@ -151,152 +168,172 @@ std::optional<std::string> TextOf(const ConfigValue& value, std::string_view pat
 }
 
 OptionReader Into(std::string& field) {
-  return [&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
-    if (auto text = TextOf(value, path, report); text.has_value()) {
-      field = *std::move(text);
-    }
-  };
+  return {[&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+            if (auto text = TextOf(value, path, report); text.has_value()) {
+              field = *std::move(text);
+            }
+          },
+          {.kind = "text", .initial = field.empty() ? "" : Quoted(field)}};
 }
 
 OptionReader Into(Secret& field) {
-  return [&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
-    if (auto text = TextOf(value, path, report); text.has_value()) {
-      field = Secret::TakeFrom(*text);
-    }
-  };
+  return {[&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+            if (auto text = TextOf(value, path, report); text.has_value()) {
+              field = Secret::TakeFrom(*text);
+            }
+          },
+          {.kind = "text"}};
 }
 
 OptionReader Into(bool& field) {
-  return [&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
-    const bool is_text = value.kind == Kind::kString || value.kind == Kind::kBool;
-    if (is_text && (value.text == "true" || value.text == "false")) {
-      field = value.text == "true";
-    } else {
-      WrongKind(value, path, "true or false", report);
-    }
-  };
+  return {[&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+            const bool is_text = value.kind == Kind::kString || value.kind == Kind::kBool;
+            if (is_text && (value.text == "true" || value.text == "false")) {
+              field = value.text == "true";
+            } else {
+              WrongKind(value, path, "true or false", report);
+            }
+          },
+          {.kind = "true or false", .initial = field ? "true" : "false"}};
 }
 
 OptionReader Into(std::vector<std::string>& field) {
-  return [&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
-    if (value.kind != Kind::kList) {
-      WrongKind(value, path, "a list of strings", report);
-      return;
-    }
-    field.clear();
-    for (const ConfigValue& item : value.items) {
-      if (auto text = TextOf(item, path, report); text.has_value()) {
-        field.push_back(*std::move(text));
-      }
-    }
-  };
+  return {[&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+            if (value.kind != Kind::kList) {
+              WrongKind(value, path, "a list of strings", report);
+              return;
+            }
+            field.clear();
+            for (const ConfigValue& item : value.items) {
+              if (auto text = TextOf(item, path, report); text.has_value()) {
+                field.push_back(*std::move(text));
+              }
+            }
+          },
+          {.kind = "list of texts"}};
 }
 
 OptionReader Into(absl::Duration& field) {
-  return [&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
-    if (value.kind != Kind::kString) {
-      WrongKind(value, path, "a duration in quotes, such as \"5s\" or \"1h30m\"", report);
-      return;
-    }
-    absl::Duration duration;
-    if (!absl::ParseDuration({value.text.data(), value.text.size()}, &duration) ||
-        duration < absl::ZeroDuration() || duration == absl::InfiniteDuration()) {
-      report.AddError(value.position,
-                      fmt::format("{}: {} is no duration, such as \"5s\" or \"1h30m\"", path,
-                                  Quoted(value.text)));
-      return;
-    }
-    field = duration;
-  };
+  return {[&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+            if (value.kind != Kind::kString) {
+              WrongKind(value, path, "a duration in quotes, such as \"5s\" or \"1h30m\"", report);
+              return;
+            }
+            absl::Duration duration;
+            if (!absl::ParseDuration({value.text.data(), value.text.size()}, &duration) ||
+                duration < absl::ZeroDuration() || duration == absl::InfiniteDuration()) {
+              report.AddError(value.position,
+                              fmt::format("{}: {} is no duration, such as \"5s\" or \"1h30m\"",
+                                          path, Quoted(value.text)));
+              return;
+            }
+            field = duration;
+          },
+          {.kind = "duration", .initial = Quoted(absl::FormatDuration(field))}};
 }
 
 OptionReader Into(int64_t& field, int64_t min, int64_t max) {
-  return [&field, min, max](const ConfigValue& value, std::string_view path, ConfigReport& report) {
-    if (value.kind != Kind::kNumber && value.kind != Kind::kString) {
-      WrongKind(value, path, "a number", report);
-      return;
-    }
-    const std::optional<int64_t> number = ParseInteger(value.text);
-    if (!number.has_value() || *number < min || *number > max) {
-      report.AddError(value.position, fmt::format("{}: {} is no whole number from {} to {}", path,
-                                                  Quoted(value.text), min, max));
-      return;
-    }
-    field = *number;
-  };
+  return {
+      [&field, min, max](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+        if (value.kind != Kind::kNumber && value.kind != Kind::kString) {
+          WrongKind(value, path, "a number", report);
+          return;
+        }
+        const std::optional<int64_t> number = ParseInteger(value.text);
+        if (!number.has_value() || *number < min || *number > max) {
+          report.AddError(value.position, fmt::format("{}: {} is no whole number from {} to {}",
+                                                      path, Quoted(value.text), min, max));
+          return;
+        }
+        field = *number;
+      },
+      {.kind = "number", .initial = fmt::format("{}", field)}};
 }
 
 OptionReader Into(int& field, int min, int max) {
-  return [&field, min, max](const ConfigValue& value, std::string_view path, ConfigReport& report) {
-    int64_t number = field;
-    Into(number, min, max)(value, path, report);
-    field = static_cast<int>(number);
-  };
+  return {
+      [&field, min, max](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+        int64_t number = field;
+        Into(number, min, max)(value, path, report);
+        field = static_cast<int>(number);
+      },
+      {.kind = "number", .initial = fmt::format("{}", field)}};
 }
 
 OptionReader Into(uint16_t& field, uint16_t min, uint16_t max) {
-  return [&field, min, max](const ConfigValue& value, std::string_view path, ConfigReport& report) {
-    int64_t number = field;
-    Into(number, min, max)(value, path, report);
-    field = static_cast<uint16_t>(number);
-  };
+  return {
+      [&field, min, max](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+        int64_t number = field;
+        Into(number, min, max)(value, path, report);
+        field = static_cast<uint16_t>(number);
+      },
+      {.kind = "number", .initial = field == 0 ? "" : fmt::format("{}", field)}};
 }
 
 OptionReader Section(OptionTable table) {
-  return [table = std::move(table)](const ConfigValue& value, std::string_view path,
-                                    ConfigReport& report) {
-    const std::vector<const ConfigValue*> blocks = value.Blocks();
-    if (blocks.size() != 1) {
-      report.AddError(value.position, fmt::format("{}: expected one block", path));
-      return;
-    }
-    ReadOptions(*blocks[0], table, path, report);
-  };
+  OptionForm form{.kind = "block", .inside = table};
+  return {[table = std::move(table)](const ConfigValue& value, std::string_view path,
+                                     ConfigReport& report) {
+            const std::vector<const ConfigValue*> blocks = value.Blocks();
+            if (blocks.size() != 1) {
+              report.AddError(value.position, fmt::format("{}: expected one block", path));
+              return;
+            }
+            ReadOptions(*blocks[0], table, path, report);
+          },
+          std::move(form)};
 }
 
 OptionReader Section(OptionTable table, bool& present) {
-  return [inner = Section(std::move(table)), &present](
-             const ConfigValue& value, std::string_view path, ConfigReport& report) {
-    present = true;
-    inner(value, path, report);
-  };
+  OptionReader inner = Section(std::move(table));
+  OptionForm form = inner.form();
+  return {[inner = std::move(inner), &present](const ConfigValue& value, std::string_view path,
+                                               ConfigReport& report) {
+            present = true;
+            inner(value, path, report);
+          },
+          std::move(form)};
 }
 
-OptionReader LabelledBlocks(LabelledReader read) {
-  return [read = std::move(read)](const ConfigValue& value, std::string_view path,
-                                  ConfigReport& report) {
-    const std::vector<const ConfigValue*> blocks = value.Blocks();
-    if (blocks.empty()) {
-      WrongKind(value, path, "blocks with a label", report);
-    }
-    for (const ConfigValue* block : blocks) {
-      for (const ConfigMember& member : block->members) {
-        const std::string inner = fmt::format("{} {}", path, Quoted(member.name));
-        const std::vector<const ConfigValue*> bodies = member.value.Blocks();
-        if (bodies.size() != 1) {
-          report.AddError(member.position, fmt::format("{}: expected one block", inner));
-          continue;
-        }
-        read(member.name, *bodies[0], inner, report);
-      }
-    }
-  };
+OptionReader LabelledBlocks(LabelledReader read, OptionTable known) {
+  return {[read = std::move(read)](const ConfigValue& value, std::string_view path,
+                                   ConfigReport& report) {
+            const std::vector<const ConfigValue*> blocks = value.Blocks();
+            if (blocks.empty()) {
+              WrongKind(value, path, "blocks with a label", report);
+            }
+            for (const ConfigValue* block : blocks) {
+              for (const ConfigMember& member : block->members) {
+                const std::string inner = LabelledPath(path, member.name);
+                const std::vector<const ConfigValue*> bodies = member.value.Blocks();
+                if (bodies.size() == 1) {
+                  read(member.name, *bodies[0], inner, report);
+                } else {
+                  report.AddError(member.position, fmt::format("{}: expected one block", inner));
+                }
+              }
+            }
+          },
+          {.kind = "blocks with a label", .inside = std::move(known), .labelled = true}};
 }
 
-OptionReader WithoutEffect() {
-  return [](const ConfigValue& value, std::string_view path, ConfigReport& report) {
-    if (!IsHarmless(value)) {
-      report.AddWarning(value.position, fmt::format("{} has no effect", path));
-    }
-  };
+OptionReader WithoutEffect(std::string_view why) {
+  return {[why](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+            if (!IsHarmless(value)) {
+              report.AddWarning(value.position, fmt::format("{} has no effect{}{}", path,
+                                                            why.empty() ? "" : ": ", why));
+            }
+          },
+          {.effect = OptionForm::Effect::kNone, .why = std::string(why)}};
 }
 
 OptionReader NotSupported() {
-  return [](const ConfigValue& value, std::string_view path, ConfigReport& report) {
-    if (!IsHarmless(value)) {
-      report.AddError(value.position, fmt::format("{} is not supported", path));
-    }
-  };
+  return {[](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+            if (!IsHarmless(value)) {
+              report.AddError(value.position, fmt::format("{} is not supported", path));
+            }
+          },
+          {.effect = OptionForm::Effect::kRefused}};
 }
 
 std::optional<size_t> FindChoice(const ConfigValue& value,
@@ -314,6 +351,14 @@ std::optional<size_t> FindChoice(const ConfigValue& value,
   report.AddError(value.position,
                   fmt::format("{}: {} is none of {}", path, Quoted(*text), fmt::join(names, ", ")));
   return std::nullopt;
+}
+
+std::string ChoiceText(const std::vector<std::string_view>& names) {
+  std::string text;
+  for (size_t i = 0; i < names.size(); ++i) {
+    text += fmt::format("{}`{}`", i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", names[i]);
+  }
+  return text;
 }
 
 }  // namespace assay

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "tests/support/status_matchers.h"
 
 namespace assay {
@@ -141,6 +143,59 @@ TEST(OptionTableTest, ASectionMayStandOnceOnly) {
   Example e;
   EXPECT_THAT(Read("name=1\ninner {}\ninner {}", e).errors(),
               ElementsAre("f:2:7: inner: expected one block"));
+}
+
+TEST(OptionTableTest, FormsTellHowValuesAreWritten) {
+  Example e;
+  std::map<std::string_view, OptionForm> forms;
+  for (const Option& option : Options(e)) {
+    forms.emplace(option.name, option.read.form());
+  }
+  EXPECT_EQ(forms["name"].initial, "\"unset\"");
+  EXPECT_EQ(forms["interval"].kind, "duration");
+  EXPECT_EQ(forms["interval"].initial, "\"5s\"");
+  EXPECT_EQ(forms["color"].kind, "`red` or `green`");
+  EXPECT_EQ(forms["color"].initial, "red");
+  EXPECT_EQ(forms["inner"].inside.at(0).name, "deep");
+  EXPECT_TRUE(forms["Plugin"].labelled);
+  EXPECT_EQ(forms["refused"].effect, OptionForm::Effect::kRefused);
+}
+
+std::vector<std::string> Compared(std::string_view before, std::string_view after) {
+  Example e;
+  OptionTable table = {
+      {.name = "now", .read = Into(e.deep), .doc = "", .reloads = true},
+      {"name", Into(e.name), ""},
+      {"ids", Into(e.ids), ""},
+      {"inner",
+       Section({{"deep", Into(e.deep), ""},
+                {.name = "now", .read = Into(e.deep), .doc = "", .reloads = true}}),
+       ""},
+      {"Plugin",
+       LabelledBlocks(
+           [](std::string_view, const ConfigValue&, std::string_view, ConfigReport&) {},
+           {{"x", Section({{.name = "data", .read = Into(e.deep), .doc = "", .reloads = true}}),
+             ""}}),
+       ""}};
+  std::vector<std::string> told;
+  for (const OptionChange& change :
+       CompareOptions(*ParseConfig("a", before), *ParseConfig("b", after), table, "")) {
+    told.push_back(change.path + (change.reloads ? " now" : " later"));
+  }
+  return told;
+}
+
+TEST(OptionTableTest, TellsWhatTwoConfigurationsDifferIn) {
+  EXPECT_THAT(Compared("name = \"a\" ids = [\"b\"]", "ids = [\"b\"]\n\nname = \"a\""), IsEmpty());
+  EXPECT_THAT(Compared("name = \"a\"", "name = \"b\" now = \"c\""),
+              ElementsAre("now now", "name later"));
+  EXPECT_THAT(Compared("inner { deep = 1 }", "inner { deep = 2 now = 3 }"),
+              ElementsAre("inner.deep later", "inner.now now"));
+  EXPECT_THAT(Compared("", "inner { now = 3 }"), ElementsAre("inner.now now"));
+  EXPECT_THAT(Compared("Plugin \"x\" { data = 1 }", "Plugin \"x\" { data = 2 }"),
+              ElementsAre("Plugin \"x\".data now"));
+  EXPECT_THAT(Compared("Plugin \"x\" { } ", "Plugin \"y\" { }"),
+              ElementsAre("Plugin \"x\" later", "Plugin \"y\" later"));
 }
 
 }  // namespace

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "workload-api/refusal_log.h"
 
+#include <fmt/format.h>
+
+#include <set>
+
 #include "base/log.h"
 
 namespace assay {
@@ -19,6 +23,19 @@ bool RefusalLog::MayWrite(uid_t user) {
     return false;
   }
   return ++refusals_[user] <= kLines;
+}
+
+std::string RefusalLog::Shown(const std::vector<Selector>& selectors) const {
+  std::set<std::string> shown;
+  for (const Selector& selector : selectors) {
+    const std::string text = selector.type + ":" + selector.value;
+    for (const std::string& prefix : prefixes_) {
+      if (text == prefix || text.starts_with(prefix + ":")) {
+        shown.insert(text);
+      }
+    }
+  }
+  return fmt::format("{}", fmt::join(shown, ","));
 }
 
 void RefusalLog::EndWindow() {

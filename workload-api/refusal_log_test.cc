@@ -41,5 +41,16 @@ TEST(RefusalLogTest, IsBoundedForManyUsers) {
   EXPECT_EQ(lines, 1024u);
 }
 
+TEST(RefusalLogTest, ShowsTheSelectorsThatItMay) {
+  FakeClock clock;
+  const auto loop = EventLoop::Create(clock).value();
+  RefusalLog log(*loop);
+  const std::vector<Selector> selectors = {
+      {"unix", "uid:0"}, {"unix", "uidx:0"}, {"k8s", "ns:a"}, {"k8s", "sa:b"}};
+  EXPECT_EQ(log.Shown(selectors), "");
+  log.ShowSelectors({"unix:uid", "k8s"});
+  EXPECT_EQ(log.Shown(selectors), "k8s:ns:a,k8s:sa:b,unix:uid:0");
+}
+
 }  // namespace
 }  // namespace assay
