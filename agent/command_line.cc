@@ -77,9 +77,10 @@ int RunGroup(const Entry& group, const std::vector<std::string>& rest, std::ostr
 
 }  // namespace
 
-int Misused(const absl::Status& why, std::string_view usage, const CommandStreams& streams) {
+int Misused(const absl::Status& why, std::string_view usage, const CommandStreams& streams,
+            std::string_view help_ending) {
   if (absl::IsCancelled(why)) {
-    streams.err << usage << "\n";
+    streams.err << usage << help_ending << "\n";
     return 0;
   }
   // Twice, as scripts see it from the reference: before the usage, and as the command's error.
@@ -96,10 +97,8 @@ void SocketFlags::AddTo(Arguments& arguments, std::string_view help) {
 }
 
 absl::StatusOr<std::string> SocketFlags::Path(const Arguments& arguments) const {
-  if (arguments.WasSet("socketPath")) {
-    return path_;
-  }
-  return ClientSocketPath(instance_);
+  ASSIGN_OR_RETURN(std::string path, ClientSocketPath(instance_));
+  return arguments.WasSet("socketPath") ? path_ : std::move(path);
 }
 
 int RunCommandLine(const std::vector<std::string>& arguments, const CommandStreams& streams) {

@@ -30,12 +30,14 @@ void PrintValidity(std::string_view what, const crypto::Certificate& certificate
       << fmt::format("{} Valid Until:\t{}\n", what, TimeText(certificate.not_after()));
 }
 
-void PrintPretty(const FetchedX509& fetched, absl::Duration after, std::ostream& out) {
+enum class Hints { kShown, kLeftOut };
+
+void PrintPretty(const FetchedX509& fetched, absl::Duration after, Hints hints, std::ostream& out) {
   out << fmt::format("Received {} svid{} after {}\n\n", fetched.svids.size(),
                      fetched.svids.size() == 1 ? "" : "s", absl::FormatDuration(after));
   for (const FetchedSvid& svid : fetched.svids) {
     out << fmt::format("SPIFFE ID:\t\t{}\n", svid.spiffe_id);
-    if (!svid.hint.empty()) {
+    if (hints == Hints::kShown && !svid.hint.empty()) {
       out << fmt::format("Hint:\t\t\t{}\n", svid.hint);
     }
     PrintValidity("SVID", svid.chain.front(), out);
@@ -172,7 +174,7 @@ int FetchX509Command(const CommandArguments& arguments, const CommandStreams& st
     return 0;
   }
   if (!silent) {
-    PrintPretty(*fetched, absl::Now() - start, streams.out);
+    PrintPretty(*fetched, absl::Now() - start, Hints::kShown, streams.out);
   }
   const absl::Status written =
       folder.empty() ? absl::OkStatus() : WriteFiles(*fetched, folder, streams.out);
@@ -184,7 +186,7 @@ int WatchCommand(const CommandArguments& arguments, const CommandStreams& stream
   SocketFlags socket;
   socket.AddTo(parsed, kSocketHelp);
   if (absl::Status status = parsed.Parse(arguments); !status.ok()) {
-    return Misused(status, parsed.Usage(), streams);
+    return Misused(status, parsed.Usage(), streams, kHelpRequested);
   }
   const absl::StatusOr<std::string> path = socket.Path(parsed);
   if (!path.ok()) {
@@ -194,7 +196,8 @@ int WatchCommand(const CommandArguments& arguments, const CommandStreams& stream
   // Until somebody ends it: an identity may be granted, or the agent come back, at any time.
   for (absl::Duration retry = kFirstRetry;; retry = std::min(retry * 2, kLongestRetry)) {
     const absl::Status ended = WatchX509Svids(*path, [&](const FetchedX509& fetched) {
-      PrintPretty(fetched, absl::Now() - start, streams.out);
+      // As the reference, whose watchers are read by scripts.
+      PrintPretty(fetched, absl::Now() - start, Hints::kLeftOut, streams.out);
       start = absl::Now();
       retry = kFirstRetry;
     });

@@ -21,8 +21,12 @@ int FetchX509Command(const CommandArguments& arguments, const CommandStreams& st
 int WatchCommand(const CommandArguments& arguments, const CommandStreams& streams);
 int ProvisionCommand(const CommandArguments& arguments, const CommandStreams& streams);
 
-// Says what is wrong with the arguments (or gives the help asked for) and returns the exit status.
-int Misused(const absl::Status& why, std::string_view usage, const CommandStreams& streams);
+// What some of the reference's commands say behind the help they were asked for.
+constexpr std::string_view kHelpRequested = "flag: help requested";
+// Says what is wrong with the arguments (or gives the help asked for, with such an ending) and
+// returns the exit status.
+int Misused(const absl::Status& why, std::string_view usage, const CommandStreams& streams,
+            std::string_view help_ending = "");
 
 // The flags that say where the Workload API is.
 class SocketFlags final {

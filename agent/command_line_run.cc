@@ -2,16 +2,13 @@
 // run and validate.
 #include <sys/stat.h>
 
-#include <filesystem>
 #include <ostream>
 
 #include "agent/command_line_command.h"
 #include "agent/config.h"
 #include "agent/config_arguments.h"
+#include "agent/config_load.h"
 #include "agent/monitor.h"
-#include "agent/sealed_start.h"
-#include "base/files.h"
-#include "base/hcl.h"
 #include "tpm/device.h"
 
 namespace assay {
@@ -20,26 +17,6 @@ namespace {
 // Nobody else may write what the agent makes, and strangers may not read it. Where others must,
 // modes are set by name.
 constexpr mode_t kUmask = 027;
-
-struct LoadedConfig {
-  Secret text;  // There may be passwords in it.
-  AgentConfig config;
-};
-
-absl::StatusOr<LoadedConfig> Load(const ConfigArguments& arguments) {
-  absl::StatusOr<std::string> text = ReadFile(arguments.config_path(), kMaxConfigBytes);
-  if (absl::IsNotFound(text.status())) {
-    return NotFound("could not find config file {}: please use the -config flag",
-                    std::filesystem::absolute(arguments.config_path()).string());
-  }
-  RETURN_IF_ERROR(text.status());
-  if (arguments.expand_env()) {
-    *text = ExpandEnvironment(*text);
-  }
-  ASSIGN_OR_RETURN(AgentConfig config,
-                   ParseAgentConfig(arguments.config_path(), *text, arguments.overrides()));
-  return LoadedConfig{Secret::TakeFrom(*text), std::move(config)};
-}
 
 // What the identity role reads and uses that may be root's.
 void AddIdentityPaths(const AgentConfig& config, MonitorOptions& options) {
@@ -81,6 +58,8 @@ MonitorOptions OptionsOf(const AgentConfig& config) {
   MonitorOptions options;
   options.trust_domain = config.trust_domain;
   options.allow_unauthenticated_verifiers = config.allow_unauthenticated_verifiers;
+  options.log_selectors = config.log_selectors;
+  options.disable_workload_api = config.disable_workload_api;
   options.socket_path = config.socket_path;
   options.admin_socket_path = config.admin_socket_path;
   if (config.unix_attestor.has_value()) {
@@ -92,13 +71,17 @@ MonitorOptions OptionsOf(const AgentConfig& config) {
   return options;
 }
 
-// The configuration itself lives no longer than this: the monitor keeps none.
+// The configuration itself lives no longer than this: the monitor keeps none. What is parsed must
+// outlive the options.
 absl::StatusOr<MonitorOptions> Prepare(const ConfigArguments& parsed,
                                        const CommandArguments& arguments) {
-  ASSIGN_OR_RETURN(const LoadedConfig loaded, Load(parsed));
+  ASSIGN_OR_RETURN(const LoadedConfig loaded, LoadConfig(parsed));
   MonitorOptions options = OptionsOf(loaded.config);
-  ASSIGN_OR_RETURN(options.identity_start,
-                   SealIdentityStart(parsed.config_path(), loaded.text.Reveal(), arguments));
+  ASSIGN_OR_RETURN(options.identity_start, SealConfig(loaded, parsed, arguments));
+  const int started = options.identity_start.get();
+  options.reload = [&parsed, &arguments, started](ReloadScope scope, int current) {
+    return ReloadConfig(scope, {.started = started, .current = current}, parsed, arguments);
+  };
   return options;
 }
 
@@ -107,7 +90,7 @@ absl::StatusOr<MonitorOptions> Prepare(const ConfigArguments& parsed,
 int RunCommand(const CommandArguments& arguments, const CommandStreams& streams) {
   ConfigArguments parsed("run");
   if (absl::Status status = parsed.Parse(arguments); !status.ok()) {
-    return Misused(status, parsed.Usage(), streams);
+    return Misused(status, parsed.Usage(), streams, kHelpRequested);
   }
   const absl::StatusOr<MonitorOptions> options = Prepare(parsed, arguments);
   if (!options.ok()) {
@@ -122,12 +105,12 @@ int ValidateCommand(const CommandArguments& arguments, const CommandStreams& str
   ConfigArguments parsed("validate");
   absl::Status status = parsed.Parse(arguments);
   if (absl::IsCancelled(status)) {
-    return Misused(status, parsed.Usage(), streams);
+    return Misused(status, parsed.Usage(), streams, kHelpRequested);
   }
   if (!status.ok()) {
     streams.err << Message(status) << "\n" << parsed.Usage();
   } else {
-    status = Load(parsed).status();
+    status = LoadConfig(parsed).status();
   }
   if (!status.ok()) {
     streams.err << "SPIRE agent configuration file is invalid: " << Message(status) << "\n";

@@ -12,6 +12,7 @@
 namespace assay {
 namespace {
 
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -54,6 +55,14 @@ TEST(CommandLineTest, HelpSucceedsAndAnUnknownFlagFails) {
   EXPECT_EQ(RunAgent({"run", "-h"}).status, 0);
   EXPECT_THAT(RunAgent({"run", "-h"}).err,
               StartsWith("Usage of run:\n  -allowUnauthenticatedVeri"));
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"run", "-h"}, {"validate", "-help"}, {"api", "watch", "--h"}}) {
+    EXPECT_THAT(RunAgent(command).err, EndsWith("\nflag: help requested\n"));
+  }
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"healthcheck", "-h"}, {"api", "fetch", "-h"}}) {
+    EXPECT_THAT(RunAgent(command).err, EndsWith("\n\n"));
+  }
   const Ran ran = RunAgent({"api", "watch", "-bogus"});
   EXPECT_EQ(ran.status, 1);
   EXPECT_THAT(ran.err, StartsWith("flag provided but not defined: -bogus\nUsage of watch:\n"));

@@ -5,7 +5,8 @@
 #include <cstdlib>
 
 #include "agent/config_options.h"
-#include "base/option_table.h"
+#include "base/files.h"
+#include "base/hcl.h"
 #include "base/secret.h"
 #include "spiffe/spiffe_id.h"
 
@@ -143,17 +144,6 @@ std::string WithoutPlace(std::string_view told) {
              : fmt::format("{}: {}", told.substr(0, place), told.substr(place + kPlace.size()));
 }
 
-// Passwords may stand in the text.
-void WipeTexts(ConfigValue& value) {
-  Wipe(value.text.data(), value.text.size());
-  for (ConfigValue& item : value.items) {
-    WipeTexts(item);
-  }
-  for (ConfigMember& member : value.members) {
-    WipeTexts(member.value);
-  }
-}
-
 void ApplyOverrides(const ConfigOverrides& overrides, AgentConfig& config, ConfigReport& whole) {
   ConfigReport report("command line");
   for (const auto& [name, text] : overrides) {
@@ -175,13 +165,19 @@ void ApplyOverrides(const ConfigOverrides& overrides, AgentConfig& config, Confi
 
 }  // namespace
 
+absl::StatusOr<Secret> ReadPluginFile(const std::string& name) {
+  return ReadSecretFile(name, kMaxConfigBytes);
+}
+
 absl::StatusOr<AgentConfig> ParseAgentConfig(std::string_view name, std::string_view text,
-                                             const ConfigOverrides& overrides) {
+                                             const ConfigOverrides& overrides,
+                                             const PluginFileReader& read) {
   ASSIGN_OR_RETURN(ConfigValue root, ParseConfig(name, text));
   AgentConfig config;
   ConfigReport report(name);
+  PluginFiles files{.read = read, .used = {}};
   bool has_plugins = false;
-  ReadOptions(root, RootOptions(config, has_plugins), "", report);
+  ReadOptions(root, RootOptions(config, has_plugins, files), "", report);
   WipeTexts(root);
   ApplyOverrides(overrides, config, report);
   if (config.trust_domain.starts_with("spiffe://")) {
@@ -193,35 +189,77 @@ absl::StatusOr<AgentConfig> ParseAgentConfig(std::string_view name, std::string_
   RETURN_IF_ERROR(report.ToStatus());
   config.warnings.insert(config.warnings.begin(), report.warnings().begin(),
                          report.warnings().end());
+  config.plugin_files = std::move(files.used);
   return config;
 }
 
+std::vector<OptionChange> CompareAgentConfigs(std::string_view before, std::string_view after,
+                                              const ConfigOverrides& overrides) {
+  absl::StatusOr<ConfigValue> old_root = ParseConfig("", before), new_root = ParseConfig("", after);
+  if (!old_root.ok() || !new_root.ok()) {
+    return {};
+  }
+  AgentConfig unused;
+  PluginFiles files;
+  bool has_plugins = false;
+  std::vector<OptionChange> changes =
+      CompareOptions(*old_root, *new_root, RootOptions(unused, has_plugins, files), "");
+  WipeTexts(*old_root);
+  WipeTexts(*new_root);
+  for (const auto& [name, text] : overrides) {
+    std::erase_if(changes, [path = "agent." + name](const OptionChange& change) {
+      return change.path == path;
+    });
+  }
+  return changes;
+}
+
+namespace {
+
+bool IsNamePart(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+// The bytes of a reference to a variable, behind its dollar, and the variable's name. A name that
+// is empty with bytes used is a mistake in the text and gives nothing; without, the dollar is one.
+std::pair<size_t, std::string> ReadVariable(std::string_view text) {
+  constexpr std::string_view kSpecial = "*#$@!?-0123456789";
+  if (text.starts_with('{')) {
+    const size_t end = text.find('}');
+    return end == text.npos ? std::pair(size_t{1}, std::string())
+                            : std::pair(end + 1, std::string(text.substr(1, end - 1)));
+  }
+  if (!text.empty() && kSpecial.find(text[0]) != kSpecial.npos) {
+    return {1, std::string(text.substr(0, 1))};
+  }
+  size_t size = 0;
+  while (size < text.size() && IsNamePart(text[size])) {
+    ++size;
+  }
+  return {size, std::string(text.substr(0, size))};
+}
+
+std::string ReplaceAll(std::string text, std::string_view from, std::string_view to) {
+  for (size_t at = 0; (at = text.find(from, at)) != text.npos; at += to.size()) {
+    text.replace(at, from.size(), to);
+  }
+  return text;
+}
+
+}  // namespace
+
 std::string ExpandEnvironment(std::string_view text) {
-  const auto is_name_part = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-  };
   std::string out;
   while (!text.empty()) {
-    const size_t dollar = std::min(text.find('$'), text.size());
+    const size_t dollar = text.find('$');
     out += text.substr(0, dollar);
-    text.remove_prefix(dollar);
-    if (text.empty()) {
+    if (dollar == text.npos) {
       break;
     }
-    text.remove_prefix(1);
-    std::string name;
-    if (const size_t end = text.find('}'); text.starts_with('{') && end != text.npos) {
-      name = text.substr(1, end - 1);
-      text.remove_prefix(end + 1);
-    } else {
-      size_t size = 0;
-      while (size < text.size() && is_name_part(text[size])) {
-        ++size;
-      }
-      name = text.substr(0, size);
-      text.remove_prefix(size);
-    }
-    if (name.empty()) {
+    text.remove_prefix(dollar + 1);
+    const auto [size, name] = ReadVariable(text);
+    text.remove_prefix(size);
+    if (size == 0 || name == "$") {
       out += '$';
     } else if (const char* value = std::getenv(name.c_str()); value != nullptr) {
       out += value;
@@ -232,21 +270,21 @@ std::string ExpandEnvironment(std::string_view text) {
 
 absl::StatusOr<std::string> ClientSocketPath(std::string_view instance) {
   constexpr const char* kTemplate = "SPIRE_AGENT_PUBLIC_SOCKET_TEMPLATE";
+  constexpr std::string_view kInstance = "%i";
   if (instance.empty()) {
     const char* path = std::getenv("SPIRE_AGENT_PUBLIC_SOCKET");
     return std::string(path != nullptr && *path != 0 ? std::string_view(path) : kDefaultSocketPath);
   }
-  const char* pattern = std::getenv(kTemplate);
-  if (pattern == nullptr || *pattern == 0) {
-    return InvalidArgument("{} must be set to use -instance", kTemplate);
+  const char* value = std::getenv(kTemplate);
+  const std::string pattern = value == nullptr ? "" : value;
+  if (pattern.empty()) {
+    return InvalidArgument("{} environment variable must be defined when using the instance flag",
+                           kTemplate);
   }
-  std::string path = pattern;
-  const size_t at = path.find("%i");
-  if (at == std::string::npos) {
-    return InvalidArgument("{} must have a %i for the instance", kTemplate);
+  if (pattern.find(kInstance) == pattern.npos) {
+    return InvalidArgument("failed to find {} in {}", kInstance, kTemplate);
   }
-  path.replace(at, 2, instance);
-  return path;
+  return ReplaceAll(pattern, kInstance, instance);
 }
 
 }  // namespace assay

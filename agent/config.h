@@ -7,6 +7,7 @@
 #include <absl/time/time.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 #include "attestors/node/sshpop.h"
 #include "attestors/node/x509pop.h"
 #include "base/log.h"
+#include "base/option_table.h"
 #include "base/secret.h"
 #include "base/status.h"
 #include "crypto/key.h"
@@ -53,6 +55,14 @@ struct UnixAttestorConfig {
   int64_t workload_size_limit = 0;  // Bytes; 0: no limit; below 0: never hash.
 };
 
+// A file that a plugin_data_file names, as it was read.
+struct PluginFile {
+  std::string name;
+  std::string option;    // The path of the plugin_data_file.
+  bool reloads = false;  // New contents are taken up while the agent runs.
+  Secret text;
+};
+
 struct AgentConfig {
   std::string trust_domain;
   std::string server_address;
@@ -76,6 +86,8 @@ struct AgentConfig {
   std::optional<absl::Duration> availability_target;
   int x509_svid_cache_max_size = 1000;
   bool allow_unauthenticated_verifiers = false;
+  bool disable_workload_api = false;
+  std::vector<std::string> log_selectors;  // "unix:uid": those of refused callers that are logged.
   absl::Duration sync_interval = absl::Seconds(5);
 
   // When none is named: kTpm where the node attestor is tpm_devid, else an error.
@@ -93,6 +105,8 @@ struct AgentConfig {
   SshPopOptions sshpop;
   std::optional<UnixAttestorConfig> unix_attestor;
 
+  std::vector<PluginFile> plugin_files;
+
   // What is accepted though it has no effect, for the log.
   std::vector<std::string> warnings;
 };
@@ -100,10 +114,19 @@ struct AgentConfig {
 // Options of the command line that stand for options of the file: {"trust_domain", "example.org"}.
 using ConfigOverrides = std::vector<std::pair<std::string, std::string>>;
 
+// The text of a file that a plugin_data_file names.
+using PluginFileReader = std::function<absl::StatusOr<Secret>(const std::string& name)>;
+absl::StatusOr<Secret> ReadPluginFile(const std::string& name);
+
 // The configuration of a text in HCL or JSON. All mistakes are found at once: InvalidArgument with
 // one a line, each with its place or the name of its option.
 absl::StatusOr<AgentConfig> ParseAgentConfig(std::string_view name, std::string_view text,
-                                             const ConfigOverrides& overrides);
+                                             const ConfigOverrides& overrides,
+                                             const PluginFileReader& read = ReadPluginFile);
+
+// What two texts of valid configurations differ in, without the options that are overridden.
+std::vector<OptionChange> CompareAgentConfigs(std::string_view before, std::string_view after,
+                                              const ConfigOverrides& overrides);
 
 // The text with $NAME and ${NAME} replaced by the variables of the environment; unset ones are
 // empty.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "agent/config_arguments.h"
 
+#include <algorithm>
+
 namespace assay {
 
 ConfigArguments::ConfigArguments(std::string_view command) : arguments_(command) {
@@ -78,11 +80,18 @@ ConfigOverrides ConfigArguments::overrides() const {
   return overrides;
 }
 
+std::string_view ConfigArguments::FlagOf(std::string_view option) const {
+  const auto found = std::find_if(overrides_.begin(), overrides_.end(),
+                                  [option](const Override& o) { return o.option == option; });
+  return found == overrides_.end() ? std::string_view() : found->flag;
+}
+
 absl::StatusOr<AgentConfig> ParseAgentConfig(std::string_view name, std::string_view text,
-                                             const std::vector<std::string>& arguments) {
+                                             const std::vector<std::string>& arguments,
+                                             const PluginFileReader& read) {
   ConfigArguments parsed("run");
   RETURN_IF_ERROR(parsed.Parse(arguments));
-  return ParseAgentConfig(name, text, parsed.overrides());
+  return ParseAgentConfig(name, text, parsed.overrides(), read);
 }
 
 }  // namespace assay

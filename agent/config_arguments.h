@@ -29,6 +29,8 @@ class ConfigArguments final {
   const std::string& config_path() const { return config_path_; }
   bool expand_env() const { return expand_env_; }
   ConfigOverrides overrides() const;
+  // The flag that stands for an option of the agent block; empty: none does.
+  std::string_view FlagOf(std::string_view option) const;
 
  private:
   // A flag that stands for an option of the agent block.
@@ -49,6 +51,7 @@ class ConfigArguments final {
 
 // The configuration of a file's text under the arguments of `run`.
 absl::StatusOr<AgentConfig> ParseAgentConfig(std::string_view name, std::string_view text,
-                                             const std::vector<std::string>& arguments);
+                                             const std::vector<std::string>& arguments,
+                                             const PluginFileReader& read = ReadPluginFile);
 
 }  // namespace assay

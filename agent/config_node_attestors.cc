@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "agent/config_node_attestors.h"
 
-#include <algorithm>
-#include <array>
-
-#include "agent/config_plugin.h"
+#include <utility>
 
 namespace assay {
 namespace {
@@ -13,18 +10,16 @@ using Attestor = AgentConfig::Attestor;
 
 // An empty string stands for the default, as in the reference.
 OptionReader UnlessEmpty(std::string& field) {
-  return [&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
-    if (std::optional<std::string> text = TextOf(value, path, report);
-        text.has_value() && !text->empty()) {
-      field = *std::move(text);
-    }
-  };
+  return {[&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+            if (std::optional<std::string> text = TextOf(value, path, report);
+                text.has_value() && !text->empty()) {
+              field = *std::move(text);
+            }
+          },
+          {.kind = "text", .initial = field}};
 }
 
-OptionTable JoinTokenOptions(AgentConfig&) { return {}; }
-
-OptionTable TpmDevidOptions(AgentConfig& whole) {
-  TpmDevidConfig& config = whole.tpm_devid;
+OptionTable TpmDevidOptions(TpmDevidConfig& config) {
   return {
       {"tpm_device_path", Into(config.tpm_device_path), "The TPM; unset: the only one."},
       {"devid_cert_path", Into(config.devid_cert_path), "PEM of the DevID certificate.", true},
@@ -38,8 +33,7 @@ OptionTable TpmDevidOptions(AgentConfig& whole) {
   };
 }
 
-OptionTable X509PopOptionsOf(AgentConfig& config) {
-  X509PopOptions& pop = config.x509pop;
+OptionTable X509PopOptionsOf(X509PopOptions& pop) {
   return {
       {"private_key_path", Into(pop.private_key_path), "PEM of the certificate's key."},
       {"certificate_path", Into(pop.certificate_path), "PEM of the certificate."},
@@ -48,78 +42,64 @@ OptionTable X509PopOptionsOf(AgentConfig& config) {
   };
 }
 
-OptionTable K8sPsatOptionsOf(AgentConfig& config) {
+OptionTable K8sPsatOptionsOf(K8sPsatOptions& config) {
   return {
-      {"cluster", Into(config.k8s_psat.cluster), "The cluster's name upstream.", true},
-      {"token_path", UnlessEmpty(config.k8s_psat.token_path), "The projected token's file."},
+      {"cluster", Into(config.cluster), "The cluster's name upstream.", true},
+      {"token_path", UnlessEmpty(config.token_path), "The projected token's file."},
   };
 }
 
-OptionTable SshPopOptionsOf(AgentConfig& config) {
+OptionTable SshPopOptionsOf(SshPopOptions& config) {
   return {
-      {"host_key_path", UnlessEmpty(config.sshpop.host_key_path), "The host's private key."},
-      {"host_cert_path", UnlessEmpty(config.sshpop.host_cert_path), "Its certificate."},
+      {"host_key_path", UnlessEmpty(config.host_key_path), "The host's private key."},
+      {"host_cert_path", UnlessEmpty(config.host_cert_path), "Its certificate."},
   };
 }
 
-void CheckX509Pop(const AgentConfig& config, ConfigPosition position, std::string_view path,
+void CheckX509Pop(const X509PopOptions& pop, ConfigPosition position, std::string_view path,
                   ConfigReport& report) {
-  for (const auto& [name, value] :
-       {std::pair("private_key_path", &config.x509pop.private_key_path),
-        std::pair("certificate_path", &config.x509pop.certificate_path)}) {
+  for (const auto& [name, value] : {std::pair("private_key_path", &pop.private_key_path),
+                                    std::pair("certificate_path", &pop.certificate_path)}) {
     if (value->empty()) {
       report.AddError(position, fmt::format("{}.{} must be configured", path, name));
     }
   }
 }
 
-struct Known {
-  std::string_view name;
-  Attestor attestor;
-  OptionTable (*options)(AgentConfig& config);
-  // What no single option can say; may be null.
-  void (*check)(const AgentConfig& config, ConfigPosition position, std::string_view path,
-                ConfigReport& report);
-};
-constexpr std::array kKnown = {
-    Known{"join_token", Attestor::kJoinToken, JoinTokenOptions, nullptr},
-    Known{"tpm_devid", Attestor::kTpmDevid, TpmDevidOptions, nullptr},
-    Known{"x509pop", Attestor::kX509Pop, X509PopOptionsOf, CheckX509Pop},
-    Known{"k8s_psat", Attestor::kK8sPsat, K8sPsatOptionsOf, nullptr},
-    Known{"sshpop", Attestor::kSshPop, SshPopOptionsOf, nullptr},
-};
-
-std::string KnownNames() {
-  std::vector<std::string> names;
-  for (const Known& known : kKnown) {
-    names.push_back(Quoted(known.name));
-  }
-  return fmt::format("{}", fmt::join(names, ", "));
-}
-
 }  // namespace
 
-OptionReader NodeAttestors(AgentConfig& config) {
-  return LabelledBlocks([&config](std::string_view label, const ConfigValue& block,
-                                  std::string_view path, ConfigReport& report) {
-    const auto* known = std::find_if(kKnown.begin(), kKnown.end(),
-                                     [label](const Known& k) { return k.name == label; });
-    if (known == kKnown.end()) {
-      NoSuchPlugin(block, path, KnownNames(), report);
-      return;
-    }
-    if (!ReadPlugin(block, known->options(config), path, report)) {
-      return;
-    }
-    if (known->check != nullptr) {
-      known->check(config, block.position, path, report);
-    }
-    if (config.node_attestor != Attestor::kNone) {
-      report.AddError(block.position, fmt::format("{}: only one NodeAttestor can be used", path));
-    } else {
-      config.node_attestor = known->attestor;
-    }
-  });
+std::vector<Plugin> NodeAttestorPlugins(AgentConfig& config) {
+  const auto use = [&config](Attestor attestor) {
+    return [&config, attestor] { config.node_attestor = attestor; };
+  };
+  return {
+      {.name = "join_token",
+       .data = {},
+       .doc = "By the agent's `join_token` or `join_token_file`, once.",
+       .choose = use(Attestor::kJoinToken),
+       .reloads = true},
+      {.name = "tpm_devid",
+       .data = TpmDevidOptions(config.tpm_devid),
+       .doc = "By a DevID key in the machine's TPM.",
+       .choose = use(Attestor::kTpmDevid),
+       .reloads = true},
+      {.name = "x509pop",
+       .data = X509PopOptionsOf(config.x509pop),
+       .doc = "By a certificate and its key.",
+       .choose = use(Attestor::kX509Pop),
+       .reloads = true,
+       .check = [&pop = config.x509pop](auto&&... where) { CheckX509Pop(pop, where...); }},
+      {.name = "k8s_psat",
+       .data = K8sPsatOptionsOf(config.k8s_psat),
+       .doc = "By the projected service account token of the agent's pod.",
+       .choose = use(Attestor::kK8sPsat),
+       .reloads = true},
+      {.name = "sshpop",
+       .data = SshPopOptionsOf(config.sshpop),
+       .doc = "By an SSH host certificate and its key.",
+       .choose = use(Attestor::kSshPop),
+       .reloads = true},
+  };
 }
 
 }  // namespace assay

@@ -2,13 +2,14 @@
 // The NodeAttestor plugins of the agent's configuration file, with spire-agent's option names.
 #pragma once
 
+#include <vector>
+
 #include "agent/config.h"
-#include "base/option_table.h"
+#include "agent/config_plugin.h"
 
 namespace assay {
 
-// Reads the labelled NodeAttestor blocks, of which one may be used. The configuration must outlive
-// the reader.
-OptionReader NodeAttestors(AgentConfig& config);
+// Bound to the configuration, which must outlive them.
+std::vector<Plugin> NodeAttestorPlugins(AgentConfig& config);
 
 }  // namespace assay

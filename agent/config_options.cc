@@ -3,63 +3,73 @@
 
 #include <limits>
 
-#include "agent/config_node_attestors.h"
-#include "agent/config_plugin.h"
-
 namespace assay {
 namespace {
 
-constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
 constexpr int kMostSvids = 1'000'000;
 
 OptionReader LogLevel(log::Level& field) {
-  return [&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
-    const std::optional<std::string> text = TextOf(value, path, report);
-    if (!text.has_value()) {
-      return;
-    }
-    if (const auto level = log::ParseLevel(*text); level.ok()) {
-      field = *level;
-    } else {
-      report.AddError(value.position, fmt::format("{}: {}", path, Message(level.status())));
-    }
-  };
+  return {[&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+            const std::optional<std::string> text = TextOf(value, path, report);
+            if (!text.has_value()) {
+              return;
+            }
+            if (const auto level = log::ParseLevel(*text); level.ok()) {
+              field = *level;
+            } else {
+              report.AddError(value.position, fmt::format("{}: {}", path, Message(level.status())));
+            }
+          },
+          {.kind = "`debug`, `info`, `warn` or `error`", .initial = "info"}};
 }
 
 // Accepts the names alone, and does nothing.
 OptionReader OnlyOneOf(std::vector<std::string_view> names) {
-  return
+  const std::string kind = ChoiceText(names);
+  return {
       [names = std::move(names)](const ConfigValue& value, std::string_view path,
-                                 ConfigReport& report) { FindChoice(value, names, path, report); };
+                                 ConfigReport& report) { FindChoice(value, names, path, report); },
+      {.kind = kind}};
 }
 
 // A number of entries, where 0 and less stand for the default.
 OptionReader CacheSize(int& field) {
-  return [&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
-    int size = 0;
-    Into(size, std::numeric_limits<int>::min(), kMostSvids)(value, path, report);
-    if (size > 0) {
-      field = size;
-    }
-  };
+  return {[&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+            int size = 0;
+            Into(size, std::numeric_limits<int>::min(), kMostSvids)(value, path, report);
+            if (size > 0) {
+              field = size;
+            }
+          },
+          {.kind = "number", .initial = fmt::format("{}", field)}};
 }
+
+constexpr std::string_view kNoSds = "this agent serves no SDS";
+constexpr std::string_view kNoJwt = "this agent serves no JWT-SVIDs";
+constexpr std::string_view kNoMetrics = "this agent keeps no metrics";
+constexpr std::string_view kNoHealthListener = "this agent tells its health on socket_path alone";
+constexpr std::string_view kNoProfiles =
+    "Go's profiler is not in this program; perf and heaptrack look into it";
 
 OptionTable SdsOptions() {
   return {
-      {"default_svid_name", WithoutEffect(), "SDS name of the first X509-SVID."},
-      {"default_bundle_name", WithoutEffect(), "SDS name of the own trust bundle."},
-      {"default_all_bundles_name", WithoutEffect(), "SDS name of all trust bundles."},
-      {"disable_spiffe_cert_validation", WithoutEffect(), "Plain CA validation in SDS."},
+      {"default_svid_name", WithoutEffect(kNoSds), "SDS name of the first X509-SVID."},
+      {"default_bundle_name", WithoutEffect(kNoSds), "SDS name of the own trust bundle."},
+      {"default_all_bundles_name", WithoutEffect(kNoSds), "SDS name of all trust bundles."},
+      {"disable_spiffe_cert_validation", WithoutEffect(kNoSds), "Plain CA validation in SDS."},
   };
 }
 
 OptionTable ExperimentalOptions(AgentConfig& config) {
   return {
-      {"sync_interval", Into(config.sync_interval), "How often to sync with the upstream."},
+      {.name = "sync_interval",
+       .read = Into(config.sync_interval),
+       .doc = "How often to sync with the upstream.",
+       .reloads = true},
       {"use_sync_authorized_entries", OnlyOneOf({"true", "false"}),
        "Entries are always synced by their changes."},
       {"require_pq_kem", NotSupported(), "Post-quantum key exchange alone."},
-      {"jwt_svid_cache_hit_timeout", WithoutEffect(), "Wait for a fresh JWT-SVID."},
+      {"jwt_svid_cache_hit_timeout", WithoutEffect(kNoJwt), "Wait for a fresh JWT-SVID."},
       {"ratelimit", NotSupported(), "Calls a second for each caller."},
       {"broker", NotSupported(), "The Broker API."},
       {"feature_flags", NotSupported(), "Features under development."},
@@ -69,109 +79,39 @@ OptionTable ExperimentalOptions(AgentConfig& config) {
   };
 }
 
-OptionTable TpmKeyOptions(TpmKeyManagerConfig& config) {
-  using crypto::KeyType;
-  return {
-      {"tpm_device_path", Into(config.tpm_device_path),
-       "The TPM; unset: tpm_devid's, or the only."},
-      {"owner_hierarchy_password", Into(config.owner_hierarchy_password),
-       "Password of the TPM's owner hierarchy; unset: tpm_devid's."},
-      {"key_type",
-       OneOf<KeyType>(config.key_type, {{"ec-p256", KeyType::kEcP256},
-                                        {"ec-p384", KeyType::kEcP384},
-                                        {"rsa-2048", KeyType::kRsa2048}}),
-       "Type of the agent's key."},
-  };
-}
-
-OptionReader KeyManagers(AgentConfig& config) {
-  using KeyManager = AgentConfig::KeyManager;
-  return LabelledBlocks([&config](std::string_view label, const ConfigValue& block,
-                                  std::string_view path, ConfigReport& report) {
-    KeyManager chosen = KeyManager::kNone;
-    if (label == "memory" && ReadPlugin(block, {}, path, report)) {
-      chosen = KeyManager::kMemory;
-    } else if (label == "disk" &&
-               ReadPlugin(block,
-                          {{"directory", Into(config.key_folder), "Folder of keys.json.", true}},
-                          path, report)) {
-      chosen = KeyManager::kDisk;
-    } else if (label == "tpm" && ReadPlugin(block, TpmKeyOptions(config.key_tpm), path, report)) {
-      chosen = KeyManager::kTpm;
-    } else if (label != "memory" && label != "disk" && label != "tpm") {
-      NoSuchPlugin(block, path, "\"disk\", \"memory\" or \"tpm\"", report);
-    }
-    if (chosen != KeyManager::kNone && config.key_manager != KeyManager::kNone) {
-      report.AddError(block.position, fmt::format("{}: only one KeyManager can be used", path));
-    } else if (chosen != KeyManager::kNone) {
-      config.key_manager = chosen;
-    }
-  });
-}
-
-OptionReader WorkloadAttestors(AgentConfig& config) {
-  return LabelledBlocks([&config](std::string_view label, const ConfigValue& block,
-                                  std::string_view path, ConfigReport& report) {
-    if (label != "unix") {
-      NoSuchPlugin(block, path, "\"unix\"", report);
-      return;
-    }
-    UnixAttestorConfig unix_config;
-    const OptionTable options = {
-        {"discover_workload_path", Into(unix_config.discover_workload_path),
-         "Whether to say the path and the digest of the executable."},
-        {"workload_size_limit",
-         Into(unix_config.workload_size_limit, std::numeric_limits<int64_t>::min(), kNoLimit),
-         "Largest executable to digest, in bytes; 0: any; below 0: none."},
-    };
-    if (ReadPlugin(block, options, path, report)) {
-      config.unix_attestor = unix_config;
-    }
-  });
-}
-
-OptionTable PluginOptions(AgentConfig& config) {
-  return {
-      {"KeyManager", KeyManagers(config), "Where the agent's key is kept."},
-      {"NodeAttestor", NodeAttestors(config), "How the node is proved to the upstream."},
-      {"WorkloadAttestor", WorkloadAttestors(config), "How callers are proved."},
-      {"SVIDStore", NotSupported(), "Stores outside that SVIDs are put into."},
-  };
-}
-
 OptionTable TelemetryOptions() {
   return {
       {"Prometheus", NotSupported(), "Metrics for Prometheus."},
       {"DogStatsd", NotSupported(), "Metrics to DogStatsd."},
       {"Statsd", NotSupported(), "Metrics to Statsd."},
       {"M3", NotSupported(), "Metrics to M3."},
-      {"InMem", WithoutEffect(), "Metrics in memory."},
-      {"MetricPrefix", WithoutEffect(), "Prefix of metrics."},
-      {"EnableTrustDomainLabel", WithoutEffect(), "Label of metrics."},
-      {"EnableHostnameLabel", WithoutEffect(), "Label of metrics."},
-      {"AllowedPrefixes", WithoutEffect(), "Filter of metrics."},
-      {"BlockedPrefixes", WithoutEffect(), "Filter of metrics."},
-      {"AllowedLabels", WithoutEffect(), "Filter of metrics."},
-      {"BlockedLabels", WithoutEffect(), "Filter of metrics."},
+      {"InMem", WithoutEffect(kNoMetrics), "Metrics in memory."},
+      {"MetricPrefix", WithoutEffect(kNoMetrics), "Prefix of metrics."},
+      {"EnableTrustDomainLabel", WithoutEffect(kNoMetrics), "Label of metrics."},
+      {"EnableHostnameLabel", WithoutEffect(kNoMetrics), "Label of metrics."},
+      {"AllowedPrefixes", WithoutEffect(kNoMetrics), "Filter of metrics."},
+      {"BlockedPrefixes", WithoutEffect(kNoMetrics), "Filter of metrics."},
+      {"AllowedLabels", WithoutEffect(kNoMetrics), "Filter of metrics."},
+      {"BlockedLabels", WithoutEffect(kNoMetrics), "Filter of metrics."},
   };
 }
 
 OptionTable HealthOptions() {
   return {
       {"listener_enabled", NotSupported(), "Health over HTTP."},
-      {"bind_address", WithoutEffect(), "Its address."},
-      {"bind_port", WithoutEffect(), "Its port."},
-      {"live_path", WithoutEffect(), "Its path for liveness."},
-      {"ready_path", WithoutEffect(), "Its path for readiness."},
+      {"bind_address", WithoutEffect(kNoHealthListener), "Its address."},
+      {"bind_port", WithoutEffect(kNoHealthListener), "Its port."},
+      {"live_path", WithoutEffect(kNoHealthListener), "Its path for liveness."},
+      {"ready_path", WithoutEffect(kNoHealthListener), "Its path for readiness."},
   };
 }
 
 }  // namespace
 
-OptionTable RootOptions(AgentConfig& config, bool& has_plugins) {
+OptionTable RootOptions(AgentConfig& config, bool& has_plugins, PluginFiles& files) {
   return {
       {"agent", Section(AgentOptions(config)), "The agent itself."},
-      {"plugins", Section(PluginOptions(config), has_plugins), "What it is built of."},
+      {"plugins", Section(PluginOptions(config, files), has_plugins), "What it is built of."},
       {"telemetry", Section(TelemetryOptions()), "Metrics."},
       {"health_checks", Section(HealthOptions()), "Health over HTTP."},
   };
@@ -186,7 +126,7 @@ OptionTable AgentOptions(AgentConfig& config) {
       {"data_dir", Into(config.data_dir), "Folder of the agent's state."},
       {"socket_path", Into(config.socket_path), "The Workload API's socket."},
       {"admin_socket_path", Into(config.admin_socket_path), "The admin APIs' socket."},
-      {"disable_workload_api", NotSupported(), "No Workload API."},
+      {"disable_workload_api", Into(config.disable_workload_api), "No Workload API."},
       {"disable_sds_api", OnlyOneOf({"true", "false"}), "No SDS API."},
       {"trust_bundle_path", Into(config.trust_bundle_path), "Trust bundle for the first contact."},
       {"trust_bundle_format",
@@ -202,33 +142,52 @@ OptionTable AgentOptions(AgentConfig& config) {
       {"rebootstrap_delay", WithoutEffect(), "How long to wait before that."},
       {"join_token", Into(config.join_token), "A join token."},
       {"join_token_file", Into(config.join_token_file), "A file with a join token."},
-      {"log_level", LogLevel(config.log.level), "debug, info, warn or error."},
-      {"log_format",
-       OneOf<log::Format>(config.log.format,
-                          {{"text", log::Format::kText}, {"json", log::Format::kJson}}),
-       "text or json."},
-      {"log_file", Into(config.log.file), "File to log to."},
-      {"log_source_location", WithoutEffect(), "The place in the source in log lines."},
-      {"log_selectors", WithoutEffect(), "Selectors that may be logged."},
-      {"workload_x509_svid_key_type",
-       OneOf<KeyType>(config.workload_x509_svid_key_type, {{"ec-p256", KeyType::kEcP256},
-                                                           {"ec-p384", KeyType::kEcP384},
-                                                           {"rsa-2048", KeyType::kRsa2048}}),
-       "Type of the workloads' keys."},
-      {"availability_target", Into(config.availability_target),
-       "How long X509-SVIDs should last without the upstream."},
-      {"x509_svid_cache_max_size", CacheSize(config.x509_svid_cache_max_size),
-       "How many X509-SVIDs to have ready."},
-      {"jwt_svid_cache_max_size", WithoutEffect(), "How many JWT-SVIDs to keep."},
-      {"allow_unauthenticated_verifiers", Into(config.allow_unauthenticated_verifiers),
-       "Trust bundles for callers without an identity."},
-      {"allowed_foreign_jwt_claims", WithoutEffect(), "Claims shown of foreign JWT-SVIDs."},
+      {.name = "log_level",
+       .read = LogLevel(config.log.level),
+       .doc = "The least that is logged.",
+       .reloads = true},
+      {.name = "log_format",
+       .read = OneOf<log::Format>(
+           config.log.format, {{"text", log::Format::kPreciseText}, {"json", log::Format::kJson}}),
+       .doc = "The form of log lines; absent: text with whole seconds.",
+       .reloads = true},
+      {"log_file", Into(config.log.file),
+       "File to log to, opened anew at SIGUSR2; absent: standard output."},
+      {.name = "log_source_location",
+       .read = Into(config.log.source_location),
+       .doc = "The place in the source in log lines.",
+       .reloads = true},
+      {.name = "log_selectors",
+       .read = Into(config.log_selectors),
+       .doc = "What a selector may begin with that is logged of a caller without an identity.",
+       .reloads = true},
+      {.name = "workload_x509_svid_key_type",
+       .read =
+           OneOf<KeyType>(config.workload_x509_svid_key_type, {{"ec-p256", KeyType::kEcP256},
+                                                               {"ec-p384", KeyType::kEcP384},
+                                                               {"rsa-2048", KeyType::kRsa2048}}),
+       .doc = "Type of the workloads' keys; a new one is for keys made from then on.",
+       .reloads = true},
+      {.name = "availability_target",
+       .read = Into(config.availability_target),
+       .doc = "How long X509-SVIDs should last without the upstream.",
+       .reloads = true},
+      {.name = "x509_svid_cache_max_size",
+       .read = CacheSize(config.x509_svid_cache_max_size),
+       .doc = "How many X509-SVIDs to have ready.",
+       .reloads = true},
+      {"jwt_svid_cache_max_size", WithoutEffect(kNoJwt), "How many JWT-SVIDs to keep."},
+      {.name = "allow_unauthenticated_verifiers",
+       .read = Into(config.allow_unauthenticated_verifiers),
+       .doc = "Trust bundles for callers without an identity.",
+       .reloads = true},
+      {"allowed_foreign_jwt_claims", WithoutEffect(kNoJwt), "Claims shown of foreign JWT-SVIDs."},
       {"authorized_delegates", NotSupported(), "Who may use the Delegated Identity API."},
       {"sds", Section(SdsOptions()), "Names in SDS."},
-      {"profiling_enabled", WithoutEffect(), "Profiles of the process."},
-      {"profiling_port", WithoutEffect(), "Their port."},
-      {"profiling_freq", WithoutEffect(), "How often they are written."},
-      {"profiling_names", WithoutEffect(), "Which are written."},
+      {"profiling_enabled", WithoutEffect(kNoProfiles), "Profiles of the process."},
+      {"profiling_port", WithoutEffect(kNoProfiles), "Their port."},
+      {"profiling_freq", WithoutEffect(kNoProfiles), "How often they are written."},
+      {"profiling_names", WithoutEffect(kNoProfiles), "Which are written."},
       {"experimental", Section(ExperimentalOptions(config)), "What may change."},
   };
 }

@@ -3,12 +3,13 @@
 #pragma once
 
 #include "agent/config.h"
+#include "agent/config_plugins.h"
 #include "base/option_table.h"
 
 namespace assay {
 
-// Of the whole file; has_plugins is set when it has a plugins block. Both must outlive the table.
-OptionTable RootOptions(AgentConfig& config, bool& has_plugins);
+// Of the whole file; has_plugins is set when it has a plugins block. All must outlive the table.
+OptionTable RootOptions(AgentConfig& config, bool& has_plugins, PluginFiles& files);
 // Of the agent block alone.
 OptionTable AgentOptions(AgentConfig& config);
 

@@ -240,16 +240,97 @@ TEST(AgentConfigTest, WantsWhatANodeAttestorNeeds) {
               HasSubstr("\"k8s_psat\".cluster must be configured"));
 }
 
+std::string DevIdInFile(std::string_view more = "") {
+  return Config("", fmt::format(R"(plugins {{ KeyManager "memory" {{}} WorkloadAttestor "unix" {{}}
+    NodeAttestor "tpm_devid" {{ plugin_data_file = "/data" {} }} }})",
+                                more));
+}
+
+TEST(AgentConfigTest, ReadsAPluginsOptionsFromItsFile) {
+  const auto read = [](const std::string& name) -> absl::StatusOr<Secret> {
+    EXPECT_EQ(name, "/data");
+    return Secret("devid_cert_path = \"c\"\ndevid_priv_path = \"r\"\ndevid_pub_path = \"u\"");
+  };
+  const auto config = ParseAgentConfig("f", DevIdInFile(), ConfigOverrides{}, read);
+  ASSERT_OK(config);
+  EXPECT_EQ(config->tpm_devid.devid_priv_path, "r");
+  ASSERT_EQ(config->plugin_files.size(), 1U);
+  EXPECT_EQ(config->plugin_files[0].option, "plugins.NodeAttestor \"tpm_devid\".plugin_data_file");
+}
+
+TEST(AgentConfigTest, TellsMistakesInAPluginsFileByItsName) {
+  const auto read = [](const std::string&) -> absl::StatusOr<Secret> {
+    return Secret("\ndevid_cert = \"c\"");
+  };
+  EXPECT_THAT(ParseAgentConfig("f", DevIdInFile(), ConfigOverrides{}, read),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("/data:2:1: unknown option \"devid_cert\" in plugins.NodeAttestor "
+                                 "\"tpm_devid\".plugin_data_file; did you mean")));
+  const auto none = [](const std::string&) -> absl::StatusOr<Secret> {
+    return NotFound("no such file");
+  };
+  EXPECT_THAT(ParseAgentConfig("f", DevIdInFile(), ConfigOverrides{}, none),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("plugin_data_file: no such")));
+  EXPECT_THAT(ErrorOf(DevIdInFile("plugin_data { devid_cert_path = \"c\" }")),
+              HasSubstr("only one of plugin_data, plugin_data_file can be used"));
+}
+
+TEST(AgentConfigTest, TellsWhatAReloadTakesUp) {
+  const std::string before = Config("log_level = \"info\" socket_path = \"/a\"");
+  const std::string after =
+      Config("log_level = \"debug\" socket_path = \"/b\" experimental { sync_interval = \"1s\" }");
+  std::vector<std::string> told;
+  for (const OptionChange& change : CompareAgentConfigs(before, after, {})) {
+    told.push_back(change.path + (change.reloads ? " now" : ""));
+  }
+  EXPECT_THAT(told, ElementsAre("agent.socket_path", "agent.log_level now",
+                                "agent.experimental.sync_interval now"));
+  EXPECT_EQ(CompareAgentConfigs(before, after, {{"log_level", "warn"}}).size(), 2U);
+}
+
 TEST(AgentConfigTest, WarnsOfWhatHasNoEffect) {
   const auto config = ParseAgentConfig("f", Config("profiling_enabled = true"), ConfigOverrides{});
   ASSERT_OK(config);
-  EXPECT_THAT(config->warnings, ElementsAre("f:6:21: agent.profiling_enabled has no effect"));
+  EXPECT_THAT(
+      config->warnings,
+      ElementsAre("f:6:21: agent.profiling_enabled has no effect: Go's profiler is not in this "
+                  "program; perf and heaptrack look into it"));
 }
 
 TEST(AgentConfigTest, ExpandsVariablesOfTheEnvironment) {
   setenv("ASSAY_TEST_NAME", "value", 1);
-  EXPECT_EQ(ExpandEnvironment("a $ASSAY_TEST_NAME ${ASSAY_TEST_NAME}x $ASSAY_TEST_UNSET$ $"),
-            "a value valuex $ $");
+  const struct {
+    std::string_view text, expanded;
+  } kCases[] = {{"a $ASSAY_TEST_NAME ${ASSAY_TEST_NAME}x", "a value valuex"},
+                {"$ASSAY_TEST_UNSET${ASSAY_TEST_UNSET}.", "."},
+                {"$ASSAY_TEST_NAME-x", "value-x"},
+                {"a$ $", "a$ $"},
+                {"$$ASSAY_TEST_NAME ${$}", "$ASSAY_TEST_NAME $"},
+                {"${}a ${ASSAY", "a ASSAY"},
+                {"$1a", "a"},
+                {"", ""}};
+  for (const auto& [text, expanded] : kCases) {
+    EXPECT_EQ(ExpandEnvironment(text), expanded) << text;
+  }
+}
+
+TEST(AgentConfigTest, AnInstanceNamesTheSocketByTheTemplate) {
+  constexpr const char* kTemplate = "SPIRE_AGENT_PUBLIC_SOCKET_TEMPLATE";
+  unsetenv(kTemplate);
+  unsetenv("SPIRE_AGENT_PUBLIC_SOCKET");
+  EXPECT_EQ(*ClientSocketPath(""), kDefaultSocketPath);
+  EXPECT_THAT(ClientSocketPath("a"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("must be defined when using the instance")));
+  setenv(kTemplate, "/run/api.sock", 1);
+  EXPECT_THAT(ClientSocketPath("a"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("failed to find %i in")));
+  setenv(kTemplate, "/run/%i/%i.sock", 1);
+  EXPECT_EQ(*ClientSocketPath("a"), "/run/a/a.sock");
+  setenv("SPIRE_AGENT_PUBLIC_SOCKET", "/other.sock", 1);
+  EXPECT_EQ(*ClientSocketPath(""), "/other.sock");
+  unsetenv(kTemplate);
+  unsetenv("SPIRE_AGENT_PUBLIC_SOCKET");
 }
 
 }  // namespace

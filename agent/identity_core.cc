@@ -57,6 +57,19 @@ void IdentityCore::Start() {
   });
 }
 
+void IdentityCore::Tune(const Options& options) {
+  options_.key_type = options.key_type;
+  options_.availability_target = options.availability_target;
+  options_.cache_size = options.cache_size;
+  options_.sync_interval = options.sync_interval;
+  next_sync_ = std::min(next_sync_, Now() + options_.sync_interval);
+  if (phase_ == Phase::kServing) {
+    EvictUnused();
+    PrefetchMore();
+  }
+  Step();
+}
+
 void IdentityCore::OnLoaded(const absl::StatusOr<std::optional<NodeFacts>>& loaded) {
   if (absl::IsUnavailable(loaded.status()) && options_.has_served) {
     // The TPM that has the key: callers are served what is known until it answers.

@@ -72,6 +72,9 @@ class IdentityCore final {
   IdentityCore& operator=(const IdentityCore&) = delete;
 
   void Start();
+  // Takes the options that may change at any time: type of new keys, availability target, cache
+  // size, sync interval. The SVIDs that there are stay until they are due.
+  void Tune(const Options& options);
   // The channel to a serve role that has just been started.
   absl::Status LinkServe(UniqueFd channel);
   // Whether some job is running or waits to be run.
@@ -134,7 +137,7 @@ class IdentityCore final {
 
   absl::Duration Now() const { return around_.clock.SinceBoot(); }
 
-  const Options options_;
+  Options options_;
   Surroundings around_;
 
   Phase phase_ = Phase::kAttesting;

@@ -91,9 +91,8 @@ void IdentityCore::BeginSigning() {
                                         {"count", orders.size()},
                                         {"limit", SigningQueue::kMostAtOnce},
                                         {"subsystem_name", kSubsystem}});
-  around_.run_signing([this, orders = std::move(orders)] {
-    auto batch =
-        std::make_shared<SignedBatch>(SignBatch(around_.upstream, options_.key_type, orders));
+  around_.run_signing([this, key_type = options_.key_type, orders = std::move(orders)] {
+    auto batch = std::make_shared<SignedBatch>(SignBatch(around_.upstream, key_type, orders));
     around_.loop.Post([this, batch] { OnSigned(*batch); });
   });
 }

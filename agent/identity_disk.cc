@@ -48,7 +48,7 @@ absl::StatusOr<std::vector<crypto::Certificate>> CertificatesAt(const json& obje
   }
   auto parsed = at->is_array() ? ParseCertificates(*at) : DataLoss("no list of certificates");
   if (!parsed.ok()) {
-    return DataLoss("{}: {}: {}; move it away to begin anew", path, name, Message(parsed.status()));
+    return DataLoss("{}: {}: {}", path, name, Message(parsed.status()));
   }
   return parsed;
 }
@@ -64,6 +64,15 @@ json ToJson(const std::vector<crypto::Certificate>& certificates) {
 }  // namespace
 
 absl::StatusOr<AgentState> AgentDisk::Load() {
+  absl::StatusOr<AgentState> state = LoadState();
+  if (!absl::IsDataLoss(state.status())) {
+    return state;
+  }
+  SetAside(data_path(), state.status());
+  return AgentState();
+}
+
+absl::StatusOr<AgentState> AgentDisk::LoadState() {
   AgentState state;
   absl::StatusOr<SecretJson> loaded = LoadSecretJson(data_path());
   if (absl::IsNotFound(loaded.status())) {

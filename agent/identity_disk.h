@@ -35,14 +35,16 @@ class AgentDisk final {
   AgentDisk(std::string data_folder, std::unique_ptr<AgentKeys> keys)
       : data_folder_(std::move(data_folder)), keys_(std::move(keys)) {}
 
-  // What is there. An SVID whose key is not there, or is lost, is left out, and the log says so.
-  // DataLoss names a file that is damaged.
+  // What is there. An SVID whose key is not there, or is lost, is left out, and the log says so. A
+  // damaged file is set aside and counts as absent: the node is attested anew.
   absl::StatusOr<AgentState> Load();
   absl::Status Save(const AgentState& state);
   std::string data_path() const { return data_folder_ + "/agent-data.json"; }
   AgentKeys& keys() { return *keys_; }
 
  private:
+  absl::StatusOr<AgentState> LoadState();
+
   const std::string data_folder_;
   const std::unique_ptr<AgentKeys> keys_;
 };

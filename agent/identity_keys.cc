@@ -57,7 +57,13 @@ absl::StatusOr<SharedSigner> DiskKeys::Generate() {
 }
 
 absl::StatusOr<SharedSigner> DiskKeys::Load(const crypto::PublicKey& wanted) {
-  ASSIGN_OR_RETURN(SecretJson document, LoadSecretJson(Path()));
+  absl::StatusOr<SecretJson> loaded = LoadSecretJson(Path());
+  if (absl::IsDataLoss(loaded.status())) {
+    SetAside(Path(), loaded.status());
+    return NotFound("{} was damaged", Path());
+  }
+  RETURN_IF_ERROR(loaded.status());
+  SecretJson& document = *loaded;
   const auto keys = document->find("keys");
   if (keys == document->end() || !keys->is_object()) {
     return NotFound("{} has no keys", Path());

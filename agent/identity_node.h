@@ -51,6 +51,8 @@ class NodeIdentity final {
   absl::StatusOr<NodeFacts> Attest();
   // A new SVID over the old one.
   absl::StatusOr<NodeFacts> Renew();
+  // Makes the attestor anew for the next attestation: what it is made of has changed.
+  void DropAttestor() { attestor_.reset(); }
   // Removes the SVID, from disk too.
   void Forget();
 

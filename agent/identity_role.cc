@@ -88,11 +88,35 @@ std::function<void()> Tidied(std::function<void()> job) {
   };
 }
 
+IdentityCore::Options CoreOptions(const AgentConfig& config, const TrustDomain& trust_domain,
+                                  bool has_served) {
+  return {.trust_domain = trust_domain,
+          .key_type = config.workload_x509_svid_key_type,
+          .availability_target = config.availability_target,
+          .cache_size = static_cast<size_t>(config.x509_svid_cache_max_size),
+          .sync_interval = config.sync_interval,
+          .has_served = has_served};
+}
+
+absl::StatusOr<AgentConfig> ParseStart(const roles::IdentityStart& start) {
+  const auto read = [&start](const std::string& name) -> absl::StatusOr<Secret> {
+    const auto file = start.plugin_files().find(name);
+    if (file == start.plugin_files().end()) {
+      return NotFound("{} was not read by the monitor", name);
+    }
+    return Secret(file->second);
+  };
+  return ParseAgentConfig(
+      start.config_name(), start.config_text(),
+      std::vector<std::string>(start.arguments().begin(), start.arguments().end()), read);
+}
+
 // Everything that needs the configuration, in the order of its making.
 struct Identity {
   Identity(RoleContext& context, const roles::IdentityStart& start, AgentConfig the_config,
-           const TrustDomain& trust_domain, std::optional<TrustBundle> bootstrap_bundle)
-      : config(std::move(the_config)),
+           const TrustDomain& own_domain, std::optional<TrustBundle> bootstrap_bundle)
+      : trust_domain(own_domain),
+        attestor_config(std::make_shared<const AgentConfig>(std::move(the_config))),
         tpm(MakeTpm(config)),
         upstream(MakeUpstream({.address = config.server_address,
                                .port = config.server_port,
@@ -103,14 +127,9 @@ struct Identity {
         node({.trust_domain = trust_domain,
               .bootstrap_bundle = std::move(bootstrap_bundle),
               .keys_in_memory = config.key_manager == AgentConfig::KeyManager::kMemory,
-              .make_attestor = [this] { return MakeNodeAttestor(config, tpm); }},
+              .make_attestor = [this] { return MakeNodeAttestor(*attestor_config, tpm); }},
              *upstream, disk, context.clock()),
-        core({.trust_domain = trust_domain,
-              .key_type = config.workload_x509_svid_key_type,
-              .availability_target = config.availability_target,
-              .cache_size = static_cast<size_t>(config.x509_svid_cache_max_size),
-              .sync_interval = config.sync_interval,
-              .has_served = start.has_served()},
+        core(CoreOptions(config, trust_domain, start.has_served()),
              {.loop = context.loop(),
               .clock = context.clock(),
               .upstream = *upstream,
@@ -124,7 +143,22 @@ struct Identity {
               .on_serve_ended =
                   [&context](const absl::Status& why) { context.LinkEnded(roles::SERVE, why); }}) {}
 
-  const AgentConfig config;
+  // Another NodeAttestor, and all else that is not named here, needs a restart.
+  void Reload(const std::shared_ptr<const AgentConfig>& next) {
+    core.Tune(CoreOptions(*next, trust_domain, /*has_served=*/true));
+    if (next->node_attestor == config.node_attestor) {
+      sync_thread.Run(0, [this, next] {
+        node.DropAttestor();
+        attestor_config = next;
+      });
+    }
+  }
+
+  const TrustDomain trust_domain;
+  // The next attestor is made of the newest configuration; used by sync jobs alone.
+  std::shared_ptr<const AgentConfig> attestor_config;
+  const std::shared_ptr<const AgentConfig> first_config = attestor_config;
+  const AgentConfig& config = *first_config;
   const std::shared_ptr<tpm::LazyTpm> tpm;  // Before what signs with it.
   const std::unique_ptr<Upstream> upstream;
   AgentDisk disk;
@@ -140,6 +174,7 @@ class IdentityRole final : public RoleBody {
   explicit IdentityRole(RoleContext& context) : context_(context) {}
 
   absl::Status OnStart(const roles::Start& start) override;
+  absl::Status OnReload(const roles::Start& start) override;
   absl::Status OnLink(roles::Role peer, UniqueFd channel) override;
   bool is_busy() const { return identity_.has_value() && identity_->core.is_busy(); }
 
@@ -165,10 +200,7 @@ absl::Status IdentityRole::OnStart(const roles::Start& start) {
 }
 
 absl::Status IdentityRole::Begin(const roles::IdentityStart& start) {
-  ASSIGN_OR_RETURN(AgentConfig config,
-                   ParseAgentConfig(start.config_name(), start.config_text(),
-                                    std::vector<std::string>(start.arguments().begin(),
-                                                             start.arguments().end())));
+  ASSIGN_OR_RETURN(AgentConfig config, ParseStart(start));
   log::Info("Starting agent", {{"data_dir", config.data_dir}, {"version", kVersion}});
   for (const std::string& warning : config.warnings) {
     log::Warn("Configuration", {{"warning", warning}});
@@ -177,6 +209,16 @@ absl::Status IdentityRole::Begin(const roles::IdentityStart& start) {
   ASSIGN_OR_RETURN(std::optional<TrustBundle> bundle, LoadBootstrapBundle(config, trust_domain));
   identity_.emplace(context_, start, std::move(config), trust_domain, std::move(bundle));
   identity_->core.Start();
+  return absl::OkStatus();
+}
+
+absl::Status IdentityRole::OnReload(const roles::Start& start) {
+  if (!identity_.has_value()) {
+    return absl::OkStatus();
+  }
+  // The monitor has found it valid.
+  ASSIGN_OR_RETURN(AgentConfig config, ParseStart(start.identity()));
+  identity_->Reload(std::make_shared<const AgentConfig>(std::move(config)));
   return absl::OkStatus();
 }
 

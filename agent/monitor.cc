@@ -37,6 +37,14 @@ constexpr absl::Duration kStopGrace = absl::Seconds(5);
 constexpr mode_t kWorkloadSocketMode = 0777;
 constexpr mode_t kAdminSocketMode = 0770;
 
+// The file is opened by LogPipe.
+absl::Status OpenMonitorLog(const log::Options& options) {
+  return log::Open({.level = options.level,
+                    .format = options.format,
+                    .file = {},
+                    .source_location = options.source_location});
+}
+
 struct Running {
   const RoleSpec* spec = nullptr;
   Privileges privileges;
@@ -57,7 +65,12 @@ struct Socket {
 class Monitor final {
  public:
   Monitor(const MonitorOptions& options, const Clock& clock, EventLoop& loop)
-      : options_(options), clock_(clock), loop_(loop) {}
+      : options_(options),
+        clock_(clock),
+        loop_(loop),
+        log_(options.log),
+        allow_unauthenticated_verifiers_(options.allow_unauthenticated_verifiers),
+        log_selectors_(options.log_selectors) {}
 
   absl::Status Begin();
   int exit_status() const { return exit_status_; }
@@ -72,7 +85,9 @@ class Monitor final {
   absl::Status StartRole(Running& role);
   absl::Status Introduce(Running& role);
   absl::Status LinkRole(roles::Role role);
-  roles::MonitorToRole StartMessage(roles::Role role) const;
+  roles::Start StartOf(roles::Role role) const;
+  absl::Status TellReload(Running& role);
+  void Reload(ReloadScope scope);
   void Restart(Running& role);
 
   void OnSignal();
@@ -95,6 +110,11 @@ class Monitor final {
   bool stopping_ = false;
   bool announced_ = false;
   int exit_status_ = 0;
+  // Of the newest configuration.
+  log::Options log_;
+  bool allow_unauthenticated_verifiers_;
+  std::vector<std::string> log_selectors_;
+  UniqueFd reloaded_start_;  // For the identity role; invalid: as it was started.
 };
 
 absl::Status Monitor::Begin() {
@@ -117,7 +137,7 @@ absl::Status Monitor::Begin() {
 absl::Status Monitor::WatchSignals() {
   sigset_t set;
   sigemptyset(&set);
-  for (int number : {SIGTERM, SIGINT, SIGCHLD, SIGUSR2}) {
+  for (int number : {SIGTERM, SIGINT, SIGCHLD, SIGHUP, SIGUSR1, SIGUSR2}) {
     sigaddset(&set, number);
   }
   // Also for the others, so that a write to a closed pipe is an error and not the end.
@@ -216,7 +236,12 @@ absl::Status Monitor::StartRole(Running& role) {
 absl::Status Monitor::Introduce(Running& role) {
   // The configuration is in a file of its own: it may be long, and hold secrets.
   const int fd = role.spec->role == roles::IDENTITY ? options_.identity_start.get() : -1;
-  RETURN_IF_ERROR(role.process->control().Send(StartMessage(role.spec->role), fd));
+  roles::MonitorToRole start;
+  *start.mutable_start() = StartOf(role.spec->role);
+  RETURN_IF_ERROR(role.process->control().Send(start, fd));
+  if (role.spec->role == roles::IDENTITY && reloaded_start_.valid()) {
+    RETURN_IF_ERROR(TellReload(role));
+  }
   for (const Socket& socket : sockets_) {
     const auto& endpoints = role.spec->endpoints;
     if (std::find(endpoints.begin(), endpoints.end(), socket.endpoint) != endpoints.end()) {
@@ -228,18 +253,19 @@ absl::Status Monitor::Introduce(Running& role) {
   return absl::OkStatus();
 }
 
-roles::MonitorToRole Monitor::StartMessage(roles::Role role) const {
-  roles::MonitorToRole message;
-  roles::Start& start = *message.mutable_start();
-  start.mutable_log()->set_level(static_cast<int>(options_.log.level));
-  start.mutable_log()->set_format(static_cast<int>(options_.log.format));
+roles::Start Monitor::StartOf(roles::Role role) const {
+  roles::Start start;
+  start.mutable_log()->set_level(static_cast<int>(log_.level));
+  start.mutable_log()->set_format(static_cast<int>(log_.format));
+  start.mutable_log()->set_source_location(log_.source_location);
   if (role == roles::IDENTITY) {
-    roles::IdentityStart& identity = *start.mutable_identity();
-    identity.set_has_served(announced_);
+    start.mutable_identity()->set_has_served(announced_);
   } else if (role == roles::SERVE) {
     start.mutable_serve()->set_trust_domain(options_.trust_domain);
-    start.mutable_serve()->set_allow_unauthenticated_verifiers(
-        options_.allow_unauthenticated_verifiers);
+    start.mutable_serve()->set_allow_unauthenticated_verifiers(allow_unauthenticated_verifiers_);
+    start.mutable_serve()->set_disable_workload_api(options_.disable_workload_api);
+    start.mutable_serve()->mutable_log_selectors()->Add(log_selectors_.begin(),
+                                                        log_selectors_.end());
   } else {
     start.mutable_probe();
     if (options_.unix_attestor.has_value()) {
@@ -248,7 +274,51 @@ roles::MonitorToRole Monitor::StartMessage(roles::Role role) const {
       unix_attestor.set_workload_size_limit(options_.unix_attestor->workload_size_limit);
     }
   }
-  return message;
+  return start;
+}
+
+absl::Status Monitor::TellReload(Running& role) {
+  roles::MonitorToRole message;
+  *message.mutable_reload() = StartOf(role.spec->role);
+  return role.process->control().Send(
+      message, role.spec->role == roles::IDENTITY ? reloaded_start_.get() : -1);
+}
+
+// A role that cannot be told is ended: it is started anew with the new options.
+void Monitor::Reload(ReloadScope scope) {
+  if (!options_.reload) {
+    return;
+  }
+  const int current =
+      reloaded_start_.valid() ? reloaded_start_.get() : options_.identity_start.get();
+  absl::StatusOr<MonitorReload> reload = options_.reload(scope, current);
+  if (!reload.ok()) {
+    log::Error("Configuration was not reloaded", {{"error", reload.status()}});
+    return;
+  }
+  for (const std::string& option : reload->pending) {
+    log::Warn("Option has changed and needs a restart of the agent", {{"option", option}});
+  }
+  if (reload->changed.empty()) {
+    log::Info("Configuration has no changes to take up");
+    return;
+  }
+  reloaded_start_ = std::move(reload->identity_start);
+  allow_unauthenticated_verifiers_ = reload->allow_unauthenticated_verifiers;
+  log_selectors_ = reload->log_selectors;
+  log_.level = reload->log.level;
+  log_.format = reload->log.format;
+  log_.source_location = reload->log.source_location;
+  if (absl::Status opened = OpenMonitorLog(log_); !opened.ok()) {
+    log::Error("Log options were not taken up", {{"error", opened}});
+  }
+  for (auto& [name, role] : roles_) {
+    if (role.process != nullptr && !TellReload(role).ok()) {
+      role.process->Kill();
+    }
+  }
+  log::Info("Configuration reloaded",
+            {{"options", fmt::format("{}", fmt::join(reload->changed, ", "))}});
 }
 
 // Gives the role and each running partner of it the ends of a new channel.
@@ -283,6 +353,11 @@ void Monitor::OnSignal() {
       if (log_pipe_.has_value()) {
         log_pipe_->Reopen();
       }
+    } else if (info.ssi_signo == SIGHUP) {
+      Reload(ReloadScope::kAll);
+    } else if (info.ssi_signo == SIGUSR1) {
+      log::Info("Reconfigure signal received", {{"subsystem_name", "reconfigurer"}});
+      Reload(ReloadScope::kPluginFiles);
     } else {
       BeginStop(0);
     }
@@ -412,6 +487,9 @@ void Monitor::FinishStopWhenAllAreDead() {
   for (const Socket& socket : sockets_) {
     unlink(socket.path.c_str());
   }
+  if (exit_status_ == 0) {
+    log::Info("Agent stopped gracefully");
+  }
   loop_.Stop();
 }
 
@@ -431,7 +509,7 @@ int RunMonitor(const MonitorOptions& options) {
   absl::StatusOr<std::unique_ptr<EventLoop>> loop = EventLoop::Create(clock);
   absl::Status begun = loop.status();
   if (begun.ok()) {
-    begun = log::Open({.level = options.log.level, .format = options.log.format, .file = {}});
+    begun = OpenMonitorLog(options.log);
   }
   if (!begun.ok()) {
     log::Error("Agent cannot start", {{"error", begun}});

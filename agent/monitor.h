@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,20 +16,39 @@
 
 namespace assay {
 
+// WorkloadAttestor "unix".
+struct MonitorUnixAttestor {
+  bool discover_workload_path = false;
+  int64_t workload_size_limit = 0;  // Bytes; 0: no limit; below 0: never hash.
+};
+
+// What of the configuration is read anew: all of it, or what its plugin_data_files hold.
+enum class ReloadScope { kAll, kPluginFiles };
+
+// A configuration that was read anew, and is valid.
+struct MonitorReload {
+  UniqueFd identity_start;  // Of SealIdentityStart.
+  bool allow_unauthenticated_verifiers = false;
+  std::vector<std::string> log_selectors;
+  log::Options log;
+  // The options that differ from the configuration before, and are taken up while the agent runs.
+  std::vector<std::string> changed;
+  // Those that differ from what the agent was started with, and need a restart.
+  std::vector<std::string> pending;
+};
+
 struct MonitorOptions {
   // The configuration for the identity role, of SealIdentityStart.
   UniqueFd identity_start;
 
   std::string trust_domain;
   bool allow_unauthenticated_verifiers = false;
+  std::vector<std::string> log_selectors;
   std::string socket_path;        // The Workload API's; empty: none.
   std::string admin_socket_path;  // Mode 0770; empty: none.
 
-  struct UnixAttestor {
-    bool discover_workload_path = false;
-    int64_t workload_size_limit = 0;  // Bytes; 0: no limit; below 0: never hash.
-  };
-  std::optional<UnixAttestor> unix_attestor;
+  bool disable_workload_api = false;
+  std::optional<MonitorUnixAttestor> unix_attestor;
 
   // When the monitor was started by root, the roles run as the users of agent/roles.cc, and the
   // identity role's user is let use these (agent/role_files.h): folders that it keeps its state in,
@@ -39,13 +59,16 @@ struct MonitorOptions {
 
   log::Options log;  // With a file: opened by the monitor alone, reopened on SIGUSR2.
 
+  // On SIGHUP and SIGUSR1; null: nothing is read anew. `current` is the identity_start before.
+  std::function<absl::StatusOr<MonitorReload>(ReloadScope scope, int current)> reload;
+
   // What a role's process executes, and its arguments before "role NAME".
   std::string executable = "/proc/self/exe";
   std::string program_name = "assay-agent";
 };
 
-// Runs until SIGTERM or SIGINT (exit status 0), or until identity asks for the agent's end (the
-// status it gives). 1 when it cannot begin, with the reason in the log.
+// Runs until SIGTERM or SIGINT (exit status 0; within 10 s), or until identity asks for the agent's
+// end (the status it gives). 1 when it cannot begin, with the reason in the log.
 int RunMonitor(const MonitorOptions& options);
 
 }  // namespace assay

@@ -18,10 +18,13 @@ absl::StatusOr<log::Options> ToLogOptions(const roles::LogOptions& options) {
   }
   return log::Options{.level = static_cast<log::Level>(options.level()),
                       .format = static_cast<log::Format>(options.format()),
-                      .file = {}};
+                      .file = {},
+                      .source_location = options.source_location()};
 }
 
 }  // namespace
+
+absl::Status RoleBody::OnReload(const roles::Start& /*start*/) { return absl::OkStatus(); }
 
 absl::Status RoleBody::OnListen(roles::Endpoint endpoint, UniqueFd listener) {
   return PermissionDenied(
@@ -127,14 +130,18 @@ absl::Status RoleContext::Dispatch(const roles::MonitorToRole& message, UniqueFd
     return FailedPrecondition("the monitor sent message {} at the wrong time",
                               static_cast<int>(message.what_case()));
   }
-  const bool with_fd = message.has_link() || message.has_listen() || message.start().has_identity();
+  const bool with_fd = message.has_link() || message.has_listen() ||
+                       message.start().has_identity() || message.reload().has_identity();
   if (with_fd != fd.valid()) {
     return InvalidArgument("the monitor sent message {} with a wrong count of descriptors",
                            static_cast<int>(message.what_case()));
   }
   switch (message.what_case()) {
     case roles::MonitorToRole::kStart:
-      return Start(message, fd);
+      started_ = true;
+      return Configure(message.start(), fd, &RoleBody::OnStart);
+    case roles::MonitorToRole::kReload:
+      return Configure(message.reload(), fd, &RoleBody::OnReload);
     case roles::MonitorToRole::kLink:
       return TakeLink(message, std::move(fd));
     case roles::MonitorToRole::kListen:
@@ -148,19 +155,18 @@ absl::Status RoleContext::Dispatch(const roles::MonitorToRole& message, UniqueFd
   return Internal("a message that the table of roles permits is not served");
 }
 
-absl::Status RoleContext::Start(const roles::MonitorToRole& message, const UniqueFd& fd) {
-  started_ = true;
-  roles::Start start = message.start();
+absl::Status RoleContext::Configure(roles::Start start, const UniqueFd& fd,
+                                    absl::Status (RoleBody::*take)(const roles::Start& start)) {
   ASSIGN_OR_RETURN(const log::Options options, ToLogOptions(start.log()));
   RETURN_IF_ERROR(log::Open(options));
   if (start.has_identity()) {
     RETURN_IF_ERROR(OpenSealedStart(fd.get(), *start.mutable_identity()));
   }
-  const absl::Status begun = body_->OnStart(start);
+  const absl::Status taken = (body_->*take)(start);
   if (start.has_identity()) {
     WipeStart(*start.mutable_identity());
   }
-  return begun;
+  return taken;
 }
 
 absl::Status RoleContext::TakeLink(const roles::MonitorToRole& message, UniqueFd fd) {

@@ -30,6 +30,9 @@ class RoleBody {
   virtual ~RoleBody() = default;
   // Once, before all others. The log is open already.
   virtual absl::Status OnStart(const roles::Start& start) = 0;
+  // Later, any number of times: other options, of which the log's are taken up already. Options
+  // that cannot change in a running process stay as they are.
+  virtual absl::Status OnReload(const roles::Start& start);
   // This role's end of a channel to peer. A second one for a peer replaces the first: the peer has
   // been started anew and knows nothing.
   virtual absl::Status OnLink(roles::Role peer, UniqueFd channel) = 0;
@@ -77,7 +80,8 @@ class RoleContext final {
   explicit RoleContext(roles::Role self);
   void OnMessage(std::string_view bytes, UniqueFd fd);
   absl::Status Dispatch(const roles::MonitorToRole& message, UniqueFd fd);
-  absl::Status Start(const roles::MonitorToRole& message, const UniqueFd& fd);
+  absl::Status Configure(roles::Start start, const UniqueFd& fd,
+                         absl::Status (RoleBody::*take)(const roles::Start& start));
   absl::Status TakeLink(const roles::MonitorToRole& message, UniqueFd fd);
   void ReportBroken(roles::Role peer);
 

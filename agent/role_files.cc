@@ -60,23 +60,55 @@ absl::Status GiveFile(int folder, const std::string& name, const User& user) {
              : ErrnoStatus(errno, fmt::format("giving {} to user {}", name, user.name));
 }
 
+// Too many look at these to have their modes changed for one program.
+bool IsSystems(const std::string& path) {
+  constexpr std::string_view kFolders[] = {
+      "/",      "/bin", "/boot", "/dev",  "/etc",       "/home",    "/lib",     "/lib64",
+      "/media", "/mnt", "/opt",  "/proc", "/root",      "/run",     "/sbin",    "/srv",
+      "/sys",   "/tmp", "/usr",  "/var",  "/var/cache", "/var/lib", "/var/log", "/var/tmp"};
+  std::error_code error;
+  const std::string real = std::filesystem::canonical(path, error).string();
+  return error || std::find(std::begin(kFolders), std::end(kFolders), real) != std::end(kFolders);
+}
+
+absl::Status ShareOpenFolder(int folder, const std::string& path, const User& user,
+                             std::string_view other) {
+  struct stat info {};
+  if (fstat(folder, &info) != 0) {
+    return ErrnoStatus(errno, fmt::format("looking at folder {}", path));
+  }
+  // A group that has it already would get to write in it.
+  const bool is_roots = info.st_uid == 0 && (info.st_gid == 0 || info.st_gid == user.gid);
+  if (!is_roots || (info.st_mode & S_IWOTH) != 0 || IsSystems(path)) {
+    return FailedPrecondition(
+        "folder {} holds {}, which is not the agent's: name a folder of its own in the "
+        "configuration, or give this one to user {}",
+        path, Quoted(other), user.name);
+  }
+  const mode_t mode = (info.st_mode & 0777) | S_ISVTX | S_IRWXG;
+  // Sticky first: at no time may the group replace what is root's.
+  if (fchmod(folder, (info.st_mode & 0777) | S_ISVTX) != 0 ||
+      fchown(folder, static_cast<uid_t>(-1), user.gid) != 0 || fchmod(folder, mode) != 0) {
+    return ErrnoStatus(errno, fmt::format("sharing folder {} with user {}", path, user.name));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status GiveOpenFolder(int folder, const std::string& path, const User& user,
                             const std::vector<std::string>& beside) {
   ASSIGN_OR_RETURN(const std::vector<std::string> names, NamesIn(folder, path));
-  for (const std::string& name : names) {
-    if (!IsStateFile(name) && std::find(beside.begin(), beside.end(), name) == beside.end()) {
-      return FailedPrecondition(
-          "folder {} holds {}, which is not the agent's: name a folder of its own in the "
-          "configuration, or give this one to user {}",
-          path, Quoted(name), user.name);
-    }
+  const auto other = std::find_if(names.begin(), names.end(), [&beside](const std::string& name) {
+    return !IsStateFile(name) && std::find(beside.begin(), beside.end(), name) == beside.end();
+  });
+  if (other != names.end()) {
+    RETURN_IF_ERROR(ShareOpenFolder(folder, path, user, *other));
   }
   for (const std::string& name : names) {
     if (IsStateFile(name)) {
       RETURN_IF_ERROR(GiveFile(folder, name, user));
     }
   }
-  return fchown(folder, user.uid, user.gid) == 0
+  return other != names.end() || fchown(folder, user.uid, user.gid) == 0
              ? absl::OkStatus()
              : ErrnoStatus(errno, fmt::format("giving folder {} to user {}", path, user.name));
 }

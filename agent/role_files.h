@@ -13,8 +13,10 @@
 namespace assay {
 
 // Makes a folder that the user's role keeps state in: absent, it is made (mode 0700). One of root
-// is given to the user with the agent's own files inside, if it holds no others but those of
-// `beside`, which stay root's. FailedPrecondition, with what to do, when it is not the user's then.
+// is given to the user with the agent's own files inside; if it holds others than those of `beside`
+// it stays root's, and becomes sticky and writable for the user's group, so that the user can touch
+// nothing in it but the agent's files. The system's own folders are not shared. FailedPrecondition,
+// with what to do, when the user cannot keep its state there.
 absl::Status GiveFolder(const std::string& path, const User& user,
                         const std::vector<std::string>& beside = {});
 

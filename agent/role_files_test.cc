@@ -62,14 +62,25 @@ TEST_F(RoleFilesTest, GivesAFolderOfRootWithTheAgentsFilesButNoLinks) {
   EXPECT_OK(GiveFolder(Path("data"), kUser)) << "a second time";
 }
 
-TEST_F(RoleFilesTest, KeepsAFolderWithOtherFiles) {
+TEST_F(RoleFilesTest, SharesAFolderWithOtherFiles) {
   Write("data/keys.json");
   Write("data/agent.conf");
+  for (int time = 0; time < 2; ++time) {
+    ASSERT_OK(GiveFolder(Path("data"), kUser));
+    EXPECT_EQ(Access(Path("data")), "0:4343 1770");
+    EXPECT_EQ(Access(Path("data/keys.json")), "4242:4343 600");
+    EXPECT_EQ(Access(Path("data/agent.conf")), "0:0 600");
+  }
+}
+
+TEST_F(RoleFilesTest, SharesNoFolderOfAGroupOrOfTheSystem) {
+  Write("data/agent.conf");
+  ASSERT_EQ(chown(Path("data").c_str(), 0, 77), 0);
   EXPECT_THAT(GiveFolder(Path("data"), kUser),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("\"agent.conf\"")));
-  EXPECT_EQ(Access(Path("data")), "0:0 700");
-  EXPECT_EQ(Access(Path("data/keys.json")), "0:0 600");
+  EXPECT_EQ(Access(Path("data")), "0:77 700");
   EXPECT_FALSE(GiveFolder("/", kUser).ok());
+  EXPECT_FALSE(GiveFolder("/etc/../etc", kUser).ok());
 }
 
 TEST_F(RoleFilesTest, KeepsAFolderOfAnotherUser) {

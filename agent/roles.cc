@@ -63,9 +63,9 @@ const std::vector<Permitted>& PermittedMessages() {
   using From = roles::RoleToMonitor;
   using Serve = roles::ServeRequest;
   static const std::vector<Permitted> kPermitted = {
-      {MONITOR, IDENTITY, {To::kStart, To::kLink, To::kStop}},
-      {MONITOR, SERVE, {To::kStart, To::kLink, To::kListen, To::kStop}},
-      {MONITOR, PROBE, {To::kStart, To::kLink, To::kStop}},
+      {MONITOR, IDENTITY, {To::kStart, To::kLink, To::kStop, To::kReload}},
+      {MONITOR, SERVE, {To::kStart, To::kLink, To::kListen, To::kStop, To::kReload}},
+      {MONITOR, PROBE, {To::kStart, To::kLink, To::kStop, To::kReload}},
       {IDENTITY, MONITOR, {From::kReady, From::kExit, From::kBroken}},
       {SERVE, MONITOR, {From::kReady, From::kBroken}},
       {PROBE, MONITOR, {From::kReady, From::kBroken}},

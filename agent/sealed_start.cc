@@ -32,11 +32,15 @@ absl::Status WriteAll(int fd, std::string_view bytes) {
 }  // namespace
 
 absl::StatusOr<UniqueFd> SealIdentityStart(std::string_view name, std::string_view text,
-                                           const std::vector<std::string>& arguments) {
+                                           const std::vector<std::string>& arguments,
+                                           const std::map<std::string, std::string_view>& files) {
   roles::IdentityStart start;
   start.set_config_name(std::string(name));
   start.set_config_text(text.data(), text.size());
   start.mutable_arguments()->Add(arguments.begin(), arguments.end());
+  for (const auto& [file, contents] : files) {
+    (*start.mutable_plugin_files())[file] = std::string(contents);
+  }
   std::string bytes = start.SerializeAsString();
   WipeStart(start);
   UniqueFd file(memfd_create("assay-config", MFD_CLOEXEC | MFD_ALLOW_SEALING));
@@ -76,6 +80,9 @@ void WipeStart(roles::IdentityStart& start) {
   Wipe(start.mutable_config_text()->data(), start.config_text().size());
   for (std::string& argument : *start.mutable_arguments()) {
     Wipe(argument.data(), argument.size());
+  }
+  for (auto& [file, contents] : *start.mutable_plugin_files()) {
+    Wipe(contents.data(), contents.size());
   }
 }
 

@@ -4,6 +4,7 @@
 // passwords and tokens may be.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,12 +18,14 @@ namespace roles {
 class IdentityStart;
 }  // namespace roles
 
-// Of a configuration's text, its name for messages, and the arguments of `run`.
-absl::StatusOr<UniqueFd> SealIdentityStart(std::string_view name, std::string_view text,
-                                           const std::vector<std::string>& arguments);
+// Of a configuration's text, its name for messages, the arguments of `run`, and the contents of
+// the files that plugin_data_file names, by name.
+absl::StatusOr<UniqueFd> SealIdentityStart(
+    std::string_view name, std::string_view text, const std::vector<std::string>& arguments,
+    const std::map<std::string, std::string_view>& plugin_files = {});
 // Adds the contents of such a file to start; InvalidArgument for another file.
 absl::Status OpenSealedStart(int fd, roles::IdentityStart& start);
-// Overwrites the text and the arguments in start.
+// Overwrites the texts and the arguments in start.
 void WipeStart(roles::IdentityStart& start);
 
 }  // namespace assay

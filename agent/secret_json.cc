@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "agent/secret_json.h"
 
+#include <cstdio>
+
 #include "base/files.h"
+#include "base/log.h"
 #include "base/secret.h"
 
 namespace assay {
@@ -10,6 +13,7 @@ namespace {
 using nlohmann::json;
 
 constexpr mode_t kFileMode = 0600;
+constexpr std::string_view kDamagedEnding = ".damaged";
 
 void WipeTexts(json& value) {
   if (value.is_string()) {
@@ -27,10 +31,14 @@ void WipeTexts(json& value) {
 SecretJson::~SecretJson() { WipeTexts(document_); }
 
 absl::StatusOr<SecretJson> LoadSecretJson(const std::string& path) {
-  ASSIGN_OR_RETURN(const Secret text, ReadSecretFile(path));
-  SecretJson document(json::parse(text.Reveal(), nullptr, /*allow_exceptions=*/false));
+  const absl::StatusOr<Secret> text = ReadSecretFile(path);
+  if (absl::IsInvalidArgument(text.status())) {
+    return DataLoss("{}", Message(text.status()));
+  }
+  RETURN_IF_ERROR(text.status());
+  SecretJson document(json::parse(text->Reveal(), nullptr, /*allow_exceptions=*/false));
   if (!document->is_object()) {
-    return DataLoss("{} is not a JSON object; move it away to begin anew", path);
+    return DataLoss("{} is not a JSON object", path);
   }
   return document;
 }
@@ -40,6 +48,16 @@ absl::Status SaveSecretJson(const std::string& path, const json& document) {
   const absl::Status saved = WriteFileAtomically(path, text, kFileMode);
   Wipe(text.data(), text.size());
   return saved;
+}
+
+void SetAside(const std::string& path, const absl::Status& why) {
+  const std::string aside = path + std::string(kDamagedEnding);
+  const bool moved = rename(path.c_str(), aside.c_str()) == 0;
+  log::Error(moved ? "Damaged file was set aside" : "Damaged file is ignored",
+             {{"error", why},
+              {"file", path},
+              {moved ? "moved_to" : "", aside},
+              {"subsystem_name", "attestor"}});
 }
 
 std::string_view StringAt(const json& object, std::string_view name) {

@@ -31,6 +31,11 @@ class SecretJson final {
 absl::StatusOr<SecretJson> LoadSecretJson(const std::string& path);
 absl::Status SaveSecretJson(const std::string& path, const nlohmann::json& document);
 
+// Gives a damaged file another name (with the ending ".damaged"; the newest one alone is kept), and
+// says why in the log, so that the node begins anew. A file that cannot be moved is replaced with
+// the next one that is saved.
+void SetAside(const std::string& path, const absl::Status& why);
+
 // The text of a member; empty when there is none.
 std::string_view StringAt(const nlohmann::json& object, std::string_view name);
 

@@ -40,7 +40,6 @@ struct Service {
       : sets(state, context.clock(), context.loop(), std::move(sets_options)),
         callers({context.loop(), context.clock(), probe, sets}),
         workload({context.loop(), context.clock(), state, callers}, std::move(options)) {
-    workload.AddTo(registry);
     health.AddTo(registry);
     AddReflection(registry);
   }
@@ -64,6 +63,7 @@ class ServeRole final : public RoleBody {
   ~ServeRole() override { context_.loop().Cancel(refused_timer_); }
 
   absl::Status OnStart(const roles::Start& start) override;
+  absl::Status OnReload(const roles::Start& start) override;
   absl::Status OnLink(roles::Role peer, UniqueFd channel) override;
   absl::Status OnListen(roles::Endpoint endpoint, UniqueFd listener) override;
 
@@ -94,6 +94,10 @@ absl::Status ServeRole::OnStart(const roles::Start& start) {
       WorkloadService::Options{
           .allow_unauthenticated_verifiers = start.serve().allow_unauthenticated_verifiers(),
           .on_refused = [this] { TellRefused(); }});
+  if (!start.serve().disable_workload_api()) {
+    service_->workload.AddTo(service_->registry);
+  }
+  RETURN_IF_ERROR(OnReload(start));
   rpc::Server::Options options;
   options.interceptor = WorkloadService::CheckSecurityHeader;
   options.on_connect = [this](rpc::Peer& peer) { return service_->callers.OnConnect(peer); };
@@ -101,6 +105,14 @@ absl::Status ServeRole::OnStart(const roles::Start& start) {
                    rpc::Server::Create(context_.loop(), service_->registry, std::move(options)));
   ASSIGN_OR_RETURN(service_->admin_server,
                    rpc::Server::Create(context_.loop(), service_->admin_registry, {}));
+  return absl::OkStatus();
+}
+
+absl::Status ServeRole::OnReload(const roles::Start& start) {
+  service_->workload.SetAllowUnauthenticatedVerifiers(
+      start.serve().allow_unauthenticated_verifiers());
+  service_->workload.ShowSelectors(
+      {start.serve().log_selectors().begin(), start.serve().log_selectors().end()});
   return absl::OkStatus();
 }
 

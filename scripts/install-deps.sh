@@ -14,7 +14,7 @@ packages=(
   libsystemd-dev libgtest-dev libgmock-dev swtpm swtpm-tools openssl
 )
 if [[ "${1:-}" == "--test" ]]; then
-  packages+=(clang-format-14 git procps tpm2-tools)
+  packages+=(clang-format-14 git jq procps tpm2-tools)
 fi
 
 missing=()

@@ -83,10 +83,10 @@ void WorkloadService::AddTo(rpc::Registry& registry) {
   registry.Add(std::string(kService) + "FetchX509SVID", [context](rpc::Call& call) {
     return std::make_unique<FetchX509Svid>(call, context);
   });
-  registry.Add(std::string(kService) + "FetchX509Bundles",
-               [context, allow = options_.allow_unauthenticated_verifiers](rpc::Call& call) {
-                 return std::make_unique<FetchX509Bundles>(call, context, allow);
-               });
+  registry.Add(std::string(kService) + "FetchX509Bundles", [this, context](rpc::Call& call) {
+    return std::make_unique<FetchX509Bundles>(call, context,
+                                              options_.allow_unauthenticated_verifiers);
+  });
   for (std::string_view method : {"FetchJWTSVID", "FetchJWTBundles", "ValidateJWTSVID"}) {
     AddUnimplemented(registry, method, "JWT-SVIDs are not implemented");
   }

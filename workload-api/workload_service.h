@@ -40,6 +40,14 @@ class WorkloadService final {
   WorkloadService(const Context& context, Options options);
 
   void AddTo(rpc::Registry& registry);
+  // Of callers that are refused; as RefusalLog::ShowSelectors.
+  void ShowSelectors(std::vector<std::string> prefixes) {
+    refusals_.ShowSelectors(std::move(prefixes));
+  }
+  // For the calls that begin from now on.
+  void SetAllowUnauthenticatedVerifiers(bool allow) {
+    options_.allow_unauthenticated_verifiers = allow;
+  }
 
   // For all methods of the server: one of the Workload API without the metadata
   // "workload.spiffe.io: true" is InvalidArgument, before anything else is looked at (Workload
@@ -49,7 +57,7 @@ class WorkloadService final {
  private:
   const Context context_;
   const absl::Duration first_state_deadline_;
-  const Options options_;
+  Options options_;
   RefusalLog refusals_;
 };
 

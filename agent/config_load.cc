@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "agent/config_load.h"
+
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string_view>
+
+#include "agent/sealed_start.h"
+#include "assay/roles.pb.h"
+#include "base/files.h"
+#include "base/hcl.h"
+
+namespace assay {
+namespace {
+
+absl::StatusOr<LoadedConfig> Parse(const ConfigArguments& parsed, Secret text) {
+  ASSIGN_OR_RETURN(AgentConfig config,
+                   ParseAgentConfig(parsed.config_path(), text.Reveal(), parsed.overrides()));
+  return LoadedConfig{std::move(text), std::move(config)};
+}
+
+// The sealed configuration, wiped when it is done with.
+class OpenedStart final {
+ public:
+  explicit OpenedStart(int fd) : opened_(OpenSealedStart(fd, start_)) {}
+  ~OpenedStart() { WipeStart(start_); }
+  OpenedStart(const OpenedStart&) = delete;
+  OpenedStart& operator=(const OpenedStart&) = delete;
+
+  const absl::Status& opened() const { return opened_; }
+  const roles::IdentityStart& operator*() const { return start_; }
+  const roles::IdentityStart* operator->() const { return &start_; }
+
+ private:
+  roles::IdentityStart start_;
+  const absl::Status opened_;
+};
+
+// The options that differ, whether by the text or by what a plugin's file holds.
+std::set<std::string> Changes(const roles::IdentityStart& before, const LoadedConfig& now,
+                              const ConfigOverrides& overrides, bool that_reload) {
+  std::set<std::string> paths;
+  for (const OptionChange& change :
+       CompareAgentConfigs(before.config_text(), now.text.Reveal(), overrides)) {
+    if (change.reloads == that_reload) {
+      paths.insert(change.path);
+    }
+  }
+  for (const PluginFile& file : now.config.plugin_files) {
+    const auto old_file = before.plugin_files().find(file.name);
+    if (file.reloads == that_reload && old_file != before.plugin_files().end() &&
+        old_file->second != file.text.Reveal()) {
+      paths.insert(file.option);
+    }
+  }
+  return paths;
+}
+
+}  // namespace
+
+absl::StatusOr<LoadedConfig> LoadConfig(const ConfigArguments& parsed) {
+  absl::StatusOr<std::string> text = ReadFile(parsed.config_path(), kMaxConfigBytes);
+  if (absl::IsNotFound(text.status())) {
+    return NotFound("could not find config file {}: please use the -config flag",
+                    std::filesystem::absolute(parsed.config_path()).string());
+  }
+  RETURN_IF_ERROR(text.status());
+  if (parsed.expand_env()) {
+    std::string expanded = ExpandEnvironment(*text);
+    Wipe(text->data(), text->size());
+    *text = std::move(expanded);
+  }
+  return Parse(parsed, Secret::TakeFrom(*text));
+}
+
+absl::StatusOr<UniqueFd> SealConfig(const LoadedConfig& loaded, const ConfigArguments& parsed,
+                                    const std::vector<std::string>& arguments) {
+  std::map<std::string, std::string_view> files;
+  for (const PluginFile& file : loaded.config.plugin_files) {
+    files.emplace(file.name, file.text.Reveal());
+  }
+  return SealIdentityStart(parsed.config_path(), loaded.text.Reveal(), arguments, files);
+}
+
+absl::StatusOr<MonitorReload> ReloadConfig(ReloadScope scope, const SealedConfigs& sealed,
+                                           const ConfigArguments& parsed,
+                                           const std::vector<std::string>& arguments) {
+  const OpenedStart started(sealed.started), current(sealed.current);
+  RETURN_IF_ERROR(started.opened());
+  RETURN_IF_ERROR(current.opened());
+  ASSIGN_OR_RETURN(const LoadedConfig now, scope == ReloadScope::kAll
+                                               ? LoadConfig(parsed)
+                                               : Parse(parsed, Secret(current->config_text())));
+  const ConfigOverrides overrides = parsed.overrides();
+  const std::set<std::string> changed = Changes(*current, now, overrides, /*that_reload=*/true);
+  const std::set<std::string> pending = Changes(*started, now, overrides, /*that_reload=*/false);
+  MonitorReload reload{
+      .identity_start = {},
+      .allow_unauthenticated_verifiers = now.config.allow_unauthenticated_verifiers,
+      .log_selectors = now.config.log_selectors,
+      .log = now.config.log,
+      .changed = {changed.begin(), changed.end()},
+      .pending = {pending.begin(), pending.end()}};
+  ASSIGN_OR_RETURN(reload.identity_start, SealConfig(now, parsed, arguments));
+  return reload;
+}
+
+}  // namespace assay
