@@ -60,6 +60,15 @@ absl::Status GiveFile(int folder, const std::string& name, const User& user) {
              : ErrnoStatus(errno, fmt::format("giving {} to user {}", name, user.name));
 }
 
+absl::Status GiveStateFiles(int folder, const std::vector<std::string>& names, const User& user) {
+  for (const std::string& name : names) {
+    if (IsStateFile(name)) {
+      RETURN_IF_ERROR(GiveFile(folder, name, user));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // Too many look at these to have their modes changed for one program.
 bool IsSystems(const std::string& path) {
   constexpr std::string_view kFolders[] = {
@@ -103,11 +112,7 @@ absl::Status GiveOpenFolder(int folder, const std::string& path, const User& use
   if (other != names.end()) {
     RETURN_IF_ERROR(ShareOpenFolder(folder, path, user, *other));
   }
-  for (const std::string& name : names) {
-    if (IsStateFile(name)) {
-      RETURN_IF_ERROR(GiveFile(folder, name, user));
-    }
-  }
+  RETURN_IF_ERROR(GiveStateFiles(folder, names, user));
   return other != names.end() || fchown(folder, user.uid, user.gid) == 0
              ? absl::OkStatus()
              : ErrnoStatus(errno, fmt::format("giving folder {} to user {}", path, user.name));
@@ -147,6 +152,10 @@ absl::Status GiveFolder(const std::string& path, const User& user,
           path, info.st_uid, user.name);
     }
     RETURN_IF_ERROR(GiveOpenFolder(folder.get(), path, user, beside));
+  } else {
+    // spire-agent has run here since, as root.
+    ASSIGN_OR_RETURN(const std::vector<std::string> names, NamesIn(folder.get(), path));
+    RETURN_IF_ERROR(GiveStateFiles(folder.get(), names, user));
   }
   return CheckReachable(path, user);
 }

@@ -15,8 +15,9 @@ namespace assay {
 // Makes a folder that the user's role keeps state in: absent, it is made (mode 0700). One of root
 // is given to the user with the agent's own files inside; if it holds others than those of `beside`
 // it stays root's, and becomes sticky and writable for the user's group, so that the user can touch
-// nothing in it but the agent's files. The system's own folders are not shared. FailedPrecondition,
-// with what to do, when the user cannot keep its state there.
+// nothing in it but the agent's files. In a folder that is the user's already, the agent's files
+// that are root's are given too. The system's own folders are not shared. FailedPrecondition, with
+// what to do, when the user cannot keep its state there.
 absl::Status GiveFolder(const std::string& path, const User& user,
                         const std::vector<std::string>& beside = {});
 

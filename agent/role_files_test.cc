@@ -59,7 +59,14 @@ TEST_F(RoleFilesTest, GivesAFolderOfRootWithTheAgentsFilesButNoLinks) {
   EXPECT_EQ(Access(Path("data/agent-data.json.XyZ012")), "4242:4343 600");
   EXPECT_EQ(Access(Path("data/token")), "0:0 600");
   EXPECT_EQ(Access(Path("elsewhere")), "0:0 600");
+  // Written by root since, as another agent does.
+  std::filesystem::remove(Path("data/keys.json"));
+  Write("data/keys.json");
+  Write("data/other");
   EXPECT_OK(GiveFolder(Path("data"), kUser)) << "a second time";
+  EXPECT_EQ(Access(Path("data/keys.json")), "4242:4343 600");
+  EXPECT_EQ(Access(Path("data/other")), "0:0 600");
+  EXPECT_EQ(Access(Path("elsewhere")), "0:0 600");
 }
 
 TEST_F(RoleFilesTest, SharesAFolderWithOtherFiles) {

@@ -356,13 +356,14 @@ TEST(MonitorTest, LetsIdentityReadAFileThatIsRootsAlone) {
   EXPECT_EQ(ModeOf(token), 0640u);
 }
 
-TEST(MonitorTest, DoesNotStartWithAStateFolderOfSomethingElse) {
+TEST(MonitorTest, DoesNotStartWithAStateFolderThatAnybodyWrites) {
   if (geteuid() != 0) {
     GTEST_SKIP() << "needs root to become other users";
   }
   TempFolder folder;
   ASSERT_OK(MakeFolders(folder.path() + "/data", 0755));
   ASSERT_OK(WriteFileAtomically(folder.path() + "/data/agent.conf", "", 0600));
+  std::filesystem::permissions(folder.path() + "/data", std::filesystem::perms(0777));
   Agent agent(folder.path(), {});
   EXPECT_EQ(agent.Wait(), "exit status 1");
 }
