@@ -260,11 +260,11 @@ TEST(AgentConfigTest, ReadsAPluginsOptionsFromItsFile) {
 
 TEST(AgentConfigTest, TellsMistakesInAPluginsFileByItsName) {
   const auto read = [](const std::string&) -> absl::StatusOr<Secret> {
-    return Secret("\ndevid_cert = \"c\"");
+    return Secret("\ndevid_cert_pat = \"c\"");
   };
   EXPECT_THAT(ParseAgentConfig("f", DevIdInFile(), ConfigOverrides{}, read),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("/data:2:1: unknown option \"devid_cert\" in plugins.NodeAttestor "
+                       HasSubstr("/data:2:1: unknown option \"devid_cert_pat\" in plugins.NodeAttestor "
                                  "\"tpm_devid\".plugin_data_file; did you mean")));
   const auto none = [](const std::string&) -> absl::StatusOr<Secret> {
     return NotFound("no such file");
