@@ -11,6 +11,8 @@ pkg_check_modules(TSS2 REQUIRED IMPORTED_TARGET tss2-mu tss2-rc tss2-tctildr)
 pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
+# libcurl is loaded when something is fetched (base/http_fetch.h).
+find_path(CURL_INCLUDE_FOLDER curl/curl.h REQUIRED)
 find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
 
 # The static libraries of these names where there are, else the shared ones.

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "base/http_fetch.h"
+
+#include <curl/curl.h>
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace assay {
+namespace {
+
+constexpr char kLibrary[] = "libcurl.so.4";
+constexpr long kMaxRedirects = 10;
+constexpr long kStatusOk = 200;
+
+// The functions used of libcurl.
+struct Curl {
+  decltype(&curl_global_init) global_init = nullptr;
+  decltype(&curl_easy_init) easy_init = nullptr;
+  decltype(&curl_easy_setopt) easy_setopt = nullptr;
+  decltype(&curl_easy_perform) easy_perform = nullptr;
+  decltype(&curl_easy_getinfo) easy_getinfo = nullptr;
+  decltype(&curl_easy_cleanup) easy_cleanup = nullptr;
+  decltype(&curl_easy_strerror) easy_strerror = nullptr;
+  bool usable = false;
+};
+
+template <typename Function>
+bool Find(void* library, const char* name, Function& function) {
+  function = reinterpret_cast<Function>(dlsym(library, name));
+  return function != nullptr;
+}
+
+Curl LoadCurl() {
+  Curl curl;
+  void* const library = dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  curl.usable = library != nullptr && Find(library, "curl_global_init", curl.global_init) &&
+                Find(library, "curl_easy_init", curl.easy_init) &&
+                Find(library, "curl_easy_setopt", curl.easy_setopt) &&
+                Find(library, "curl_easy_perform", curl.easy_perform) &&
+                Find(library, "curl_easy_getinfo", curl.easy_getinfo) &&
+                Find(library, "curl_easy_cleanup", curl.easy_cleanup) &&
+                Find(library, "curl_easy_strerror", curl.easy_strerror) &&
+                curl.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+  return curl;
+}
+
+const Curl& TheCurl() {
+  static const Curl curl = LoadCurl();
+  return curl;
+}
+
+struct Body {
+  std::string bytes;
+  size_t most = 0;
+  bool too_long = false;
+};
+
+size_t TakeBytes(char* bytes, size_t size, size_t count, void* to) {
+  Body& body = *static_cast<Body*>(to);
+  if (size * count > body.most - body.bytes.size()) {
+    body.too_long = true;
+    return 0;
+  }
+  body.bytes.append(bytes, size * count);
+  return size * count;
+}
+
+// Everything about the request; false when libcurl lacks something that is asked for.
+bool Configure(const Curl& curl, CURL* easy, const HttpRequest& request, Body& body, char* error) {
+  const auto set = [&](CURLoption option, auto value) {
+    return curl.easy_setopt(easy, option, value) == CURLE_OK;
+  };
+  const char* scheme = request.unix_socket.empty() ? "https" : "http";
+  return set(CURLOPT_URL, request.url.c_str()) && set(CURLOPT_PROTOCOLS_STR, scheme) &&
+         set(CURLOPT_REDIR_PROTOCOLS_STR, scheme) && set(CURLOPT_FOLLOWLOCATION, 1L) &&
+         set(CURLOPT_MAXREDIRS, kMaxRedirects) && set(CURLOPT_NOSIGNAL, 1L) &&
+         set(CURLOPT_SSL_VERIFYPEER, 1L) && set(CURLOPT_SSL_VERIFYHOST, 2L) &&
+         set(CURLOPT_TIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(request.timeout))) &&
+         set(CURLOPT_WRITEFUNCTION, &TakeBytes) && set(CURLOPT_WRITEDATA, &body) &&
+         set(CURLOPT_ERRORBUFFER, error) &&
+         (request.ca_file.empty() || set(CURLOPT_CAINFO, request.ca_file.c_str())) &&
+         (request.unix_socket.empty() ||
+          set(CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str()));
+}
+
+bool IsUnreserved(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '.' || c == '_' || c == '~';
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> FetchHttp(const HttpRequest& request) {
+  const Curl& curl = TheCurl();
+  if (!curl.usable) {
+    return FailedPrecondition("{} cannot be loaded: install libcurl4", kLibrary);
+  }
+  const std::unique_ptr<CURL, decltype(curl.easy_cleanup)> easy(curl.easy_init(),
+                                                                curl.easy_cleanup);
+  Body body{.bytes = {}, .most = request.max_bytes};
+  char error[CURL_ERROR_SIZE] = "";
+  if (easy == nullptr || !Configure(curl, easy.get(), request, body, error)) {
+    return FailedPrecondition("{} does not do what is needed: install libcurl4 of 7.85 or later",
+                              kLibrary);
+  }
+  const CURLcode done = curl.easy_perform(easy.get());
+  if (body.too_long) {
+    return Unavailable("fetching {}: the answer has more than {} bytes", request.url,
+                       request.max_bytes);
+  }
+  if (done != CURLE_OK) {
+    return Unavailable("fetching {}: {}", request.url,
+                       error[0] != '\0' ? error : curl.easy_strerror(done));
+  }
+  long status = 0;
+  curl.easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
+  if (status != kStatusOk) {
+    return Unavailable("fetching {}: the answer is status {}", request.url, status);
+  }
+  return std::move(body.bytes);
+}
+
+absl::StatusOr<UrlParts> ParseUrl(const std::string& url) {
+  const size_t colon = url.find("://");
+  const bool visible =
+      std::all_of(url.begin(), url.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+  const size_t host = colon == url.npos ? url.npos : colon + 3;
+  if (host == url.npos || colon == 0 || host == url.size() || !visible ||
+      std::string_view("/?#").find(url[host]) != std::string_view::npos) {
+    return InvalidArgument("{} is no url", Quoted(url));
+  }
+  UrlParts parts{.scheme = url.substr(0, colon), .query = {}};
+  for (char& c : parts.scheme) {
+    c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+  }
+  const std::string before_fragment = url.substr(0, url.find('#'));
+  if (const size_t mark = before_fragment.find('?'); mark != url.npos) {
+    parts.query = before_fragment.substr(mark + 1);
+  }
+  return parts;
+}
+
+std::string PercentEncode(std::string_view text) {
+  std::string encoded;
+  for (const char c : text) {
+    encoded +=
+        IsUnreserved(c) ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return encoded;
+}
+
+}  // namespace assay
