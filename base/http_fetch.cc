@@ -23,6 +23,8 @@ struct Curl {
   decltype(&curl_easy_getinfo) easy_getinfo = nullptr;
   decltype(&curl_easy_cleanup) easy_cleanup = nullptr;
   decltype(&curl_easy_strerror) easy_strerror = nullptr;
+  decltype(&curl_slist_append) slist_append = nullptr;
+  decltype(&curl_slist_free_all) slist_free_all = nullptr;
   bool usable = false;
 };
 
@@ -42,6 +44,8 @@ Curl LoadCurl() {
                 Find(library, "curl_easy_getinfo", curl.easy_getinfo) &&
                 Find(library, "curl_easy_cleanup", curl.easy_cleanup) &&
                 Find(library, "curl_easy_strerror", curl.easy_strerror) &&
+                Find(library, "curl_slist_append", curl.slist_append) &&
+                Find(library, "curl_slist_free_all", curl.slist_free_all) &&
                 curl.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
   return curl;
 }
@@ -72,17 +76,32 @@ bool Configure(const Curl& curl, CURL* easy, const HttpRequest& request, Body& b
   const auto set = [&](CURLoption option, auto value) {
     return curl.easy_setopt(easy, option, value) == CURLE_OK;
   };
-  const char* scheme = request.unix_socket.empty() ? "https" : "http";
+  const bool encrypted = request.unix_socket.empty() && !request.plain;
+  const char* scheme = encrypted ? "https" : "http";
   return set(CURLOPT_URL, request.url.c_str()) && set(CURLOPT_PROTOCOLS_STR, scheme) &&
-         set(CURLOPT_REDIR_PROTOCOLS_STR, scheme) && set(CURLOPT_FOLLOWLOCATION, 1L) &&
+         set(CURLOPT_REDIR_PROTOCOLS_STR, scheme) &&
+         set(CURLOPT_FOLLOWLOCATION, request.plain ? 0L : 1L) &&
          set(CURLOPT_MAXREDIRS, kMaxRedirects) && set(CURLOPT_NOSIGNAL, 1L) &&
          set(CURLOPT_SSL_VERIFYPEER, 1L) && set(CURLOPT_SSL_VERIFYHOST, 2L) &&
          set(CURLOPT_TIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(request.timeout))) &&
          set(CURLOPT_WRITEFUNCTION, &TakeBytes) && set(CURLOPT_WRITEDATA, &body) &&
-         set(CURLOPT_ERRORBUFFER, error) &&
+         set(CURLOPT_ERRORBUFFER, error) && (!request.plain || set(CURLOPT_NOPROXY, "*")) &&
+         (request.method == "GET" || set(CURLOPT_CUSTOMREQUEST, request.method.c_str())) &&
          (request.ca_file.empty() || set(CURLOPT_CAINFO, request.ca_file.c_str())) &&
          (request.unix_socket.empty() ||
           set(CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str()));
+}
+
+using Headers = std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)>;
+
+Headers MakeHeaders(const Curl& curl, const std::vector<std::string>& lines) {
+  Headers headers(nullptr, curl.slist_free_all);
+  for (const std::string& line : lines) {
+    curl_slist* const longer = curl.slist_append(headers.get(), line.c_str());
+    (void)headers.release();
+    headers.reset(longer);
+  }
+  return headers;
 }
 
 bool IsUnreserved(char c) {
@@ -100,8 +119,10 @@ absl::StatusOr<std::string> FetchHttp(const HttpRequest& request) {
   const std::unique_ptr<CURL, decltype(curl.easy_cleanup)> easy(curl.easy_init(),
                                                                 curl.easy_cleanup);
   Body body{.bytes = {}, .most = request.max_bytes};
+  const Headers headers = MakeHeaders(curl, request.headers);
   char error[CURL_ERROR_SIZE] = "";
-  if (easy == nullptr || !Configure(curl, easy.get(), request, body, error)) {
+  if (easy == nullptr || !Configure(curl, easy.get(), request, body, error) ||
+      curl.easy_setopt(easy.get(), CURLOPT_HTTPHEADER, headers.get()) != CURLE_OK) {
     return FailedPrecondition("{} does not do what is needed: install libcurl4 of 7.85 or later",
                               kLibrary);
   }

@@ -7,18 +7,24 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 
 namespace assay {
 
 struct HttpRequest {
-  // "https://...", verified by the machine's trusted authorities; with a socket "http://...".
+  // "https://...", verified by the machine's trusted authorities; "http://..." with a socket, or
+  // when it is plain.
   std::string url;
   std::string unix_socket = {};  // The server's; empty: the URL's host.
   std::string ca_file = {};      // PEM of the trusted authorities; empty: the machine's.
   absl::Duration timeout = absl::Seconds(30);
   size_t max_bytes = 1 << 20;
+  std::string method = "GET";  // Another one has no body.
+  // To a host without TLS, proxies and redirects: metadata services, challenges.
+  bool plain = false;
+  std::vector<std::string> headers = {};  // "Name: value".
 };
 
 // The body of an answer of status 200. Redirects are followed within the URL's scheme. Unavailable

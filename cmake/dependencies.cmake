@@ -54,3 +54,6 @@ add_static_module(ABSL absl_status absl_statusor absl_time)
 add_static_module(GRPC grpc++_unsecure)
 # What gRPC's pkg-config file leaves out.
 link_static(GRPC upb re2 address_sorting cares z)
+# Regular expressions as Go has them.
+add_library(RE2 INTERFACE)
+link_static(RE2 re2)

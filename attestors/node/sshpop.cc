@@ -50,17 +50,6 @@ class SshPopAttestation final : public NodeAttestation {
   const std::unique_ptr<SshPrivateKey> key_;
 };
 
-absl::StatusOr<Secret> LoadHostKey(const std::string& path) {
-  absl::StatusOr<Secret> text = ReadSecretFile(path, kMaxKeyBytes);
-  if (absl::IsPermissionDenied(text.status())) {
-    return FailedPrecondition(
-        "{}: set host_key_path to a copy that the agent's user owns, for sshd uses no key that "
-        "others than its owner may read",
-        Message(text.status()));
-  }
-  return text;
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<NodeAttestation>> SshPopAttestor::Begin() {
@@ -68,8 +57,10 @@ absl::StatusOr<std::unique_ptr<NodeAttestation>> SshPopAttestor::Begin() {
   RETURN_IF_ERROR(ForOperator(line.status()));
   absl::StatusOr<SshCertificate> certificate = SshCertificate::ParseLine(*line);
   RETURN_IF_ERROR(WithContext(certificate.status(), options_.host_cert_path));
-  ASSIGN_OR_RETURN(const Secret text, LoadHostKey(options_.host_key_path));
-  absl::StatusOr<std::unique_ptr<SshPrivateKey>> key = SshPrivateKey::ParsePem(text);
+  const absl::StatusOr<Secret> text =
+      host_key_.empty() ? ReadSecretFile(options_.host_key_path, kMaxKeyBytes) : host_key_.Clone();
+  RETURN_IF_ERROR(ForOperator(text.status()));
+  absl::StatusOr<std::unique_ptr<SshPrivateKey>> key = SshPrivateKey::ParsePem(*text);
   RETURN_IF_ERROR(WithContext(key.status(), options_.host_key_path));
   if (certificate->key() != (*key)->public_key()) {
     return FailedPrecondition("the certificate of {} is not for the key of {}",

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "attestors/node/node_attestor.h"
+#include "base/secret.h"
 #include "base/status.h"
 
 namespace assay {
@@ -20,7 +21,9 @@ struct SshPopOptions {
 
 class SshPopAttestor final : public NodeAttestor {
  public:
-  explicit SshPopAttestor(SshPopOptions options) : options_(std::move(options)) {}
+  // The host key's text, where it was read already; empty: it is read at its path.
+  explicit SshPopAttestor(SshPopOptions options, Secret host_key = Secret())
+      : options_(std::move(options)), host_key_(std::move(host_key)) {}
 
   std::string_view type() const override { return "sshpop"; }
   // FailedPrecondition when the certificate is not for the key.
@@ -28,6 +31,7 @@ class SshPopAttestor final : public NodeAttestor {
 
  private:
   const SshPopOptions options_;
+  const Secret host_key_;
 };
 
 }  // namespace assay

@@ -83,6 +83,7 @@ TEST_F(SshPopTest, SaysWhichFileIsWrong) {
   EXPECT_THAT(Begin(), StatusIs(StatusCode::kInvalidArgument, HasSubstr(Path("host.pub"))));
   options_.host_key_path = Path("absent");
   EXPECT_THAT(Begin(), StatusIs(StatusCode::kNotFound, HasSubstr(Path("absent"))));
+  EXPECT_OK(SshPopAttestor(options_, ReadSecretFile(Path("host")).value()).Begin());
   options_.host_cert_path = Path("host.pub");
   EXPECT_THAT(Begin(), StatusIs(StatusCode::kInvalidArgument, HasSubstr("not a certificate")));
 }

@@ -22,7 +22,8 @@ struct X509PopOptions {
   std::string private_key_path;    // PEM.
   std::string certificate_path;    // PEM: the certificate, then intermediates.
   std::string intermediates_path;  // PEM: more of these; empty: none.
-  // A Workload API that gives certificate and key in place of the files; empty: the files.
+  // The socket of a Workload API that gives certificate and key in place of the files; empty: the
+  // files.
   std::string spiffe_endpoint_socket;
 };
 

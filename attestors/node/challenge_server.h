@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A small HTTP/1.1 server (RFC 9112) on a TCP port that gives one text at one path to whoever asks,
+// and 404 for the rest. Requests are bounded in size, number and time, and their bytes are
+// compared, not parsed.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "base/status.h"
+#include "base/unique_fd.h"
+
+namespace assay {
+
+class ChallengeServer final {
+ public:
+  // Listens on all addresses; port 0 is any free one. Callers wait until Serve.
+  static absl::StatusOr<std::unique_ptr<ChallengeServer>> Listen(uint16_t port);
+  ~ChallengeServer();
+  ChallengeServer(const ChallengeServer&) = delete;
+  ChallengeServer& operator=(const ChallengeServer&) = delete;
+
+  uint16_t port() const { return port_; }
+  // Serves on a thread of its own until the server dies. To be called once; the path is absolute.
+  absl::Status Serve(std::string_view path, std::string_view text);
+
+ private:
+  struct Caller {
+    UniqueFd connection;
+    std::string request;
+    EventLoop::TimerId deadline = 0;
+  };
+
+  ChallengeServer(UniqueFd listener, uint16_t port) : listener_(std::move(listener)), port_(port) {}
+  void Accept();
+  void Read(int fd);
+  void End(int fd);
+
+  const SystemClock clock_;
+  const UniqueFd listener_;
+  const uint16_t port_;
+  std::string request_line_, answer_;
+  std::unique_ptr<EventLoop> loop_;  // Null until Serve.
+  std::map<int, Caller> callers_;    // The thread's.
+  std::thread thread_;
+};
+
+}  // namespace assay
