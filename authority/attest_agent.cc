@@ -100,6 +100,7 @@ class Attestation final : public rpc::CallHandler {
   Step step_ = Step::kParams;
   agent::AttestAgentRequest::Params params_;
   std::shared_ptr<NodeVerification> verification_;
+  bool asks_others_ = false;                // As its verifier.
   EventLoop::TimerId challenge_timer_ = 0;  // Runs while the node owes an answer.
   std::string token_digest_;                // Empty: not attested by a join token.
   std::optional<Node> node_;                // What will be recorded.
@@ -182,18 +183,20 @@ void Attestation::BeginWithVerifier() {
     return;
   }
   verification_ = found->second->Start();
+  asks_others_ = found->second->asks_others();
   Verify([verification = verification_, payload = params_.data().payload(),
           now = state_.clock.Now()] { return verification->Begin(payload, now); });
 }
 
 template <typename Work>
 void Attestation::Verify(Work work) {
-  if (state_.verification.waiting() >= kMaxWaitingVerifications) {
+  WorkQueue& queue = asks_others_ ? *state_.outside : state_.verification;
+  if (queue.waiting() >= kMaxWaitingVerifications) {
     Fail(ResourceExhausted("too many nodes attest at this time"));
     return;
   }
-  state_.verification.Run(state_.loop, std::move(work),
-                          IfAlive([this](const Verdict& verdict) { Take(verdict); }));
+  queue.Run(state_.loop, std::move(work),
+            IfAlive([this](const Verdict& verdict) { Take(verdict); }));
 }
 
 void Attestation::Take(const Verdict& verdict) {

@@ -56,6 +56,9 @@ absl::StatusOr<UniqueFd> BlockEndSignals() {
   return descriptor;
 }
 
+// Verifications that may wait for other machines at a time.
+constexpr size_t kOutsideThreads = 8;
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Authority>> Authority::Create(
@@ -63,6 +66,11 @@ absl::StatusOr<std::unique_ptr<Authority>> Authority::Create(
     const NodeVerifierOptions& node_verifiers) {
   ASSIGN_OR_RETURN(NodeVerifiers verifiers, MakeNodeVerifiers(options, node_verifiers));
   ASSIGN_OR_RETURN(std::unique_ptr<State> state, State::Open(options, clock, loop));
+  for (const auto& [name, verifier] : verifiers) {
+    if (verifier->asks_others() && !state->outside.has_value()) {
+      state->outside.emplace(kOutsideThreads);
+    }
+  }
   std::unique_ptr<Authority> authority(new Authority(std::move(state), std::move(verifiers)));
   RETURN_IF_ERROR(authority->rotation_.Settle());
   RETURN_IF_ERROR(authority->identity_.Start());

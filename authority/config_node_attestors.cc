@@ -7,6 +7,7 @@
 
 #include "authority/agent_path_template.h"
 #include "authority/config_options.h"
+#include "authority/http_challenge_verifier.h"
 #include "authority/sshpop_verifier.h"
 #include "authority/x509pop_verifier.h"
 
@@ -15,6 +16,7 @@ namespace {
 
 constexpr int kMostIntermediates = 8;  // As many as path validation takes.
 constexpr int kMostRsaBits = 1 << 16;
+constexpr int kFirstFreePort = 1024;
 
 // A template that may hold these names.
 OptionReader PathTemplate(std::string& field, std::span<const std::string_view> names) {
@@ -27,6 +29,12 @@ OptionReader PathTemplate(std::string& field, std::span<const std::string_view> 
       report.AddError(value.position, fmt::format("{}: {}", path, Message(parsed.status())));
     }
     field = *text;
+  };
+}
+
+OptionReader RequiredPort(std::optional<int>& field) {
+  return [&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+    Into(field.emplace(), 1, 65535)(value, path, report);
   };
 }
 
@@ -158,6 +166,36 @@ void ReadSshPop(AuthorityDraft& draft, const ConfigValue& block, std::string_vie
   }
 }
 
+void ReadHttpChallenge(AuthorityDraft& draft, const ConfigValue& block, std::string_view path,
+                       ConfigReport& report) {
+  NodeVerifierOptions::HttpChallenge challenge;
+  ReadPlugin(block,
+             {{"allowed_dns_patterns", Into(challenge.allowed_dns_patterns),
+               "Regular expressions of the hosts that may attest."},
+              {"required_port", RequiredPort(challenge.required_port), "The one port of nodes."},
+              {"allow_non_root_ports", Into(challenge.allow_non_root_ports),
+               "Ports from 1024 on, which any user of a node can open."},
+              {"tofu", Into(challenge.tofu), "The first node of a name keeps it."}},
+             path, report);
+  for (const std::string& pattern : challenge.allowed_dns_patterns) {
+    if (const absl::Status valid = CheckDnsPattern(pattern); !valid.ok()) {
+      report.AddError(block.position, fmt::format("{}: {}", path, Message(valid)));
+    }
+  }
+  const bool anybody_can = challenge.required_port.has_value()
+                               ? *challenge.required_port >= kFirstFreePort
+                               : challenge.allow_non_root_ports;
+  if (!challenge.tofu && anybody_can) {
+    report.AddError(block.position,
+                    fmt::format("{}: you can not turn off trust on first use (TOFU) when non-root "
+                                "ports are allowed",
+                                path));
+  }
+  if (IsEnabled(block)) {
+    draft.node_verifiers.http_challenge = std::move(challenge);
+  }
+}
+
 struct Attestor {
   std::string_view name;
   void (*read)(AuthorityDraft& draft, const ConfigValue& block, std::string_view path,
@@ -165,8 +203,8 @@ struct Attestor {
 };
 constexpr std::array kAttestors = {
     Attestor{"join_token", ReadJoinToken}, Attestor{"tpm_devid", ReadTpmDevId},
-    Attestor{"x509pop", ReadX509Pop}, Attestor{"k8s_psat", ReadK8sPsat},
-    Attestor{"sshpop", ReadSshPop}};
+    Attestor{"x509pop", ReadX509Pop},      Attestor{"k8s_psat", ReadK8sPsat},
+    Attestor{"sshpop", ReadSshPop},        Attestor{"http_challenge", ReadHttpChallenge}};
 
 }  // namespace
 

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "authority/node_verifier.h"
 
+#include "authority/http_challenge_verifier.h"
 #include "authority/k8s_psat_verifier.h"
 #include "authority/sshpop_verifier.h"
 #include "authority/x509pop_verifier.h"
 #include "base/files.h"
+#include "base/http_fetch.h"
 #include "tpm/devid_verifier.h"
 
 namespace assay {
 namespace {
 
 constexpr std::string_view kTpmDevId = "tpm_devid";
+constexpr absl::Duration kFetchTime = absl::Seconds(10);
+constexpr size_t kMaxNonceBytes = 512;
 
 struct DevIdCas {
   std::vector<crypto::Certificate> devid;
@@ -57,6 +61,10 @@ class DevIdVerifier final : public NodeVerifier {
   const std::shared_ptr<const DevIdCas> cas_;
 };
 
+absl::StatusOr<std::string> FetchNonce(const std::string& url) {
+  return FetchHttp({.url = url, .timeout = kFetchTime, .max_bytes = kMaxNonceBytes, .plain = true});
+}
+
 absl::Status Add(std::string_view name, absl::StatusOr<std::unique_ptr<NodeVerifier>> made,
                  NodeVerifiers& verifiers) {
   RETURN_IF_ERROR(WithContext(made.status(), fmt::format("NodeAttestor \"{}\"", name)));
@@ -94,6 +102,10 @@ absl::StatusOr<NodeVerifiers> MakeNodeVerifiers(const AuthorityOptions& options,
   }
   if (more.sshpop.has_value()) {
     RETURN_IF_ERROR(Add("sshpop", MakeSshPopVerifier(*more.sshpop), verifiers));
+  }
+  if (more.http_challenge.has_value()) {
+    RETURN_IF_ERROR(Add("http_challenge",
+                        MakeHttpChallengeVerifier(*more.http_challenge, FetchNonce), verifiers));
   }
   return verifiers;
 }

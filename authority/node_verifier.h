@@ -46,6 +46,8 @@ class NodeVerifier {
  public:
   virtual ~NodeVerifier() = default;
   virtual std::unique_ptr<NodeVerification> Start() const = 0;
+  // Whether a verification waits for answers of other machines, for seconds.
+  virtual bool asks_others() const { return false; }
 };
 
 // By the attestors' names. Join tokens are not among them: they are part of the state.

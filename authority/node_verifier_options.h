@@ -36,12 +36,22 @@ struct NodeVerifierOptions {
     std::string agent_path_template = "/{{ .PluginName }}/{{ .Fingerprint }}";
   };
 
+  // Verifies nodes by what answers at their host names over HTTP.
+  struct HttpChallenge {
+    std::vector<std::string> allowed_dns_patterns = {};  // Regular expressions; empty: any name.
+    std::optional<int> required_port = {};
+    bool allow_non_root_ports = true;
+    bool tofu = true;  // The first node of a name keeps it: nobody attests as it again.
+  };
+
   std::optional<X509Pop> x509pop = {};
   std::optional<K8sPsat> k8s_psat = {};
   std::optional<SshPop> sshpop = {};
+  std::optional<HttpChallenge> http_challenge = {};
 
   bool empty() const {
-    return !x509pop.has_value() && !k8s_psat.has_value() && !sshpop.has_value();
+    return !x509pop.has_value() && !k8s_psat.has_value() && !sshpop.has_value() &&
+           !http_challenge.has_value();
   }
 };
 

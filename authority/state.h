@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -74,6 +75,8 @@ struct State final {
   // After all that their work touches, for they finish it when they die.
   // Verification has its own, so that strangers do not hold up what is signed for agents.
   WorkQueue storage, signing, verification;
+  // For verifications that wait for other machines, where there are such.
+  std::optional<WorkQueue> outside;
   ChangeQueue changes;
 
  private:

@@ -3,7 +3,11 @@
 
 namespace assay {
 
-WorkQueue::WorkQueue() : thread_([this] { Serve(); }) {}
+WorkQueue::WorkQueue(size_t threads) {
+  for (size_t i = 0; i < threads; ++i) {
+    threads_.emplace_back([this] { Serve(); });
+  }
+}
 
 WorkQueue::~WorkQueue() {
   {
@@ -11,7 +15,9 @@ WorkQueue::~WorkQueue() {
     ended_ = true;
   }
   changed_.NotifyAll();
-  thread_.join();
+  for (std::thread& thread : threads_) {
+    thread.join();
+  }
 }
 
 void WorkQueue::Post(std::function<void()> work) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// One long-lived thread that does, in order, what must not hold up an event loop: writing to disk,
-// signing. Thread-safe.
+// A long-lived thread that does, in order, what must not hold up an event loop: writing to disk,
+// signing. With more threads they take the work in order and do it side by side. Thread-safe.
 #pragma once
 
 #include <condition_variable>
@@ -9,6 +9,7 @@
 #include <memory>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/event_loop.h"
 #include "base/mutex.h"
@@ -17,20 +18,20 @@ namespace assay {
 
 class WorkQueue final {
  public:
-  WorkQueue();
-  // Does what is queued, then ends the thread.
+  explicit WorkQueue(size_t threads = 1);
+  // Does what is queued, then ends the threads.
   ~WorkQueue();
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 
-  // Does work on the queue's thread.
+  // Does work on a thread of the queue.
   void Post(std::function<void()> work);
 
   // How much work has not begun.
   size_t waiting();
 
-  // Does work on the queue's thread, then hands its result to done on the loop, which must outlive
-  // the queue.
+  // Does work on a thread of the queue, then hands its result to done on the loop, which must
+  // outlive the queue.
   template <typename Work, typename Done>
   void Run(EventLoop& loop, Work work, Done done) {
     Post([&loop, work = std::move(work), done = std::move(done)]() mutable {
@@ -46,7 +47,7 @@ class WorkQueue final {
   CondVar changed_;
   std::deque<std::function<void()>> queue_ ABSL_GUARDED_BY(mutex_);
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace assay

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "authority/http_challenge_verifier.h"
+
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "crypto/digest.h"
+#include "crypto/json_object.h"
+
+namespace assay {
+namespace {
+
+using crypto::JsonObject;
+
+constexpr std::string_view kHttpChallenge = "http_challenge";
+constexpr size_t kMaxPayloadBytes = 4096;
+constexpr size_t kMaxHostBytes = 253;  // Of a DNS name (RFC 1035 §2.3.4).
+constexpr size_t kMaxNameBytes = 32;
+constexpr size_t kNonceBytes = 32;
+constexpr int64_t kFirstFreePort = 1024;
+constexpr int64_t kLastPort = 65535;
+
+struct Rules {
+  NodeVerifierOptions::HttpChallenge options;
+  std::vector<std::unique_ptr<const RE2>> patterns;
+  FetchChallenge fetch;
+};
+
+struct Claim {
+  std::string host, agent;
+  int64_t port = 0;
+};
+
+bool IsLetterOrDigit(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; }
+
+absl::Status CheckAgentName(std::string_view name) {
+  const bool is_valid =
+      !name.empty() && name.size() <= kMaxNameBytes &&
+      std::isalpha(static_cast<unsigned char>(name.front())) != 0 &&
+      std::all_of(name.begin(), name.end(), [](char c) { return IsLetterOrDigit(c) || c == '-'; });
+  return is_valid ? absl::OkStatus() : InvalidArgument("agent name is not valid: {}", Quoted(name));
+}
+
+// What is put into a URL and into a SPIFFE ID must be a name and nothing else.
+absl::Status CheckHost(std::string_view host, const Rules& rules) {
+  if (host.empty() || host.size() > kMaxHostBytes || !IsLetterOrDigit(host.front()) ||
+      !std::all_of(host.begin(), host.end(),
+                   [](char c) { return IsLetterOrDigit(c) || c == '-' || c == '.' || c == '_'; })) {
+    return InvalidArgument("hostname is not valid: {}", Quoted(host));
+  }
+  std::string lower(host);
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (lower == "localhost" || lower == "localhost.") {
+    return PermissionDenied("you can not use localhost as a hostname");
+  }
+  const bool is_allowed =
+      rules.patterns.empty() ||
+      std::any_of(rules.patterns.begin(), rules.patterns.end(), [&host](const auto& pattern) {
+        return RE2::PartialMatch(re2::StringPiece(host.data(), host.size()), *pattern);
+      });
+  return is_allowed ? absl::OkStatus()
+                    : PermissionDenied("the requested hostname is not allowed to connect: {}",
+                                       Quoted(host));
+}
+
+absl::Status CheckPort(int64_t port, const NodeVerifierOptions::HttpChallenge& options) {
+  if (port <= 0 || port > kLastPort) {
+    return InvalidArgument("port is invalid: {}", port);
+  }
+  if (options.required_port.has_value() && port != *options.required_port) {
+    return InvalidArgument("port {} is not allowed to be used by this server", port);
+  }
+  if (!options.allow_non_root_ports && port >= kFirstFreePort) {
+    return InvalidArgument("port {} is not allowed to be >= {}", port, kFirstFreePort);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Claim> ParsePayload(std::string_view payload) {
+  ASSIGN_OR_RETURN(const JsonObject json, JsonObject::Parse(payload, kMaxPayloadBytes));
+  Claim claim;
+  ASSIGN_OR_RETURN(claim.host, json.Text("hostname"));
+  ASSIGN_OR_RETURN(claim.agent, json.Text("agentname"));
+  ASSIGN_OR_RETURN(claim.port, json.Integer("port"));
+  return claim;
+}
+
+std::string_view Trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const size_t begin = std::min(text.find_first_not_of(kSpace), text.size());
+  return text.substr(begin, text.find_last_not_of(kSpace) + 1 - begin);
+}
+
+class HttpChallengeVerification final : public NodeVerification {
+ public:
+  explicit HttpChallengeVerification(std::shared_ptr<const Rules> rules)
+      : rules_(std::move(rules)) {}
+
+  absl::StatusOr<Verdict> Begin(std::string_view payload, absl::Time) override {
+    absl::StatusOr<Claim> claim = ParsePayload(payload);
+    RETURN_IF_ERROR(WithContext(claim.status(), "failed to unmarshal data"));
+    RETURN_IF_ERROR(CheckPort(claim->port, rules_->options));
+    RETURN_IF_ERROR(CheckAgentName(claim->agent));
+    RETURN_IF_ERROR(CheckHost(claim->host, *rules_));
+    claim_ = *std::move(claim);
+    std::string nonce = crypto::Base64UrlEncode(crypto::RandomBytes(kNonceBytes));
+    nonce_ = nonce + "=";  // Padded, as the reference's.
+    return Verdict{.challenge = fmt::format(R"({{"nonce":"{}"}})", nonce_), .node = std::nullopt};
+  }
+
+  // What the response says does not matter: it only tells that the nonce is there.
+  absl::StatusOr<Verdict> Answer(std::string_view) override {
+    const absl::StatusOr<std::string> found = rules_->fetch(
+        fmt::format("http://{}:{}/.well-known/spiffe/nodeattestor/http_challenge/{}/challenge",
+                    claim_.host, claim_.port, claim_.agent));
+    if (!found.ok()) {
+      return PermissionDenied("challenge verification failed: {}", Message(found.status()));
+    }
+    if (Trimmed(*found) != nonce_) {
+      return PermissionDenied(
+          "challenge verification failed: expected nonce was not found in HTTP response");
+    }
+    const bool tofu = rules_->options.tofu;
+    return Verdict{.challenge = std::nullopt,
+                   .node = VerifiedNode{
+                       .agent_path = fmt::format("/spire/agent/{}/{}", kHttpChallenge, claim_.host),
+                       .selectors = {{std::string(kHttpChallenge), "hostname:" + claim_.host}},
+                       .can_reattest = !tofu,
+                       .only_once = tofu}};
+  }
+
+ private:
+  const std::shared_ptr<const Rules> rules_;
+  // Set between Begin and Answer.
+  Claim claim_;
+  std::string nonce_;
+};
+
+class HttpChallengeVerifier final : public NodeVerifier {
+ public:
+  explicit HttpChallengeVerifier(Rules rules)
+      : rules_(std::make_shared<const Rules>(std::move(rules))) {}
+  std::unique_ptr<NodeVerification> Start() const override {
+    return std::make_unique<HttpChallengeVerification>(rules_);
+  }
+  bool asks_others() const override { return true; }
+
+ private:
+  const std::shared_ptr<const Rules> rules_;
+};
+
+std::unique_ptr<const RE2> Compiled(const std::string& pattern) {
+  return std::make_unique<const RE2>(pattern, RE2::Quiet);
+}
+
+}  // namespace
+
+absl::Status CheckDnsPattern(const std::string& pattern) {
+  const auto compiled = Compiled(pattern);
+  return compiled->ok() ? absl::OkStatus()
+                        : InvalidArgument("cannot compile allowed_dns_pattern: {}, {}",
+                                          Quoted(pattern), compiled->error());
+}
+
+absl::StatusOr<std::unique_ptr<NodeVerifier>> MakeHttpChallengeVerifier(
+    const NodeVerifierOptions::HttpChallenge& options, FetchChallenge fetch) {
+  Rules rules{options, {}, std::move(fetch)};
+  for (const std::string& pattern : options.allowed_dns_patterns) {
+    RETURN_IF_ERROR(CheckDnsPattern(pattern));
+    rules.patterns.push_back(Compiled(pattern));
+  }
+  return std::make_unique<HttpChallengeVerifier>(std::move(rules));
+}
+
+}  // namespace assay
