@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A caller of the agent's own Workload API, for the command line: it fetches X509-SVIDs and asks
-// for health over the socket, and checks what it got. A failed call's message is what the reference
-// prints: "rpc error: code = PermissionDenied desc = no identity issued".
+// A caller of a Workload API, for the command line and for NodeAttestor "x509pop": it fetches
+// X509-SVIDs and asks for health over the socket, and checks what it got. A failed call's message
+// is what the reference prints: "rpc error: code = PermissionDenied desc = no identity issued".
 #pragma once
 
 #include <absl/time/time.h>

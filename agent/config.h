@@ -14,6 +14,10 @@
 #include <utility>
 #include <vector>
 
+#include "attestors/node/aws_iid.h"
+#include "attestors/node/azure_imds.h"
+#include "attestors/node/gcp_iit.h"
+#include "attestors/node/http_challenge.h"
 #include "attestors/node/k8s_psat.h"
 #include "attestors/node/sshpop.h"
 #include "attestors/node/x509pop.h"
@@ -97,12 +101,28 @@ struct AgentConfig {
   // Beside tpm_devid: the same TPM, and its passwords where none are given here.
   TpmKeyManagerConfig key_tpm;
 
-  enum class Attestor { kNone, kJoinToken, kTpmDevid, kX509Pop, kK8sPsat, kSshPop };
+  enum class Attestor {
+    kNone,
+    kJoinToken,
+    kTpmDevid,
+    kX509Pop,
+    kK8sPsat,
+    kSshPop,
+    kHttpChallenge,
+    kAwsIid,
+    kGcpIit,
+    kAzureImds
+  };
   Attestor node_attestor = Attestor::kNone;
   TpmDevidConfig tpm_devid;
   X509PopOptions x509pop;
   K8sPsatOptions k8s_psat;
   SshPopOptions sshpop;
+  Secret ssh_host_key;  // sshpop's, where the monitor has read it; empty: at its path.
+  HttpChallengeOptions http_challenge;
+  AwsIidOptions aws_iid;
+  GcpIitOptions gcp_iit;
+  AzureImdsOptions azure_imds;
   std::optional<UnixAttestorConfig> unix_attestor;
 
   std::vector<PluginFile> plugin_files;

@@ -14,6 +14,8 @@
 namespace assay {
 namespace {
 
+constexpr size_t kMaxHostKeyBytes = 64 << 10;
+
 absl::StatusOr<LoadedConfig> Parse(const ConfigArguments& parsed, Secret text) {
   ASSIGN_OR_RETURN(AgentConfig config,
                    ParseAgentConfig(parsed.config_path(), text.Reveal(), parsed.overrides()));
@@ -48,8 +50,8 @@ std::set<std::string> Changes(const roles::IdentityStart& before, const LoadedCo
     }
   }
   for (const PluginFile& file : now.config.plugin_files) {
-    const auto old_file = before.plugin_files().find(file.name);
-    if (file.reloads == that_reload && old_file != before.plugin_files().end() &&
+    const auto old_file = before.files().find(file.name);
+    if (file.reloads == that_reload && old_file != before.files().end() &&
         old_file->second != file.text.Reveal()) {
       paths.insert(file.option);
     }
@@ -79,6 +81,16 @@ absl::StatusOr<UniqueFd> SealConfig(const LoadedConfig& loaded, const ConfigArgu
   std::map<std::string, std::string_view> files;
   for (const PluginFile& file : loaded.config.plugin_files) {
     files.emplace(file.name, file.text.Reveal());
+  }
+  // sshd takes no host key that others than root may read, so it is not made readable for the role.
+  // What is wrong with it the role tells.
+  const std::string& host_key_path = loaded.config.sshpop.host_key_path;
+  absl::StatusOr<Secret> host_key = Secret();
+  if (loaded.config.node_attestor == AgentConfig::Attestor::kSshPop) {
+    host_key = ReadSecretFile(host_key_path, kMaxHostKeyBytes);
+  }
+  if (host_key.ok() && !host_key->empty()) {
+    files.emplace(host_key_path, host_key->Reveal());
   }
   return SealIdentityStart(parsed.config_path(), loaded.text.Reveal(), arguments, files);
 }

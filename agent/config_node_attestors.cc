@@ -19,6 +19,27 @@ OptionReader UnlessEmpty(std::string& field) {
           {.kind = "text", .initial = field}};
 }
 
+// The path of a SPIFFE_ENDPOINT_SOCKET (SPIFFE Workload Endpoint section 4) that is a Unix socket.
+OptionReader EndpointPath(std::string& field) {
+  return {[&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+            const std::optional<std::string> text = TextOf(value, path, report);
+            if (!text.has_value() || text->empty()) {
+              return;
+            }
+            constexpr std::string_view kPrefixes[] = {"unix:///", "unix:/"};
+            for (const std::string_view prefix : kPrefixes) {
+              if (text->starts_with(prefix)) {
+                field = "/" + text->substr(prefix.size());
+                return;
+              }
+            }
+            report.AddError(
+                value.position,
+                fmt::format("{}: {} is not \"unix:\" and an absolute path", path, Quoted(*text)));
+          },
+          {.kind = "text"}};
+}
+
 OptionTable TpmDevidOptions(TpmDevidConfig& config) {
   return {
       {"tpm_device_path", Into(config.tpm_device_path), "The TPM; unset: the only one."},
@@ -38,7 +59,8 @@ OptionTable X509PopOptionsOf(X509PopOptions& pop) {
       {"private_key_path", Into(pop.private_key_path), "PEM of the certificate's key."},
       {"certificate_path", Into(pop.certificate_path), "PEM of the certificate."},
       {"intermediates_path", Into(pop.intermediates_path), "PEM of the authorities between."},
-      {"spiffe_endpoint_socket", NotSupported(), "A Workload API in place of the files."},
+      {"spiffe_endpoint_socket", EndpointPath(pop.spiffe_endpoint_socket),
+       "`unix:` and the socket of a Workload API, in place of the files."},
   };
 }
 
@@ -56,8 +78,38 @@ OptionTable SshPopOptionsOf(SshPopOptions& config) {
   };
 }
 
+OptionTable HttpChallengeOptionsOf(HttpChallengeOptions& challenge) {
+  return {
+      {"hostname", Into(challenge.hostname), "The node's name; unset: the machine's."},
+      {"agentname", UnlessEmpty(challenge.agentname), "Which of the host's agents it is."},
+      {"port", Into(challenge.port, 0), "To listen on; 0: any free one."},
+      {"advertised_port", Into(challenge.advertised_port, 0), "As the upstream reaches it."},
+  };
+}
+
+OptionTable AwsIidOptionsOf(AwsIidOptions& config) {
+  return {{"ec2_metadata_endpoint", UnlessEmpty(config.ec2_metadata_endpoint),
+           "URL of the instance metadata service."}};
+}
+
+OptionTable GcpIitOptionsOf(GcpIitOptions& config) {
+  return {
+      {"identity_token_host", UnlessEmpty(config.identity_token_host),
+       "Host of the metadata server."},
+      {"service_account", UnlessEmpty(config.service_account), "Whose token to show."},
+  };
+}
+
+OptionTable AzureImdsOptionsOf(AzureImdsOptions& config) {
+  return {{"tenant_domain", Into(config.tenant_domain),
+           "Domain of the tenant that the machine is in.", true}};
+}
+
 void CheckX509Pop(const X509PopOptions& pop, ConfigPosition position, std::string_view path,
                   ConfigReport& report) {
+  if (!pop.spiffe_endpoint_socket.empty()) {
+    return;
+  }
   for (const auto& [name, value] : {std::pair("private_key_path", &pop.private_key_path),
                                     std::pair("certificate_path", &pop.certificate_path)}) {
     if (value->empty()) {
@@ -98,6 +150,26 @@ std::vector<Plugin> NodeAttestorPlugins(AgentConfig& config) {
        .data = SshPopOptionsOf(config.sshpop),
        .doc = "By an SSH host certificate and its key.",
        .choose = use(Attestor::kSshPop),
+       .reloads = true},
+      {.name = "aws_iid",
+       .data = AwsIidOptionsOf(config.aws_iid),
+       .doc = "By the identity document of an EC2 instance.",
+       .choose = use(Attestor::kAwsIid),
+       .reloads = true},
+      {.name = "gcp_iit",
+       .data = GcpIitOptionsOf(config.gcp_iit),
+       .doc = "By the identity token of a Compute Engine instance.",
+       .choose = use(Attestor::kGcpIit),
+       .reloads = true},
+      {.name = "azure_imds",
+       .data = AzureImdsOptionsOf(config.azure_imds),
+       .doc = "By the attested document of Azure's metadata service.",
+       .choose = use(Attestor::kAzureImds),
+       .reloads = true},
+      {.name = "http_challenge",
+       .data = HttpChallengeOptionsOf(config.http_challenge),
+       .doc = "By an answer over HTTP at the name of the host.",
+       .choose = use(Attestor::kHttpChallenge),
        .reloads = true},
   };
 }

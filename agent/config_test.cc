@@ -117,7 +117,8 @@ TEST(AgentConfigTest, RefusesWhatItWouldHaveToIgnoreAtARisk) {
 }
 
 TEST(AgentConfigTest, RefusesPluginsThatDoNotExistUnlessTheyAreOff) {
-  const std::string_view others = R"(plugins { NodeAttestor "aws_iid" {%s} KeyManager "awskms" {%s}
+  const std::string_view others =
+      R"(plugins { NodeAttestor "azure_msi" {%s} KeyManager "awskms" {%s}
       WorkloadAttestor "docker" {%s} %s })";
   const auto with = [&](std::string_view on, std::string_view rest) {
     std::string text(others);
@@ -127,7 +128,7 @@ TEST(AgentConfigTest, RefusesPluginsThatDoNotExistUnlessTheyAreOff) {
     return text.replace(text.find("%s"), 2, rest);
   };
   const std::string error = ErrorOf(Config("", with("", "")));
-  EXPECT_THAT(error, HasSubstr("plugins.NodeAttestor \"aws_iid\" is not supported"));
+  EXPECT_THAT(error, HasSubstr("plugins.NodeAttestor \"azure_msi\" is not supported"));
   EXPECT_THAT(error, HasSubstr("plugins.KeyManager \"awskms\" is not supported"));
   EXPECT_THAT(error, HasSubstr("plugins.WorkloadAttestor \"docker\" is not supported"));
   EXPECT_EQ(ErrorOf(Config("", with("enabled = false",
@@ -222,6 +223,9 @@ TEST(AgentConfigTest, ReadsEachNodeAttestor) {
   EXPECT_EQ(pop.node_attestor, Attestor::kX509Pop);
   EXPECT_EQ(pop.x509pop.private_key_path, "k");
   EXPECT_EQ(pop.x509pop.intermediates_path, "i");
+  const AgentConfig api = parsed(R"("x509pop" { plugin_data {
+      spiffe_endpoint_socket = "unix:///run/api.sock" } })");
+  EXPECT_EQ(api.x509pop.spiffe_endpoint_socket, "/run/api.sock");
   const AgentConfig psat = parsed(R"("k8s_psat" { plugin_data { cluster = "demo" } })");
   EXPECT_EQ(psat.node_attestor, Attestor::kK8sPsat);
   EXPECT_EQ(psat.k8s_psat.cluster, "demo");
@@ -236,6 +240,9 @@ TEST(AgentConfigTest, WantsWhatANodeAttestorNeeds) {
   EXPECT_THAT(ErrorOf(WithAttestor("\"x509pop\" { plugin_data {} }")),
               testing::AllOf(HasSubstr("\"x509pop\".private_key_path must be configured"),
                              HasSubstr("\"x509pop\".certificate_path must be configured")));
+  EXPECT_THAT(ErrorOf(WithAttestor(
+                  R"("x509pop" { plugin_data { spiffe_endpoint_socket = "tcp:1.2.3.4:5" } })")),
+              HasSubstr("spiffe_endpoint_socket: \"tcp:1.2.3.4:5\" is not \"unix:\""));
   EXPECT_THAT(ErrorOf(WithAttestor("\"k8s_psat\" {}")),
               HasSubstr("\"k8s_psat\".cluster must be configured"));
 }
@@ -262,10 +269,11 @@ TEST(AgentConfigTest, TellsMistakesInAPluginsFileByItsName) {
   const auto read = [](const std::string&) -> absl::StatusOr<Secret> {
     return Secret("\ndevid_cert_pat = \"c\"");
   };
-  EXPECT_THAT(ParseAgentConfig("f", DevIdInFile(), ConfigOverrides{}, read),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("/data:2:1: unknown option \"devid_cert_pat\" in plugins.NodeAttestor "
-                                 "\"tpm_devid\".plugin_data_file; did you mean")));
+  EXPECT_THAT(
+      ParseAgentConfig("f", DevIdInFile(), ConfigOverrides{}, read),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("/data:2:1: unknown option \"devid_cert_pat\" in plugins.NodeAttestor "
+                         "\"tpm_devid\".plugin_data_file; did you mean")));
   const auto none = [](const std::string&) -> absl::StatusOr<Secret> {
     return NotFound("no such file");
   };

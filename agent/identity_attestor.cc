@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "agent/identity_attestor.h"
 
+#include "agent/api_client.h"
+#include "attestors/node/aws_iid.h"
+#include "attestors/node/azure_imds.h"
+#include "attestors/node/gcp_iit.h"
+#include "attestors/node/http_challenge.h"
 #include "attestors/node/join_token.h"
 #include "attestors/node/k8s_psat.h"
 #include "attestors/node/sshpop.h"
@@ -12,6 +17,7 @@ namespace assay {
 namespace {
 
 constexpr size_t kMaxTokenBytes = 4096;
+constexpr absl::Duration kFetchPatience = absl::Seconds(10);
 constexpr std::string_view kAkCacheName = "/tpm-devid-ak";
 
 absl::StatusOr<Secret> LoadJoinToken(const AgentConfig& config) {
@@ -43,6 +49,22 @@ absl::StatusOr<std::unique_ptr<NodeAttestor>> MakeTpmDevid(
   return std::unique_ptr<NodeAttestor>(std::move(attestor));
 }
 
+// The default identity of the Workload API (SPIFFE Workload API section 5.2).
+absl::StatusOr<X509PopIdentity> FetchX509Pop(const X509PopOptions& options) {
+  absl::StatusOr<FetchedX509> fetched =
+      FetchX509Svids(options.spiffe_endpoint_socket, kFetchPatience);
+  if (!fetched.ok()) {
+    return Unavailable("unable to fetch SVID from workload API at {}: {}",
+                       options.spiffe_endpoint_socket, Message(fetched.status()));
+  }
+  if (fetched->svids.empty()) {
+    return Unavailable("workload API at {} gave no X509-SVID", options.spiffe_endpoint_socket);
+  }
+  FetchedSvid& svid = fetched->svids.front();
+  ASSIGN_OR_RETURN(std::unique_ptr<crypto::PrivateKey> key, crypto::PrivateKey::Parse(svid.key));
+  return X509PopIdentity{.chain = std::move(svid.chain), .key = std::move(key)};
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<NodeAttestor>> MakeNodeAttestor(
@@ -55,12 +77,22 @@ absl::StatusOr<std::unique_ptr<NodeAttestor>> MakeNodeAttestor(
     case AgentConfig::Attestor::kTpmDevid:
       return MakeTpmDevid(config, tpm);
     case AgentConfig::Attestor::kX509Pop:
-      return std::make_unique<X509PopAttestor>(
-          [&options = config.x509pop] { return LoadX509PopFiles(options); });
+      return std::make_unique<X509PopAttestor>([&options = config.x509pop] {
+        return options.spiffe_endpoint_socket.empty() ? LoadX509PopFiles(options)
+                                                      : FetchX509Pop(options);
+      });
     case AgentConfig::Attestor::kK8sPsat:
       return std::make_unique<K8sPsatAttestor>(config.k8s_psat);
     case AgentConfig::Attestor::kSshPop:
-      return std::make_unique<SshPopAttestor>(config.sshpop);
+      return std::make_unique<SshPopAttestor>(config.sshpop, config.ssh_host_key.Clone());
+    case AgentConfig::Attestor::kHttpChallenge:
+      return std::make_unique<HttpChallengeAttestor>(config.http_challenge);
+    case AgentConfig::Attestor::kAwsIid:
+      return std::make_unique<AwsIidAttestor>(config.aws_iid);
+    case AgentConfig::Attestor::kGcpIit:
+      return std::make_unique<GcpIitAttestor>(config.gcp_iit);
+    case AgentConfig::Attestor::kAzureImds:
+      return std::make_unique<AzureImdsAttestor>(config.azure_imds);
     case AgentConfig::Attestor::kNone:
       break;
   }

@@ -100,15 +100,22 @@ IdentityCore::Options CoreOptions(const AgentConfig& config, const TrustDomain& 
 
 absl::StatusOr<AgentConfig> ParseStart(const roles::IdentityStart& start) {
   const auto read = [&start](const std::string& name) -> absl::StatusOr<Secret> {
-    const auto file = start.plugin_files().find(name);
-    if (file == start.plugin_files().end()) {
+    const auto file = start.files().find(name);
+    if (file == start.files().end()) {
       return NotFound("{} was not read by the monitor", name);
     }
     return Secret(file->second);
   };
-  return ParseAgentConfig(
-      start.config_name(), start.config_text(),
-      std::vector<std::string>(start.arguments().begin(), start.arguments().end()), read);
+  ASSIGN_OR_RETURN(
+      AgentConfig config,
+      ParseAgentConfig(start.config_name(), start.config_text(),
+                       std::vector<std::string>(start.arguments().begin(), start.arguments().end()),
+                       read));
+  if (const auto host_key = start.files().find(config.sshpop.host_key_path);
+      host_key != start.files().end()) {
+    config.ssh_host_key = Secret(host_key->second);
+  }
+  return config;
 }
 
 // Everything that needs the configuration, in the order of its making.

@@ -39,7 +39,7 @@ absl::StatusOr<UniqueFd> SealIdentityStart(std::string_view name, std::string_vi
   start.set_config_text(text.data(), text.size());
   start.mutable_arguments()->Add(arguments.begin(), arguments.end());
   for (const auto& [file, contents] : files) {
-    (*start.mutable_plugin_files())[file] = std::string(contents);
+    (*start.mutable_files())[file] = std::string(contents);
   }
   std::string bytes = start.SerializeAsString();
   WipeStart(start);
@@ -81,7 +81,7 @@ void WipeStart(roles::IdentityStart& start) {
   for (std::string& argument : *start.mutable_arguments()) {
     Wipe(argument.data(), argument.size());
   }
-  for (auto& [file, contents] : *start.mutable_plugin_files()) {
+  for (auto& [file, contents] : *start.mutable_files()) {
     Wipe(contents.data(), contents.size());
   }
 }

@@ -22,7 +22,7 @@ class IdentityStart;
 // the files that plugin_data_file names, by name.
 absl::StatusOr<UniqueFd> SealIdentityStart(
     std::string_view name, std::string_view text, const std::vector<std::string>& arguments,
-    const std::map<std::string, std::string_view>& plugin_files = {});
+    const std::map<std::string, std::string_view>& files = {});
 // Adds the contents of such a file to start; InvalidArgument for another file.
 absl::Status OpenSealedStart(int fd, roles::IdentityStart& start);
 // Overwrites the texts and the arguments in start.

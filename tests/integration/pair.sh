@@ -156,13 +156,17 @@ attest_by_x509pop() { # agent program, name of the node
   }"
 }
 
+attest_by_http_challenge() { # agent program
+  start_agent "$1" "" \
+    'NodeAttestor "http_challenge" { plugin_data { hostname = "127.0.0.1" } }'
+}
+
 make_ssh_ca() {
   ssh-keygen -q -t ed25519 -N "" -f "$work/ssh-ca"
 }
 
 make_ssh_host() { # key type
   ssh-keygen -q -t "$1" -N "" -f "$work/ssh-$1"
-  chmod 0644 "$work/ssh-$1"  # The identity role's user reads it too.
   ssh-keygen -q -s "$work/ssh-ca" -I "$1" -h -n "$1.example.org" "$work/ssh-$1.pub"
 }
 

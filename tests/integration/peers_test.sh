@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Assay beside unmodified peers: the matrix of {assay-agent, spire-agent} under {assay-authority,
 # spire-server}, each pair by join_token, by tpm_devid on a software TPM (ECC and RSA DevIDs), by
-# x509pop (EC and RSA) and by sshpop (Ed25519, ECDSA and RSA), to an X509-SVID that openssl verifies;
-# both agents under assay-authority by k8s_psat; then SPIFFE client libraries against assay-agent
+# x509pop (EC and RSA), by http_challenge and by sshpop (Ed25519, ECDSA and RSA), to an X509-SVID that
+# openssl verifies; both agents under assay-authority by k8s_psat; then SPIFFE client libraries against assay-agent
 # through rotations.
 #
 #   peers_test.sh BUILD_FOLDER [matrix | psat | clients]
@@ -55,6 +55,9 @@ matrix() {
         attest_by_x509pop "$workload_agent" "$key"
         check_pair "$server" "$workload_agent" "x509pop, $key"
       done
+      start_upstream "$server" 'NodeAttestor "http_challenge" { plugin_data {} }'
+      attest_by_http_challenge "$workload_agent"
+      check_pair "$server" "$workload_agent" http_challenge
       for key in ed25519 ecdsa rsa; do
         if ! has ssh-keygen; then
           skip "sshpop, $key: ssh-keygen is not on PATH"
