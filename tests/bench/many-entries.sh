@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Registers 100,000 workloads of one node and prints what its agent needs for them: the time until the
-# last is served, CPU of that, and memory and CPU at rest. With spire-agent on PATH, of that one too.
+# last is served, CPU of that, memory and CPU at rest, and what one changed entry costs beyond that.
+# With spire-agent on PATH, of that one too.
 #
 #   tests/bench/many-entries.sh [build folder, default build/release] [entries, default 100000]
 set -euo pipefail
@@ -22,6 +23,30 @@ entries() { # parent: uids that nobody has, and at the end this user's
   }'
 }
 
+cpu_ms() { # process: what it and all below it have used so far
+  local level=$1 pids=$1 pid
+  while level=$(pgrep -d, -P "$level"); do
+    pids+=,$level
+  done
+  for pid in ${pids//,/ }; do
+    cat "/proc/$pid/task/"*/schedstat
+  done | awk '{sum += $1} END {printf "%d", sum / 1e6}'
+}
+
+# Milliseconds of CPU in the time of ten changes, with and without them.
+readonly changes=10 pause=6
+cost_of_ten() { # process, entry to change or nothing
+  local before i
+  before=$(cpu_ms "$1")
+  for ((i = 1; i <= changes; i++)); do
+    [[ -z "${2:-}" ]] || server_command "$authority" entry update -entryID "$2" -parentID "$parent" \
+      -spiffeID "spiffe://$domain/w/1" -selector "unix:uid:1000001" -x509SVIDTTL "$((3000 + i))" \
+      >/dev/null
+    sleep "$pause"
+  done
+  echo $(($(cpu_ms "$1") - before))
+}
+
 measure() { # agent program
   start_upstream "$authority"
   attest_by_token "$authority" "$1"
@@ -29,7 +54,8 @@ measure() { # agent program
   pid=$(tail -n 1 "$work/pids" | cut -d' ' -f1)
   parent=$(server_command "$authority" agent list | awk '/SPIFFE ID/ {print $NF; exit}')
   entries "$parent" >"$work/entries.json"
-  local start=$SECONDS
+  local start=$SECONDS before changed at_rest
+  before=$(cpu_ms "$pid")
   server_command "$authority" entry create -data "$work/entries.json" >/dev/null
   echo "${1##*/}: $count entries registered in $((SECONDS - start)) s"
   start=$SECONDS
@@ -37,9 +63,13 @@ measure() { # agent program
     sleep 0.2
     [[ $((SECONDS - start)) -lt 300 ]] || fail "the last entry was not served within 300 s"
   done
-  echo "${1##*/}: all known $((SECONDS - start)) s after that"
+  echo "${1##*/}: all known $((SECONDS - start)) s after that, $(($(cpu_ms "$pid") - before)) ms of CPU"
   sleep 20
   "$bench" idle -pid "$pid" -seconds 30 | sed "s/^/${1##*/}: /"
+  changed=$(server_command "$authority" entry show -spiffeID "spiffe://$domain/w/1" |
+    awk '/^Entry ID/ {print $NF}')
+  at_rest=$(cost_of_ten "$pid")
+  echo "${1##*/}: $((($(cost_of_ten "$pid" "$changed") - at_rest) / changes)) ms of CPU for a change"
   stop_all
 }
 
