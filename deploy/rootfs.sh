@@ -26,7 +26,7 @@ ln -s spire-agent "$root/opt/spire/bin/assay-agent"
 {
   libraries "$build/agent/assay-agent"
   for name in "${loaded[@]}"; do
-    path=$(ldconfig -p | awk -v name="$name" '$1 == name {print $NF; exit}')
+    path=$(ldconfig -p | awk -v name="$name" '$1 == name && !found {print $NF; found = 1}')
     [[ -n "$path" ]] || { echo "${0##*/}: $name is not installed" >&2; exit 1; }
     echo "$path"
     libraries "$path"
