@@ -23,12 +23,9 @@ absl::Status WriteFileAtomically(const std::string& path, std::string_view bytes
 // Makes the folder and those above it, with this mode whatever the umask; existing ones stay as
 // they are.
 absl::Status MakeFolders(const std::string& path, mode_t mode);
-// As MakeFolders, for a folder in which nobody else may replace anything, such as a socket's. It
-// and all above it must belong to root or to this process's effective user, and be writable by no
-// other user or group (but root's and the own), unless sticky; a symbolic link is followed only
-// where both it and the folder that it is in are such, and that one is not sticky.
-// FailedPrecondition names the folder that is not.
-absl::Status MakeGuardedFolders(const std::string& path, mode_t mode);
+// Makes one folder in an open one, with this mode whatever the umask; the path is its whole name,
+// for errors. One that is there stays as it is.
+absl::Status MakeFolderAt(int above, const std::string& name, mode_t mode, const std::string& path);
 // The folder part of a path: "/a/b" gives "/a", "b" gives ".".
 std::string FolderOf(const std::string& path);
 

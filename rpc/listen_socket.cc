@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "base/files.h"
+#include "base/guarded_files.h"
 
 namespace assay::rpc {
 namespace {
