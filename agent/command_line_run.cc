@@ -2,6 +2,8 @@
 // run and validate.
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <ostream>
 
 #include "agent/command_line_command.h"
@@ -18,29 +20,51 @@ namespace {
 // modes are set by name.
 constexpr mode_t kUmask = 027;
 
+using Attestor = AgentConfig::Attestor;
+
+// The operator's files that the identity role reads.
+std::vector<std::string> IdentityFiles(const AgentConfig& config) {
+  std::vector<std::string> files = {config.trust_bundle_path, config.join_token_file};
+  const auto add = [&](Attestor attestor, std::vector<std::string> more) {
+    if (config.node_attestor == attestor) {
+      files.insert(files.end(), more.begin(), more.end());
+    }
+  };
+  const TpmDevidConfig& devid = config.tpm_devid;
+  const X509PopOptions& pop = config.x509pop;
+  add(Attestor::kTpmDevid, {devid.devid_cert_path, devid.devid_priv_path, devid.devid_pub_path});
+  add(Attestor::kX509Pop, {pop.private_key_path, pop.certificate_path, pop.intermediates_path});
+  add(Attestor::kK8sPsat, {config.k8s_psat.token_path});
+  add(Attestor::kSshPop, {config.sshpop.host_cert_path});
+  std::erase(files, std::string());
+  return files;
+}
+
+// A folder in another comes before it, for what is in a folder of the role's is out of reach.
+std::vector<StateFolder> IdentityFolders(const AgentConfig& config,
+                                         const std::vector<std::string>& beside) {
+  std::vector<StateFolder> folders = {{.path = config.data_dir, .beside = beside}};
+  if (config.key_folder == config.data_dir) {
+    folders.front().has_keys = true;
+  } else if (!config.key_folder.empty()) {
+    folders.push_back({.path = config.key_folder, .has_keys = true, .beside = beside});
+  }
+  const auto depth = [](const StateFolder& folder) {
+    const std::filesystem::path path = std::filesystem::absolute(folder.path).lexically_normal();
+    return std::distance(path.begin(), path.end());
+  };
+  std::stable_sort(folders.begin(), folders.end(),
+                   [&](const auto& a, const auto& b) { return depth(a) > depth(b); });
+  return folders;
+}
+
 // What the identity role reads and uses that may be root's.
 void AddIdentityPaths(const AgentConfig& config, MonitorOptions& options) {
-  options.identity_folders.push_back(config.data_dir);
-  if (!config.key_folder.empty() && config.key_folder != config.data_dir) {
-    options.identity_folders.push_back(config.key_folder);
-  }
+  options.identity_files = IdentityFiles(config);
+  options.identity_folders = IdentityFolders(config, options.identity_files);
   const TpmDevidConfig& devid = config.tpm_devid;
-  for (const std::string* path :
-       {&config.trust_bundle_path, &config.join_token_file, &devid.devid_cert_path,
-        &devid.devid_priv_path, &devid.devid_pub_path, &config.x509pop.private_key_path,
-        &config.x509pop.certificate_path, &config.x509pop.intermediates_path}) {
-    if (!path->empty()) {
-      options.identity_files.push_back(*path);
-    }
-  }
-  if (config.node_attestor == AgentConfig::Attestor::kK8sPsat) {
-    options.identity_files.push_back(config.k8s_psat.token_path);
-  }
-  if (config.node_attestor == AgentConfig::Attestor::kSshPop) {
-    options.identity_files.push_back(config.sshpop.host_cert_path);
-  }
   const bool has_tpm_key = config.key_manager == AgentConfig::KeyManager::kTpm;
-  if (has_tpm_key || config.node_attestor == AgentConfig::Attestor::kTpmDevid) {
+  if (has_tpm_key || config.node_attestor == Attestor::kTpmDevid) {
     const std::string& named = has_tpm_key ? config.key_tpm.tpm_device_path : devid.tpm_device_path;
     const absl::StatusOr<std::string> found = named.empty() ? tpm::FindDevice("/dev") : named;
     const absl::StatusOr<tpm::TctiChoice> chosen =
@@ -110,7 +134,12 @@ int ValidateCommand(const CommandArguments& arguments, const CommandStreams& str
   if (!status.ok()) {
     streams.err << Message(status) << "\n" << parsed.Usage();
   } else {
-    status = LoadConfig(parsed).status();
+    const absl::StatusOr<LoadedConfig> loaded = LoadConfig(parsed);
+    status = loaded.status();
+    for (const std::string& warning :
+         loaded.ok() ? loaded->config.warnings : std::vector<std::string>()) {
+      streams.err << "warning: " << warning << "\n";
+    }
   }
   if (!status.ok()) {
     streams.err << "SPIRE agent configuration file is invalid: " << Message(status) << "\n";

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "agent/config.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 
 #include "agent/config_options.h"
 #include "base/files.h"
+#include "base/guarded_files.h"
 #include "base/hcl.h"
 #include "base/secret.h"
 #include "spiffe/spiffe_id.h"
@@ -166,7 +169,8 @@ void ApplyOverrides(const ConfigOverrides& overrides, AgentConfig& config, Confi
 }  // namespace
 
 absl::StatusOr<Secret> ReadPluginFile(const std::string& name) {
-  return ReadSecretFile(name, kMaxConfigBytes);
+  return geteuid() == 0 ? ReadGuardedSecretFile(name, kMaxConfigBytes)
+                        : ReadSecretFile(name, kMaxConfigBytes);
 }
 
 absl::StatusOr<AgentConfig> ParseAgentConfig(std::string_view name, std::string_view text,

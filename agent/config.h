@@ -134,7 +134,8 @@ struct AgentConfig {
 // Options of the command line that stand for options of the file: {"trust_domain", "example.org"}.
 using ConfigOverrides = std::vector<std::pair<std::string, std::string>>;
 
-// The text of a file that a plugin_data_file names.
+// The text of a file that a plugin_data_file names; as root, of one that nobody else could have put
+// there (base/guarded_files.h).
 using PluginFileReader = std::function<absl::StatusOr<Secret>(const std::string& name)>;
 absl::StatusOr<Secret> ReadPluginFile(const std::string& name);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "agent/config_load.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <map>
 #include <set>
@@ -9,6 +11,7 @@
 #include "agent/sealed_start.h"
 #include "assay/roles.pb.h"
 #include "base/files.h"
+#include "base/guarded_files.h"
 #include "base/hcl.h"
 
 namespace assay {
@@ -16,10 +19,21 @@ namespace {
 
 constexpr size_t kMaxHostKeyBytes = 64 << 10;
 
+Secret ReadHostKey(const AgentConfig& config) {
+  if (config.node_attestor != AgentConfig::Attestor::kSshPop) {
+    return Secret();
+  }
+  const std::string& path = config.sshpop.host_key_path;
+  absl::StatusOr<Secret> text = geteuid() == 0 ? ReadGuardedSecretFile(path, kMaxHostKeyBytes)
+                                               : ReadSecretFile(path, kMaxHostKeyBytes);
+  return text.ok() ? *std::move(text) : Secret();
+}
+
 absl::StatusOr<LoadedConfig> Parse(const ConfigArguments& parsed, Secret text) {
   ASSIGN_OR_RETURN(AgentConfig config,
                    ParseAgentConfig(parsed.config_path(), text.Reveal(), parsed.overrides()));
-  return LoadedConfig{std::move(text), std::move(config)};
+  Secret host_key = ReadHostKey(config);
+  return LoadedConfig{std::move(text), std::move(config), std::move(host_key)};
 }
 
 // The sealed configuration, wiped when it is done with.
@@ -56,6 +70,11 @@ std::set<std::string> Changes(const roles::IdentityStart& before, const LoadedCo
       paths.insert(file.option);
     }
   }
+  const auto old_key = before.files().find(now.config.sshpop.host_key_path);
+  if (that_reload && !now.ssh_host_key.empty() &&
+      (old_key == before.files().end() || old_key->second != now.ssh_host_key.Reveal())) {
+    paths.insert("the key at plugins.NodeAttestor \"sshpop\".host_key_path");
+  }
   return paths;
 }
 
@@ -82,15 +101,8 @@ absl::StatusOr<UniqueFd> SealConfig(const LoadedConfig& loaded, const ConfigArgu
   for (const PluginFile& file : loaded.config.plugin_files) {
     files.emplace(file.name, file.text.Reveal());
   }
-  // sshd takes no host key that others than root may read, so it is not made readable for the role.
-  // What is wrong with it the role tells.
-  const std::string& host_key_path = loaded.config.sshpop.host_key_path;
-  absl::StatusOr<Secret> host_key = Secret();
-  if (loaded.config.node_attestor == AgentConfig::Attestor::kSshPop) {
-    host_key = ReadSecretFile(host_key_path, kMaxHostKeyBytes);
-  }
-  if (host_key.ok() && !host_key->empty()) {
-    files.emplace(host_key_path, host_key->Reveal());
+  if (!loaded.ssh_host_key.empty()) {
+    files.emplace(loaded.config.sshpop.host_key_path, loaded.ssh_host_key.Reveal());
   }
   return SealIdentityStart(parsed.config_path(), loaded.text.Reveal(), arguments, files);
 }

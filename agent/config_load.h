@@ -18,6 +18,9 @@ namespace assay {
 struct LoadedConfig {
   Secret text;  // There may be passwords in it.
   AgentConfig config;
+  // NodeAttestor "sshpop"'s. sshd takes no host key that others than root may read, so it is not
+  // made readable for the identity role. Empty: it could not be read, and the role tells why.
+  Secret ssh_host_key;
 };
 
 absl::StatusOr<LoadedConfig> LoadConfig(const ConfigArguments& parsed);

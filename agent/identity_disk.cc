@@ -65,7 +65,13 @@ json ToJson(const std::vector<crypto::Certificate>& certificates) {
 
 absl::StatusOr<AgentState> AgentDisk::Load() {
   absl::StatusOr<AgentState> state = LoadState();
-  if (!absl::IsDataLoss(state.status())) {
+  if (absl::IsPermissionDenied(state.status()) && unreadable_ == Unreadable::kIsAnError) {
+    return FailedPrecondition(
+        "{}: another agent has written it: give the files of {} to this one's user (chown), or "
+        "remove them and attest the node anew",
+        Message(state.status()), data_folder_);
+  }
+  if (!absl::IsDataLoss(state.status()) && !absl::IsPermissionDenied(state.status())) {
     return state;
   }
   SetAside(data_path(), state.status());

@@ -31,9 +31,13 @@ struct AgentState {
 
 class AgentDisk final {
  public:
+  // What is done with a file that this user may not read, for another agent wrote it as root.
+  enum class Unreadable { kIsAnError, kIsSetAside };
+
   // The folder is made when it is written to.
-  AgentDisk(std::string data_folder, std::unique_ptr<AgentKeys> keys)
-      : data_folder_(std::move(data_folder)), keys_(std::move(keys)) {}
+  AgentDisk(std::string data_folder, std::unique_ptr<AgentKeys> keys,
+            Unreadable unreadable = Unreadable::kIsAnError)
+      : data_folder_(std::move(data_folder)), keys_(std::move(keys)), unreadable_(unreadable) {}
 
   // What is there. An SVID whose key is not there, or is lost, is left out, and the log says so. A
   // damaged file is set aside and counts as absent: the node is attested anew.
@@ -47,6 +51,7 @@ class AgentDisk final {
 
   const std::string data_folder_;
   const std::unique_ptr<AgentKeys> keys_;
+  const Unreadable unreadable_;
 };
 
 }  // namespace assay

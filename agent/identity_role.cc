@@ -78,6 +78,13 @@ std::unique_ptr<AgentKeys> MakeKeys(const AgentConfig& config,
   return MakeMemoryKeys();
 }
 
+// A join token is gone with its first use.
+AgentDisk::Unreadable WhenUnreadable(const AgentConfig& config) {
+  return config.node_attestor == AgentConfig::Attestor::kJoinToken
+             ? AgentDisk::Unreadable::kIsAnError
+             : AgentDisk::Unreadable::kIsSetAside;
+}
+
 // The job, and then the memory given back that it had for its work: a thread's tables of curves
 // alone are several megabytes, and jobs are seldom.
 std::function<void()> Tidied(std::function<void()> job) {
@@ -130,7 +137,7 @@ struct Identity {
                                .trust_domain = trust_domain,
                                .insecure_bootstrap = config.insecure_bootstrap},
                               context.clock())),
-        disk(config.data_dir, MakeKeys(config, tpm)),
+        disk(config.data_dir, MakeKeys(config, tpm), WhenUnreadable(config)),
         node({.trust_domain = trust_domain,
               .bootstrap_bundle = std::move(bootstrap_bundle),
               .keys_in_memory = config.key_manager == AgentConfig::KeyManager::kMemory,

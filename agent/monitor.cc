@@ -12,7 +12,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -186,16 +185,14 @@ bool Monitor::ReadsExecutables() const {
 }
 
 absl::Status Monitor::LetIdentityUse(const User& user) {
-  std::vector<std::string> names;
   for (const std::string& file : options_.identity_files) {
     RETURN_IF_ERROR(LetRead(file, user));
-    names.push_back(std::filesystem::path(file).filename());
   }
   for (const std::string& device : options_.identity_devices) {
     RETURN_IF_ERROR(LetUseTpm(device, user));
   }
-  for (const std::string& folder : options_.identity_folders) {
-    RETURN_IF_ERROR(GiveFolder(folder, user, names));
+  for (const StateFolder& folder : options_.identity_folders) {
+    RETURN_IF_ERROR(GiveFolder(folder, user));
   }
   for (const std::string& file : options_.identity_files) {
     RETURN_IF_ERROR(CheckReachable(file, user));

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/role_files.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
@@ -53,7 +54,7 @@ struct MonitorOptions {
   // When the monitor was started by root, the roles run as the users of agent/roles.cc, and the
   // identity role's user is let use these (agent/role_files.h): folders that it keeps its state in,
   // files that it reads, and the TPM's device or sockets.
-  std::vector<std::string> identity_folders;
+  std::vector<StateFolder> identity_folders;
   std::vector<std::string> identity_files;
   std::vector<std::string> identity_devices;
 

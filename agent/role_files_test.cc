@@ -43,68 +43,100 @@ class RoleFilesTest : public testing::Test {
     return Path(name);
   }
 
+  static absl::Status Give(const StateFolder& folder) { return GiveFolder(folder, kUser); }
+
   const TempFolder folder_;
 };
 
 TEST_F(RoleFilesTest, GivesAFolderOfRootWithTheAgentsFilesButNoLinks) {
   Write("data/keys.json");
-  Write("data/agent-data.json.XyZ012");
+  Write("data/agent-data.json.damaged");
   Write("data/token");
   Write("elsewhere");
   std::filesystem::create_hard_link(Path("elsewhere"), Path("data/tpm-devid-ak"));
   std::filesystem::create_symlink(Path("elsewhere"), Path("data/agent-data.json"));
-  ASSERT_OK(GiveFolder(Path("data"), kUser, {"token"}));
+  ASSERT_OK(Give({.path = Path("data"), .has_keys = true, .beside = {Path("data/token")}}));
   EXPECT_EQ(Access(Path("data")), "4242:4343 700");
   EXPECT_EQ(Access(Path("data/keys.json")), "4242:4343 600");
-  EXPECT_EQ(Access(Path("data/agent-data.json.XyZ012")), "4242:4343 600");
+  EXPECT_EQ(Access(Path("data/agent-data.json.damaged")), "4242:4343 600");
   EXPECT_EQ(Access(Path("data/token")), "0:0 600");
-  EXPECT_EQ(Access(Path("elsewhere")), "0:0 600");
-  // Written by root since, as another agent does.
-  std::filesystem::remove(Path("data/keys.json"));
-  Write("data/keys.json");
-  Write("data/other");
-  EXPECT_OK(GiveFolder(Path("data"), kUser)) << "a second time";
-  EXPECT_EQ(Access(Path("data/keys.json")), "4242:4343 600");
-  EXPECT_EQ(Access(Path("data/other")), "0:0 600");
   EXPECT_EQ(Access(Path("elsewhere")), "0:0 600");
 }
 
-TEST_F(RoleFilesTest, SharesAFolderWithOtherFiles) {
+TEST_F(RoleFilesTest, GivesKeysOnlyToWhoHasThem) {
+  Write("data/agent-data.json");
   Write("data/keys.json");
-  Write("data/agent.conf");
+  ASSERT_OK(Give({.path = Path("data")}));
+  EXPECT_EQ(Access(Path("data/agent-data.json")), "4242:4343 600");
+  EXPECT_EQ(Access(Path("data/keys.json")), "0:0 600");
+}
+
+// The role could have named it so.
+TEST_F(RoleFilesTest, GivesNothingInAFolderOfTheRole) {
+  ASSERT_OK(Give({.path = Path("data"), .has_keys = true}));
+  Write("data/keys.json");
+  std::filesystem::create_symlink("/", Path("data/link"));
+  ASSERT_OK(Give({.path = Path("data"), .has_keys = true}));
+  EXPECT_EQ(Access(Path("data/keys.json")), "0:0 600");
+  for (const char* below : {"data/link/srv", "data/link", "data/made"}) {
+    EXPECT_OK(Give({.path = Path(below), .has_keys = true})) << below;
+    EXPECT_OK(LetRead(Path(below) + "/token", kUser));
+  }
+  EXPECT_EQ(Access("/srv").substr(0, 4), "0:0 ");
+  EXPECT_FALSE(std::filesystem::exists(Path("data/made")));
+}
+
+TEST_F(RoleFilesTest, SharesAFolderWithFoldersOfRoots) {
+  Write("data/keys.json");
+  std::filesystem::create_directory(Path("data/conf"));
   for (int time = 0; time < 2; ++time) {
-    ASSERT_OK(GiveFolder(Path("data"), kUser));
+    ASSERT_OK(Give({.path = Path("data"), .has_keys = true}));
     EXPECT_EQ(Access(Path("data")), "0:4343 1770");
     EXPECT_EQ(Access(Path("data/keys.json")), "4242:4343 600");
-    EXPECT_EQ(Access(Path("data/agent.conf")), "0:0 600");
+    EXPECT_EQ(Access(Path("data/conf")).substr(0, 4), "0:0 ");
   }
 }
 
-TEST_F(RoleFilesTest, SharesNoFolderOfAGroupOrOfTheSystem) {
-  Write("data/agent.conf");
+TEST_F(RoleFilesTest, KeepsAFolderWithFilesOfOthers) {
+  Write("data/keys.json");
+  Write("data/datastore.sqlite3");
+  EXPECT_THAT(Give({.path = Path("data"), .has_keys = true}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("\"datastore.sqlite3\"")));
+  EXPECT_EQ(Access(Path("data")), "0:0 700");
+  EXPECT_EQ(Access(Path("data/keys.json")), "0:0 600");
+  // Of the same name as a file that the role reads elsewhere.
+  Write("datastore.sqlite3");
+  EXPECT_FALSE(Give({.path = Path("data"), .beside = {Path("datastore.sqlite3")}}).ok());
+}
+
+TEST_F(RoleFilesTest, KeepsAFolderOfAGroupOrOfTheSystem) {
+  std::filesystem::create_directory(Path("data/conf"));
   ASSERT_EQ(chown(Path("data").c_str(), 0, 77), 0);
-  EXPECT_THAT(GiveFolder(Path("data"), kUser),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("\"agent.conf\"")));
+  EXPECT_THAT(Give({.path = Path("data")}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("is not root's alone")));
   EXPECT_EQ(Access(Path("data")), "0:77 700");
-  EXPECT_FALSE(GiveFolder("/", kUser).ok());
-  EXPECT_FALSE(GiveFolder("/etc/../etc", kUser).ok());
+  EXPECT_FALSE(Give({.path = "/"}).ok());
+  EXPECT_FALSE(Give({.path = "/etc/../etc"}).ok());
+  EXPECT_FALSE(Give({.path = "/srv"}).ok());
 }
 
 TEST_F(RoleFilesTest, KeepsAFolderOfAnotherUser) {
   ASSERT_EQ(chown(Path("data").c_str(), 77, 77), 0);
-  EXPECT_THAT(GiveFolder(Path("data"), kUser),
+  EXPECT_THAT(Give({.path = Path("data")}),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("belongs to user 77")));
   // Of the time before there was a user for the role.
+  Write("data/keys.json");
   ASSERT_EQ(chown(Path("data").c_str(), 60940, 60940), 0);
-  EXPECT_OK(GiveFolder(Path("data"), kUser));
+  EXPECT_OK(Give({.path = Path("data"), .has_keys = true}));
   EXPECT_EQ(Access(Path("data")), "4242:4343 700");
+  EXPECT_EQ(Access(Path("data/keys.json")), "0:0 600");
 }
 
 TEST_F(RoleFilesTest, MakesAFolderThatIsThere) {
-  ASSERT_OK(GiveFolder(Path("a/b"), kUser));
+  ASSERT_OK(Give({.path = Path("a/b")}));
   EXPECT_EQ(Access(Path("a/b")), "4242:4343 700");
   EXPECT_EQ(Access(Path("a")), "0:0 755");
-  EXPECT_THAT(GiveFolder(Path("data/in-roots"), kUser),
+  EXPECT_THAT(Give({.path = Path("data/in-roots")}),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("may not enter")));
 }
 
@@ -115,6 +147,9 @@ TEST_F(RoleFilesTest, LetsTheGroupReadAFileThatIsRootsAlone) {
   ASSERT_OK(LetRead(file, kUser));
   EXPECT_EQ(Access(file), "0:4343 640");
   EXPECT_OK(LetRead(Path("absent"), kUser));
+  ASSERT_EQ(chown(Path("data").c_str(), kUser.uid, kUser.gid), 0);
+  EXPECT_OK(LetRead(Write("data/planted"), kUser));
+  EXPECT_EQ(Access(Path("data/planted")), "0:0 600");
 }
 
 TEST_F(RoleFilesTest, LeavesFilesThatAreNotRootsAlone) {

@@ -16,7 +16,7 @@ namespace {
 
 constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 // A configuration of 1 MiB with its command line.
-constexpr off_t kMostBytes = 4 << 20;
+constexpr size_t kMostBytes = 4 << 20;
 
 absl::Status WriteAll(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
@@ -43,6 +43,11 @@ absl::StatusOr<UniqueFd> SealIdentityStart(std::string_view name, std::string_vi
   }
   std::string bytes = start.SerializeAsString();
   WipeStart(start);
+  if (bytes.size() > kMostBytes) {
+    Wipe(bytes.data(), bytes.size());
+    return InvalidArgument("the configuration with the files of its plugins has more than {} bytes",
+                           kMostBytes);
+  }
   UniqueFd file(memfd_create("assay-config", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file.valid()) {
     return ErrnoStatus(errno, "keeping the configuration in memory");
@@ -58,7 +63,8 @@ absl::StatusOr<UniqueFd> SealIdentityStart(std::string_view name, std::string_vi
 
 absl::Status OpenSealedStart(int fd, roles::IdentityStart& start) {
   struct stat info {};
-  if (fcntl(fd, F_GET_SEALS) != kSeals || fstat(fd, &info) != 0 || info.st_size > kMostBytes) {
+  if (fcntl(fd, F_GET_SEALS) != kSeals || fstat(fd, &info) != 0 ||
+      static_cast<size_t>(info.st_size) > kMostBytes) {
     return InvalidArgument("the configuration is not in a sealed file of at most {} bytes",
                            kMostBytes);
   }

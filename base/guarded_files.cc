@@ -46,7 +46,8 @@ class GuardedWalk {
         RETURN_IF_ERROR(Enter(name));
       }
     }
-    return absl::OkStatus();
+    return options_.to_file && !file_.valid() ? FailedPrecondition("{} is not a regular file", at_)
+                                              : absl::OkStatus();
   }
 
   // Where the walk ended, of O_PATH.

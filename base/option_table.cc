@@ -147,7 +147,8 @@ void ReadOptions(const ConfigValue& block, const OptionTable& table, std::string
   }
   for (const Option& option : table) {
     const ConfigValue* value = block.Find(option.name);
-    if (option.required && (value == nullptr || value->kind == Kind::kNull)) {
+    if (option.required && (value == nullptr || value->kind == Kind::kNull ||
+                            (value->kind == Kind::kString && value->text.empty()))) {
       report.AddError(block.position,
                       fmt::format("{} must be configured", Joined(path, option.name)));
     }

@@ -131,6 +131,11 @@ TEST(OptionTableTest, NullCountsAsAbsent) {
   EXPECT_EQ(e.port, 1);
 }
 
+TEST(OptionTableTest, AnEmptyTextIsNotWhatIsRequired) {
+  Example e;
+  EXPECT_THAT(Read("name = \"\"", e).errors(), ElementsAre("f:1:1: name must be configured"));
+}
+
 TEST(OptionTableTest, RefusesBadDurations) {
   for (const std::string_view bad : {"-5s", "inf", "5", "", "5 s", "x"}) {
     Example e;

@@ -414,7 +414,7 @@ int RunTestMonitor(char** arguments) {
   options.socket_path = folder + "/run/public/api.sock";
   options.admin_socket_path = folder + "/run/admin.sock";
   options.unix_attestor.emplace();
-  options.identity_folders = {folder + "/data"};
+  options.identity_folders = {{.path = folder + "/data"}};
   if (config.starts_with("read ")) {
     options.identity_files = {config.substr(5)};
   }
