@@ -35,6 +35,22 @@ bool Initialized() {
   return initialized;
 }
 
+// The hybrids that this wolfSSL can do, best first.
+std::vector<int> PostQuantumGroups() {
+  std::vector<int> groups;
+#if LIBWOLFSSL_VERSION_HEX >= 0x05008000 && defined(WOLFSSL_HAVE_MLKEM)
+  const std::unique_ptr<WOLFSSL_CTX, FreeContext> context(
+      Initialized() ? wolfSSL_CTX_new(wolfTLSv1_3_client_method()) : nullptr);
+  for (int group :
+       {WOLFSSL_X25519MLKEM768, WOLFSSL_SECP256R1MLKEM768, WOLFSSL_SECP384R1MLKEM1024}) {
+    if (context != nullptr && wolfSSL_CTX_set_groups(context.get(), &group, 1) == WOLFSSL_SUCCESS) {
+      groups.push_back(group);
+    }
+  }
+#endif
+  return groups;
+}
+
 // What an alert says (RFC 8446 §6), in the words that other stacks log.
 std::string AlertWords(int code) {
   static constexpr std::pair<int, std::string_view> kWords[] = {
@@ -82,6 +98,19 @@ std::string ToPem(const std::vector<Certificate>& chain) {
 
 }  // namespace
 
+bool HasPostQuantum() { return !PostQuantumGroups().empty(); }
+
+absl::Status CheckPostQuantum() {
+  if (HasPostQuantum()) {
+    return absl::OkStatus();
+  }
+  return FailedPrecondition(
+      "wolfSSL {} was built without post-quantum key exchange: build with wolfSSL 5.8 or later "
+      "that "
+      "has ML-KEM (--enable-mlkem)",
+      wolfSSL_lib_version());
+}
+
 struct TlsConnection::Impl {
   absl::Status Init(const TlsIdentity* identity);
   absl::Status UseIdentity(const TlsIdentity& identity);
@@ -104,6 +133,7 @@ struct TlsConnection::Impl {
   static int OnSend(WOLFSSL* session, char* bytes, int size, void* self);
 
   bool is_server = false;
+  bool require_post_quantum = false;
   std::shared_ptr<const Signer> signer;  // Null: anonymous.
   ChainVerifier verify;
 
@@ -266,11 +296,16 @@ absl::Status TlsConnection::Impl::Configure() {
   wolfSSL_SetIOReadCtx(tls, this);
   wolfSSL_SetIOWriteCtx(tls, this);
   std::string protocol(kProtocol);
-  // X25519 first: wolfSSL's P-256 key exchange may be six times slower.
-  int groups[] = {WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1, WOLFSSL_ECC_SECP384R1};
+  static const std::vector<int> post_quantum = PostQuantumGroups();
+  std::vector<int> groups = post_quantum;
+  if (!require_post_quantum) {
+    // X25519 first: wolfSSL's P-256 key exchange may be six times slower.
+    groups.insert(groups.end(), {WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1, WOLFSSL_ECC_SECP384R1});
+  }
+  RETURN_IF_ERROR(require_post_quantum ? CheckPostQuantum() : absl::OkStatus());
   const bool configured =
       wolfSSL_set_cipher_list(tls, kSuites) == WOLFSSL_SUCCESS &&
-      wolfSSL_set_groups(tls, groups, std::size(groups)) == WOLFSSL_SUCCESS &&
+      wolfSSL_set_groups(tls, groups.data(), static_cast<int>(groups.size())) == WOLFSSL_SUCCESS &&
       wolfSSL_UseALPN(tls, protocol.data(), static_cast<unsigned int>(protocol.size()),
                       WOLFSSL_ALPN_FAILED_ON_MISMATCH) == WOLFSSL_SUCCESS &&
       (is_server || wolfSSL_UseKeyShare(tls, groups[0]) == WOLFSSL_SUCCESS);
@@ -362,6 +397,7 @@ absl::StatusOr<std::unique_ptr<TlsConnection>> TlsConnection::CreateClient(
     const ClientOptions& options) {
   auto impl = std::make_unique<Impl>();
   impl->verify = options.verify_server;
+  impl->require_post_quantum = options.require_post_quantum;
   RETURN_IF_ERROR(impl->Init(options.identity));
   return std::unique_ptr<TlsConnection>(new TlsConnection(std::move(impl)));
 }

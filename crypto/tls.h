@@ -23,6 +23,12 @@ namespace assay::crypto {
 // with a fatal alert.
 using ChainVerifier = std::function<absl::Status(const std::vector<Certificate>& chain)>;
 
+// Whether wolfSSL was built with the hybrids of ML-KEM that TLS has names for (X25519MLKEM768,
+// SecP256r1MLKEM768, SecP384r1MLKEM1024). They are offered first where it was.
+bool HasPostQuantum();
+// FailedPrecondition, with what to do, where it was not.
+absl::Status CheckPostQuantum();
+
 struct TlsIdentity {
   std::vector<Certificate> chain;        // Leaf first.
   std::shared_ptr<const Signer> signer;  // Of the leaf's key; may be a TPM's.
@@ -33,6 +39,7 @@ class TlsConnection final {
   struct ClientOptions {
     const TlsIdentity* identity = nullptr;  // Null: no client certificate. Copied.
     ChainVerifier verify_server;
+    bool require_post_quantum = false;  // No other key exchange is offered.
   };
   struct ServerOptions {
     TlsIdentity identity;

@@ -388,5 +388,17 @@ TEST(TlsTest, TheClientOffersX25519AndChaChaFirst) {
   // No pre-shared key (41), early data (42) or session ticket (35).
 }
 
+TEST(TlsTest, PostQuantumKeyExchangeIsThereOrSaidNotToBe) {
+  const auto client = TlsConnection::CreateClient(
+      {.verify_server = [](const std::vector<Certificate>&) { return absl::OkStatus(); },
+       .require_post_quantum = true});
+  if (HasPostQuantum()) {
+    EXPECT_OK(client);
+  } else {
+    EXPECT_THAT(client, StatusIs(StatusCode::kFailedPrecondition, HasSubstr("ML-KEM")));
+    EXPECT_FALSE(CheckPostQuantum().ok());
+  }
+}
+
 }  // namespace
 }  // namespace assay::crypto
