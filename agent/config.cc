@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "agent/config_bootstrap.h"
 #include "agent/config_options.h"
 #include "base/files.h"
 #include "base/guarded_files.h"
 #include "base/hcl.h"
 #include "base/secret.h"
+#include "crypto/tls.h"
 #include "spiffe/spiffe_id.h"
 
 namespace assay {
@@ -42,15 +44,6 @@ bool IsInFolderOf(std::string_view path, std::string_view other) {
   const std::vector<std::string> folder = FolderParts(path), public_folder = FolderParts(other);
   return folder.size() >= public_folder.size() &&
          std::equal(public_folder.begin(), public_folder.end(), folder.begin());
-}
-
-void CheckBootstrap(const AgentConfig& config, ConfigReport& report) {
-  if (config.insecure_bootstrap && !config.trust_bundle_path.empty()) {
-    report.AddError("only one of insecure_bootstrap or trust_bundle_path can be configured");
-  }
-  if (!config.insecure_bootstrap && config.trust_bundle_path.empty()) {
-    report.AddError("insecure_bootstrap or trust_bundle_path must be configured");
-  }
 }
 
 bool HasToken(const AgentConfig& config) {
@@ -93,7 +86,8 @@ void ShareTpm(AgentConfig& config, ConfigReport& report) {
 
 // What no single option can say: what is absent, and what does not go together.
 void CheckWhole(AgentConfig& config, bool has_plugins, ConfigReport& report) {
-  if (config.server_address.empty()) {
+  const std::vector<std::string>& addresses = config.server_addresses;
+  if (addresses.empty() || std::find(addresses.begin(), addresses.end(), "") != addresses.end()) {
     report.AddError("server_address must be configured");
   }
   if (config.server_port == 0) {
@@ -105,6 +99,9 @@ void CheckWhole(AgentConfig& config, bool has_plugins, ConfigReport& report) {
     report.AddError(fmt::format("trust_domain: {}", Message(parsed.status())));
   }
   CheckBootstrap(config, report);
+  if (const absl::Status able = crypto::CheckPostQuantum(); config.require_pq_kem && !able.ok()) {
+    report.AddError(fmt::format("experimental.require_pq_kem: {}", Message(able)));
+  }
   if (!config.join_token.empty() && !config.join_token_file.empty()) {
     report.AddError("only one of join_token or join_token_file can be configured");
   }
@@ -114,6 +111,9 @@ void CheckWhole(AgentConfig& config, bool has_plugins, ConfigReport& report) {
   }
   if (config.sync_interval <= absl::ZeroDuration()) {
     report.AddError("experimental.sync_interval must be more than 0s");
+  }
+  if (config.rpc_timeout <= absl::ZeroDuration()) {
+    report.AddError("experimental.rpc_timeout must be more than 0s");
   }
   if (config.socket_path.empty()) {
     report.AddError("socket_path must not be empty");

@@ -34,6 +34,9 @@ constexpr std::string_view kDefaultConfigPath = "conf/agent/agent.conf";
 constexpr std::string_view kDefaultSocketPath = "/tmp/spire-agent/public/api.sock";
 
 enum class BundleFormat { kPem, kSpiffe };
+// Whether to begin anew from the bootstrap bundle once the upstream is signed by an authority that
+// the known bundle does not have; kAlways insists on a node that can be attested again.
+enum class RebootstrapMode { kNever, kAuto, kAlways };
 
 // NodeAttestor "tpm_devid".
 struct TpmDevidConfig {
@@ -69,7 +72,7 @@ struct PluginFile {
 
 struct AgentConfig {
   std::string trust_domain;
-  std::string server_address;
+  std::vector<std::string> server_addresses;  // The first is used while it can be.
   uint16_t server_port = 0;
 
   std::string data_dir = ".";
@@ -78,8 +81,13 @@ struct AgentConfig {
 
   // At most one way to trust the upstream at the first contact.
   std::string trust_bundle_path;
-  BundleFormat trust_bundle_format = BundleFormat::kPem;
+  std::string trust_bundle_url;
+  std::string trust_bundle_unix_socket;  // The server of trust_bundle_url; empty: its host.
+  std::string trust_bundle_spiffe_workload_api;
+  BundleFormat trust_bundle_format = BundleFormat::kPem;  // Of path and url.
   bool insecure_bootstrap = false;
+  RebootstrapMode rebootstrap_mode = RebootstrapMode::kNever;
+  absl::Duration rebootstrap_delay = absl::Minutes(10);
 
   Secret join_token;
   std::string join_token_file;
@@ -93,6 +101,9 @@ struct AgentConfig {
   bool disable_workload_api = false;
   std::vector<std::string> log_selectors;  // "unix:uid": those of refused callers that are logged.
   absl::Duration sync_interval = absl::Seconds(5);
+  absl::Duration rpc_timeout = absl::Seconds(30);
+  bool use_sync_authorized_entries = true;
+  bool require_pq_kem = false;
 
   // When none is named: kTpm where the node attestor is tpm_devid, else an error.
   enum class KeyManager { kNone, kMemory, kDisk, kTpm };

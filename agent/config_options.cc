@@ -32,6 +32,18 @@ OptionReader OnlyOneOf(std::vector<std::string_view> names) {
       {.kind = kind}};
 }
 
+// A text, or a list of them.
+OptionReader OneOrMore(std::vector<std::string>& field) {
+  return {[&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+            if (value.kind == ConfigValue::Kind::kList) {
+              Into(field)(value, path, report);
+            } else if (auto text = TextOf(value, path, report); text.has_value()) {
+              field = {*std::move(text)};
+            }
+          },
+          {.kind = "text or list of texts"}};
+}
+
 // A number of entries, where 0 and less stand for the default.
 OptionReader CacheSize(int& field) {
   return {[&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
@@ -66,15 +78,16 @@ OptionTable ExperimentalOptions(AgentConfig& config) {
        .read = Into(config.sync_interval),
        .doc = "How often to sync with the upstream.",
        .reloads = true},
-      {"use_sync_authorized_entries", OnlyOneOf({"true", "false"}),
-       "Entries are always synced by their changes."},
-      {"require_pq_kem", NotSupported(), "Post-quantum key exchange alone."},
+      {"use_sync_authorized_entries", Into(config.use_sync_authorized_entries),
+       "Whether entries are synced by their changes."},
+      {"require_pq_kem", Into(config.require_pq_kem),
+       "Post-quantum key exchange with the upstream alone."},
       {"jwt_svid_cache_hit_timeout", WithoutEffect(kNoJwt), "Wait for a fresh JWT-SVID."},
       {"ratelimit", NotSupported(), "Calls a second for each caller."},
       {"broker", NotSupported(), "The Broker API."},
       {"feature_flags", NotSupported(), "Features under development."},
       {"server_load_balancing_config", NotSupported(), "How to choose among upstreams."},
-      {"rpc_timeout", WithoutEffect(), "Deadline of calls to the upstream."},
+      {"rpc_timeout", Into(config.rpc_timeout), "Deadline of calls to the upstream."},
       {"max_bundle_workers", WithoutEffect(), "Federated bundles fetched at once."},
   };
 }
@@ -121,7 +134,8 @@ OptionTable AgentOptions(AgentConfig& config) {
   using crypto::KeyType;
   return {
       {"trust_domain", Into(config.trust_domain), "The trust domain of the agent."},
-      {"server_address", Into(config.server_address), "Name or address of the upstream."},
+      {"server_address", OneOrMore(config.server_addresses),
+       "Name or address of the upstream; a list: the first that can be used."},
       {"server_port", Into(config.server_port), "Port of the upstream."},
       {"data_dir", Into(config.data_dir), "Folder of the agent's state."},
       {"socket_path", Into(config.socket_path), "The Workload API's socket."},
@@ -133,13 +147,19 @@ OptionTable AgentOptions(AgentConfig& config) {
        OneOf<BundleFormat>(config.trust_bundle_format,
                            {{"pem", BundleFormat::kPem}, {"spiffe", BundleFormat::kSpiffe}}),
        "Its format."},
-      {"trust_bundle_url", NotSupported(), "The same over https."},
-      {"trust_bundle_unix_socket", NotSupported(), "The same over a Unix socket."},
-      {"trust_bundle_spiffe_workload_api", NotSupported(), "The same from another agent."},
+      {"trust_bundle_url", Into(config.trust_bundle_url), "The same over https."},
+      {"trust_bundle_unix_socket", Into(config.trust_bundle_unix_socket),
+       "Unix socket of the HTTP server of trust_bundle_url."},
+      {"trust_bundle_spiffe_workload_api", Into(config.trust_bundle_spiffe_workload_api),
+       "The same from another agent's Workload API."},
       {"insecure_bootstrap", Into(config.insecure_bootstrap),
        "Trust any upstream at the first contact."},
-      {"rebootstrap_mode", OnlyOneOf({"never"}), "When to drop the trust bundle and begin again."},
-      {"rebootstrap_delay", WithoutEffect(), "How long to wait before that."},
+      {"rebootstrap_mode",
+       OneOf<RebootstrapMode>(config.rebootstrap_mode, {{"never", RebootstrapMode::kNever},
+                                                        {"auto", RebootstrapMode::kAuto},
+                                                        {"always", RebootstrapMode::kAlways}}),
+       "When to drop the trust bundle and begin again."},
+      {"rebootstrap_delay", Into(config.rebootstrap_delay), "How long to wait before that."},
       {"join_token", Into(config.join_token), "A join token."},
       {"join_token_file", Into(config.join_token_file), "A file with a join token."},
       {.name = "log_level",

@@ -44,6 +44,9 @@ TEST(AgentConfigTest, ReadsAConfigurationOfTheReferenceAndItsDefaults) {
   EXPECT_EQ(config->socket_path, kDefaultSocketPath);
   EXPECT_EQ(config->log.level, log::Level::kDebug);
   EXPECT_EQ(config->sync_interval, absl::Seconds(5));
+  EXPECT_TRUE(config->use_sync_authorized_entries);
+  EXPECT_THAT(config->server_addresses, ElementsAre("spire-server"));
+  EXPECT_EQ(config->rebootstrap_delay, absl::Minutes(10));
   EXPECT_EQ(config->x509_svid_cache_max_size, 1000);
   EXPECT_EQ(config->node_attestor, AgentConfig::Attestor::kJoinToken);
   EXPECT_EQ(config->key_manager, AgentConfig::KeyManager::kMemory);
@@ -64,19 +67,19 @@ TEST(AgentConfigTest, TheCommandLineOverridesTheFile) {
 }
 
 TEST(AgentConfigTest, ABadArgumentIsNamedByItsOption) {
-  EXPECT_THAT(
-      ParseAgentConfig("f", Config(),
-                       std::vector<std::string>{"-logLevel=x", "-trustBundleUrl=https://b"}),
-      StatusIs(absl::StatusCode::kInvalidArgument,
-               testing::AllOf(HasSubstr("command line: agent.log_level:"),
-                              HasSubstr("command line: agent.trust_bundle_url is not"))));
+  EXPECT_THAT(ParseAgentConfig("f", Config(),
+                               std::vector<std::string>{"-logLevel=x", "-rebootstrapDelay=1"}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       testing::AllOf(HasSubstr("command line: agent.log_level:"),
+                                      HasSubstr("command line: agent.rebootstrap_delay:"))));
 }
 
 TEST(AgentConfigTest, SaysAllThatIsMissing) {
   EXPECT_EQ(ErrorOf(""),
             "server_address must be configured\nserver_port must be configured\n"
             "trust_domain must be configured\n"
-            "insecure_bootstrap or trust_bundle_path must be configured\n"
+            "trust_bundle_path, trust_bundle_url, or trust_bundle_spiffe_workload_api must be "
+            "configured unless insecure_bootstrap is set\n"
             "plugins section must be configured");
   EXPECT_EQ(ErrorOf(Config("", "plugins {}")),
             "plugins: one NodeAttestor must be configured\n"
@@ -99,10 +102,11 @@ TEST(AgentConfigTest, RefusesWhatItWouldHaveToIgnoreAtARisk) {
     std::string_view agent;
     std::string_view error;
   } kCases[] = {
-      {"trust_bundle_url = \"https://x\"", "agent.trust_bundle_url is not supported"},
-      {"rebootstrap_mode = \"auto\"", "agent.rebootstrap_mode: \"auto\" is none of never"},
-      {"experimental { require_pq_kem = true }", "require_pq_kem is not supported"},
-      {"insecure_bootstrap = true", "only one of insecure_bootstrap or trust_bundle_path"},
+      {"rebootstrap_mode = \"now\"", "\"now\" is none of never, auto, always"},
+      {"experimental { rpc_timeout = \"0s\" }", "rpc_timeout must be more than 0s"},
+      {"experimental { require_pq_kem = true }", "experimental.require_pq_kem: wolfSSL"},
+      {"insecure_bootstrap = true",
+       "only one of insecure_bootstrap or trust_bundle_path can be specified, not both"},
       {"join_token = \"a\" join_token_file = \"b\"", "only one of join_token or join_token_file"},
       {"availability_target = \"23h\"", "availability_target must be at least 24h0m0s"},
       {"admin_socket_path = \"/tmp/spire-agent/./public/x/../admin.sock\"",
@@ -294,6 +298,24 @@ TEST(AgentConfigTest, TellsWhatAReloadTakesUp) {
   EXPECT_THAT(told, ElementsAre("agent.socket_path", "agent.log_level now",
                                 "agent.experimental.sync_interval now"));
   EXPECT_EQ(CompareAgentConfigs(before, after, {{"log_level", "warn"}}).size(), 2U);
+}
+
+TEST(AgentConfigTest, ReadsSeveralUpstreams) {
+  const auto with = [](std::string_view addresses) {
+    std::string text = Config(
+        "rebootstrap_mode = \"auto\" rebootstrap_delay = \"1m\" "
+        "experimental { use_sync_authorized_entries = false }");
+    constexpr std::string_view kOne = "\"spire-server\"";
+    return text.replace(text.find(kOne), kOne.size(), addresses);
+  };
+  const auto config = ParseAgentConfig("f", with("[\"a\", \"b\"]"), ConfigOverrides{});
+  ASSERT_OK(config);
+  EXPECT_THAT(config->server_addresses, ElementsAre("a", "b"));
+  EXPECT_EQ(config->rebootstrap_mode, RebootstrapMode::kAuto);
+  EXPECT_EQ(config->rebootstrap_delay, absl::Minutes(1));
+  EXPECT_FALSE(config->use_sync_authorized_entries);
+  EXPECT_THAT(ErrorOf(with("[]")), HasSubstr("server_address must be"));
+  EXPECT_THAT(ErrorOf(with("[\"a\", \"\"]")), HasSubstr("server_address must be"));
 }
 
 TEST(AgentConfigTest, WarnsOfWhatHasNoEffect) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What the identity role does over time: prove the node, keep entries and bundles in step with the
 // upstream, have SVIDs signed before they are needed and replaced before they expire, and tell
-// serve all of it. It decides on the loop's thread; what blocks runs on two others, one job at a
-// time on each. Owned by the identity thread.
+// serve all of it. It decides on the loop's thread; what blocks runs on three others, one job at a
+// time on each, so that neither entries nor SVIDs wait for a bundle. Owned by the identity thread.
 #pragma once
 
 #include <absl/time/time.h>
@@ -18,13 +18,14 @@
 #include <utility>
 #include <vector>
 
+#include "agent/config.h"
+#include "agent/identity_bundles.h"
 #include "agent/identity_entries.h"
 #include "agent/identity_node.h"
 #include "agent/identity_serve_link.h"
 #include "agent/identity_signer.h"
 #include "agent/identity_signing_queue.h"
 #include "agent/identity_svids.h"
-#include "agent/identity_sync.h"
 #include "agent/identity_timing.h"
 #include "base/clock.h"
 #include "base/event_loop.h"
@@ -45,6 +46,7 @@ class IdentityCore final {
     AvailabilityTarget availability_target;
     size_t cache_size = 1000;  // SVIDs to have ready.
     absl::Duration sync_interval = absl::Seconds(5);
+    RebootstrapMode rebootstrap_mode = RebootstrapMode::kNever;
     // The agent has served callers before, by a process before this one: what is wrong with the
     // upstream, short of a ban, no more ends it.
     bool has_served = false;
@@ -56,6 +58,7 @@ class IdentityCore final {
     NodeIdentity& node;  // Used by sync jobs alone.
     JobRunner run_sync;
     JobRunner run_signing;
+    JobRunner run_bundles;
     Random random;
     // The first sync went well: callers can be served.
     std::function<void()> on_serving;
@@ -78,7 +81,7 @@ class IdentityCore final {
   // The channel to a serve role that has just been started.
   absl::Status LinkServe(UniqueFd channel);
   // Whether some job is running or waits to be run.
-  bool is_busy() const { return sync_busy_ || queue_.is_away(); }
+  bool is_busy() const { return calls_as_node() || bundle_busy_; }
 
  private:
   enum class Phase { kAttesting, kFirstSync, kServing, kStopped };
@@ -91,32 +94,56 @@ class IdentityCore final {
   // What to do on the loop's thread when a job is done.
   using Done = std::function<void()>;
 
-  // identity_core.cc: the node's own identity, and the course of things.
+  // Calls that the upstream must not see made with the SVID before the present one.
+  bool calls_as_node() const { return sync_busy_ || queue_.is_away(); }
+
+  // identity_core.cc: the course of things.
   void OnSyncThread(std::function<Done()> job);
   void OnLoaded(const absl::StatusOr<std::optional<NodeFacts>>& loaded);
-  void BeginAttestation();
-  void OnAttested(const absl::StatusOr<NodeFacts>& attested);
-  void TakeNode(const NodeFacts& facts);
-  absl::Duration RotationTime() const;
-  void BeginRotation();
-  void OnRotated(const absl::StatusOr<NodeFacts>& rotated);
-  void OnRefusal(Refusal refusal, const absl::Status& why);
-  void ForgetAndExit(std::string_view phrase, const absl::Status& why);
   void Exit(int code, const absl::Status& why);
   void Step();
   void CollectDue();
   void BeginDueJobs();
   void Arm();
 
-  // identity_core_sync.cc: entries and bundles.
+  // identity_core_node.cc: the node's own identity.
+  void BeginAttestation();
+  void OnAttested(const absl::StatusOr<NodeFacts>& attested);
+  bool CanRebootstrap(const NodeFacts& facts);
+  void TakeNode(const NodeFacts& facts);
+  absl::Duration RotationTime() const;
+  void BeginRotation();
+  void OnRotated(const absl::StatusOr<NodeFacts>& rotated);
+  void OnRefusal(Refusal refusal, const absl::Status& why);
+  void OnUntrusted(absl::Duration until_rebootstrap);
+  void ForgetAndExit(std::string_view phrase, const absl::Status& why);
+
+  // identity_core_sync.cc: entries.
+  struct SyncOutcome {
+    absl::Status status;  // When it is OK, the pass holds what is new.
+    // Where the upstream is not trusted: how long until the node begins anew.
+    std::optional<absl::Duration> until_rebootstrap;
+    absl::Status posted;  // The agent's version.
+  };
   void BeginSync();
+  SyncOutcome Sync(SyncPass& pass, bool post_status);
   void OnSynced(const SyncOutcome& outcome, SyncPass& pass);
-  void OnSyncFailed(const absl::Status& why);
+  void OnSyncFailed(const SyncOutcome& outcome);
   void ApplyEntries(const EntryStore::Changes& changes);
-  void ApplyOwnBundle(const SyncOutcome& outcome);
-  void ApplyFederatedBundles(const SyncOutcome& outcome);
-  void RotateTainted(const TrustBundle& bundle);
-  void OnServing();
+  void ServeOnceComplete();
+
+  // identity_core_bundles.cc: trust bundles.
+  using BundleAnswer = absl::StatusOr<std::optional<TrustBundle>>;
+  void BeginBundle(const std::string& name);
+  void OnBundle(const std::string& name, BundleAnswer& answer, uint64_t node_number);
+  void OnBundleFailed(const std::string& name, const absl::Status& why);
+  void TakeBundle(const std::string& name, TrustBundle bundle);
+  bool IsOlder(const std::string& name, const TrustBundle& bundle);
+  void ReplaceIssuedBy(const TrustBundle& bundle);
+  void ReplaceSvidsOf(const std::string& authority_key_id);
+  void DropForeignBundles();
+  void TellOfBundle(const std::string& name);
+
   void SyncEarly();
   void OnRequest(const roles::ServeRequest& request);
   void OnWanted(const std::string& entry_id);
@@ -148,21 +175,30 @@ class IdentityCore final {
   EventLoop::TimerId attestation_timer_ = 0;
   Rotation rotation_ = Rotation::kNone;
   bool rotate_by_attestation_ = false;
+  NodeIdentity::Trust rotate_by_trust_ = NodeIdentity::Trust::kKnown;
   absl::Time rotate_at_ = absl::InfiniteFuture();
   absl::Duration rotate_after_;  // Since boot; not before, for the last try failed.
   Backoff rotation_backoff_;
 
-  EntryStore entries_;
+  uint64_t node_number_ = 0;  // How often the node's SVID was another one.
+
   std::map<std::string, TrustBundle> bundles_;  // By the name of the trust domain.
+  BundleSchedule bundle_schedule_;
+  bool bundle_busy_ = false;
+  // Those of an upstream that was trusted before: their sequence numbers say nothing.
+  std::set<std::string> foreign_numbers_;
+  // Since when, after boot, the upstream has had an older bundle than the one here.
+  std::map<std::string, absl::Duration> older_since_;
+  std::set<std::string> tainted_;  // Key identifiers of the own bundle's authorities.
+
+  EntryStore entries_;
   bool sync_busy_ = false;
-  bool status_posted_ = false;
+  bool status_posted_ = false, status_fails_ = false;
   bool sync_fails_ = false;
-  bool bundle_fails_ = false;
   bool early_sync_wanted_ = false;
   absl::Duration next_sync_, sync_started_, early_gap_;
   Backoff sync_backoff_;
   absl::Time last_sync_ = absl::UnixEpoch();
-  std::set<std::string> missing_bundles_;  // Trust domains, told once in the log.
 
   SvidStore svids_;
   SigningQueue queue_;

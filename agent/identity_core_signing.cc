@@ -91,8 +91,10 @@ void IdentityCore::BeginSigning() {
                                         {"count", orders.size()},
                                         {"limit", SigningQueue::kMostAtOnce},
                                         {"subsystem_name", kSubsystem}});
-  around_.run_signing([this, key_type = options_.key_type, orders = std::move(orders)] {
-    auto batch = std::make_shared<SignedBatch>(SignBatch(around_.upstream, key_type, orders));
+  around_.run_signing([this, key_type = options_.key_type, orders = std::move(orders),
+                       bundle = bundles_.at(options_.trust_domain.name())] {
+    auto batch = std::make_shared<SignedBatch>(
+        SignBatch(around_.upstream, key_type, {bundle, around_.clock}, orders));
     around_.loop.Post([this, batch] { OnSigned(*batch); });
   });
 }
@@ -151,6 +153,9 @@ void IdentityCore::TakeSvid(SignedSvid& result, Urgency urgency) {
     result.status = CheckFresh(result.validity, now);
   }
   if (!result.status.ok()) {
+    if (result.is_untrusted) {
+      bundle_schedule_.Hasten(options_.trust_domain.name(), Now());
+    }
     RetryLater(result, urgency);
     return;
   }
@@ -159,9 +164,11 @@ void IdentityCore::TakeSvid(SignedSvid& result, Urgency urgency) {
               {{"entry_id", id}, {"subsystem_name", kSubsystem}});
     StopRetrying(id);
   }
-  result.svid.rotate =
-      NotTooSoon(DrawRotation(result.validity, options_.availability_target, around_.random),
-                 result.validity, now);
+  const absl::Time rotate =
+      tainted_.contains(result.svid.authority_key_id)
+          ? now
+          : DrawRotation(result.validity, options_.availability_target, around_.random);
+  result.svid.rotate = NotTooSoon(rotate, result.validity, now);
   svids_.Put(id, std::move(result.svid), Now());
   log::Debug(
       "SVID updated",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// IdentityCore: entries and bundles, in step with the upstream and told to serve.
+// IdentityCore: entries, in step with the upstream and told to serve.
 #include <algorithm>
 #include <utility>
 
@@ -7,7 +7,6 @@
 #include "agent/version.h"
 #include "assay/roles.pb.h"
 #include "base/log.h"
-#include "crypto/digest.h"
 
 namespace assay {
 namespace {
@@ -27,41 +26,41 @@ void LogEntry(std::string_view phrase, const StoredEntry& entry) {
   }
 }
 
-std::set<std::string> TaintedKeyIds(const TrustBundle& bundle) {
-  std::set<std::string> ids;
-  for (const X509Authority& authority : bundle.x509_authorities) {
-    if (authority.tainted && !authority.certificate.subject_key_id().empty()) {
-      ids.insert(authority.certificate.subject_key_id());
-    }
-  }
-  return ids;
-}
-
 }  // namespace
 
 void IdentityCore::BeginSync() {
   sync_started_ = Now();
-  auto pass = std::make_shared<SyncPass>(entries_);
-  const bool post_status = !std::exchange(status_posted_, true);
-  OnSyncThread([this, pass, post_status, domains = entries_.FederatedDomains()]() -> Done {
-    if (post_status) {
-      if (const absl::Status posted = around_.upstream.PostStatus(kVersion); !posted.ok()) {
-        log::Warn("Telling the upstream this agent's version failed", {{"error", posted}});
-      }
-    }
-    auto outcome = std::make_shared<SyncOutcome>(SyncWith(around_.upstream, *pass, domains));
-    if (outcome->bundle.ok()) {
-      around_.node.SetBundle(*outcome->bundle);
-    }
+  auto pass = std::make_shared<SyncPass>(entries_, around_.clock.SinceBoot());
+  OnSyncThread([this, pass, post_status = !status_posted_]() -> Done {
+    auto outcome = std::make_shared<SyncOutcome>(Sync(*pass, post_status));
     return [this, pass, outcome] { OnSynced(*outcome, *pass); };
   });
+}
+
+// On the thread that syncs.
+IdentityCore::SyncOutcome IdentityCore::Sync(SyncPass& pass, bool post_status) {
+  SyncOutcome outcome;
+  if (post_status) {
+    outcome.posted = around_.upstream.PostStatus(kVersion);
+  }
+  outcome.status = around_.upstream.Sync(pass);
+  if (outcome.status.ok()) {
+    around_.node.NoteTrusted();
+  } else if (IsUntrusted(outcome.status)) {
+    outcome.until_rebootstrap = around_.node.UntilRebootstrap();
+  }
+  return outcome;
 }
 
 void IdentityCore::OnSynced(const SyncOutcome& outcome, SyncPass& pass) {
   if (phase_ == Phase::kStopped) {
     return;
   }
-  if (outcome.entries.ok()) {
+  status_posted_ = status_posted_ || outcome.posted.ok();
+  if (!outcome.posted.ok() && outcome.status.ok() && !std::exchange(status_fails_, true)) {
+    log::Warn("Telling the upstream this agent's version failed", {{"error", outcome.posted}});
+  }
+  if (outcome.status.ok()) {
     const EntryStore::Changes changes = entries_.Apply(pass);
     ApplyEntries(changes);
     is_stored_svid_ = false;
@@ -72,16 +71,19 @@ void IdentityCore::OnSynced(const SyncOutcome& outcome, SyncPass& pass) {
     if (std::exchange(sync_fails_, false)) {
       log::Info("Synchronized with the upstream again", {{"subsystem_name", kSubsystem}});
     }
+    if (std::exchange(rotate_by_trust_, NodeIdentity::Trust::kKnown) ==
+        NodeIdentity::Trust::kAnew) {
+      // The upstream is again what the bundle trusts.
+      rotation_ = Rotation::kWhenDue;
+    }
     early_gap_ = changes.empty()
                      ? std::min(std::max(early_gap_, kFirstEarlyGap) * 2, options_.sync_interval)
                      : std::min(kFirstEarlyGap, options_.sync_interval);
-  }
-  ApplyOwnBundle(outcome);
-  ApplyFederatedBundles(outcome);
-  if (!outcome.entries.ok()) {
-    OnSyncFailed(outcome.entries);
-  } else if (phase_ == Phase::kFirstSync && bundles_.contains(options_.trust_domain.name())) {
-    OnServing();
+    bundle_schedule_.Want(entries_.FederatedDomains(), Now());
+    DropForeignBundles();
+    ServeOnceComplete();
+  } else {
+    OnSyncFailed(outcome);
   }
   if (std::exchange(early_sync_wanted_, false)) {
     SyncEarly();
@@ -91,7 +93,8 @@ void IdentityCore::OnSynced(const SyncOutcome& outcome, SyncPass& pass) {
   Step();
 }
 
-void IdentityCore::OnSyncFailed(const absl::Status& why) {
+void IdentityCore::OnSyncFailed(const SyncOutcome& outcome) {
+  const absl::Status& why = outcome.status;
   const absl::Duration wait = sync_backoff_.Next(around_.random);
   next_sync_ = Now() + wait;
   sync_fails_ = true;
@@ -101,6 +104,8 @@ void IdentityCore::OnSyncFailed(const absl::Status& why) {
              {"subsystem_name", kSubsystem}});
   if (const Refusal refusal = RefusalOf(why); refusal != Refusal::kNone) {
     OnRefusal(refusal, why);
+  } else if (outcome.until_rebootstrap.has_value()) {
+    OnUntrusted(*outcome.until_rebootstrap);
   }
 }
 
@@ -134,106 +139,11 @@ void IdentityCore::ApplyEntries(const EntryStore::Changes& changes) {
   }
 }
 
-void IdentityCore::ApplyOwnBundle(const SyncOutcome& outcome) {
-  const std::string& name = options_.trust_domain.name();
-  const absl::StatusOr<TrustBundle>& fetched = outcome.bundle;
-  if (!fetched.ok()) {
-    // Where the entries failed too, that is told.
-    if (outcome.entries.ok() && !std::exchange(bundle_fails_, true)) {
-      log::Warn("Fetching the trust bundle failed; it is tried again with each sync",
-                {{"error", fetched.status()}, {"subsystem_name", kSubsystem}});
-    }
+void IdentityCore::ServeOnceComplete() {
+  if (phase_ != Phase::kFirstSync || last_sync_ == absl::UnixEpoch() ||
+      !bundles_.contains(options_.trust_domain.name())) {
     return;
   }
-  if (std::exchange(bundle_fails_, false)) {
-    log::Info("Trust bundle has been fetched again", {{"subsystem_name", kSubsystem}});
-  }
-  const auto at = bundles_.find(name);
-  if (at != bundles_.end() && at->second == *fetched) {
-    return;
-  }
-  if (at != bundles_.end()) {
-    log::Debug("Bundle updated", {{"subsystem_name", kCacheSubsystem}, {"trust_domain_id", name}});
-  }
-  RotateTainted(*fetched);
-  bundles_.insert_or_assign(name, *fetched);
-  if (serve_ != nullptr) {
-    serve_->BundleChanged(name);
-  }
-  changed_ = true;
-}
-
-// What an authority has issued that became tainted is replaced at once.
-void IdentityCore::RotateTainted(const TrustBundle& bundle) {
-  const auto known = bundles_.find(options_.trust_domain.name());
-  const std::set<std::string> before =
-      known == bundles_.end() ? std::set<std::string>() : TaintedKeyIds(known->second);
-  for (const std::string& id : TaintedKeyIds(bundle)) {
-    if (before.contains(id)) {
-      continue;
-    }
-    const std::vector<std::string> issued = svids_.IssuedBy(id);
-    log::Info("New tainted X.509 authorities found",
-              {{"subject_key_ids", crypto::HexEncode(id)}, {"subsystem_name", kSubsystem}});
-    if (!issued.empty()) {
-      log::Info("Scheduled rotation for SVID entries due to tainted X.509 authorities",
-                {{"count", issued.size()}, {"subsystem_name", kCacheSubsystem}});
-    }
-    for (const std::string& entry_id : issued) {
-      Enqueue(entry_id, Urgency::kExpiring, around_.clock.Now());
-    }
-    if (node_.has_value() && node_->authority_key_id == id) {
-      log::Info("Agent SVID is tainted by a root authority, forcing rotation",
-                {{"subsystem_name", kSubsystem}});
-      rotation_ = Rotation::kNow;
-    }
-  }
-}
-
-void IdentityCore::ApplyFederatedBundles(const SyncOutcome& outcome) {
-  const auto tell = [this](const std::string& name) {
-    if (serve_ != nullptr) {
-      serve_->BundleChanged(name);
-    }
-    changed_ = true;
-  };
-  for (const auto& [name, fetched] : outcome.federated) {
-    const auto at = bundles_.find(name);
-    if (fetched.ok()) {
-      missing_bundles_.erase(name);
-      if (at == bundles_.end() || at->second != *fetched) {
-        bundles_.insert_or_assign(name, *fetched);
-        tell(name);
-      }
-      continue;
-    }
-    if (missing_bundles_.insert(name).second) {
-      log::Warn(
-          "Fetching a federated bundle failed",
-          {{"error", fetched.status()}, {"trust_domain_id", name}, {"subsystem_name", kSubsystem}});
-    }
-    if (absl::IsNotFound(fetched.status()) && at != bundles_.end()) {
-      bundles_.erase(at);
-      tell(name);
-    }
-  }
-  if (!outcome.entries.ok()) {
-    return;
-  }
-  const std::vector<std::string> needed = entries_.FederatedDomains();
-  for (auto at = bundles_.begin(); at != bundles_.end();) {
-    const bool is_needed = at->first == options_.trust_domain.name() ||
-                           std::binary_search(needed.begin(), needed.end(), at->first);
-    if (is_needed) {
-      ++at;
-    } else {
-      tell(at->first);
-      at = bundles_.erase(at);
-    }
-  }
-}
-
-void IdentityCore::OnServing() {
   phase_ = Phase::kServing;
   log::Info("Starting agent APIs",
             {{"apis", "Workload API"}, {"network", "unix"}, {"subsystem_name", "endpoints"}});

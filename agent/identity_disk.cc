@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "agent/identity_disk.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
@@ -61,6 +62,36 @@ json ToJson(const std::vector<crypto::Certificate>& certificates) {
   return list;
 }
 
+// What the reference writes for no time.
+constexpr std::string_view kNoTime = "0001-01-01T00:00:00Z";
+constexpr int kUseBootstrap = 1;
+constexpr int kUseRebootstrap = 2;
+constexpr int kMostAttempts = 1'000'000'000;
+
+// Of the reference's fields; what is not as it writes them counts as not there.
+BootstrapProgress ProgressIn(const json& document) {
+  const auto number = [&document](const char* name) {
+    const auto at = document.find(name);
+    const int64_t value =
+        at != document.end() && at->is_number_integer() ? at->get<int64_t>() : int64_t{0};
+    return static_cast<int>(std::clamp<int64_t>(value, 0, kMostAttempts));
+  };
+  BootstrapProgress progress{.had_bundle = number("bootstrap_use") == kUseRebootstrap,
+                             .attempts = number("connection_attempts")};
+  const std::string text(StringAt(document, "bootstrap_start_time"));
+  absl::Time since;
+  if (text != kNoTime && absl::ParseTime(absl::RFC3339_full, text, &since, nullptr) &&
+      since > absl::UnixEpoch()) {
+    progress.since = since;
+  }
+  return progress;
+}
+
+std::string TimeText(absl::Time time) {
+  return time == absl::UnixEpoch() ? std::string(kNoTime)
+                                   : absl::FormatTime(time, absl::UTCTimeZone());
+}
+
 }  // namespace
 
 absl::StatusOr<AgentState> AgentDisk::Load() {
@@ -87,6 +118,7 @@ absl::StatusOr<AgentState> AgentDisk::LoadState() {
   RETURN_IF_ERROR(loaded.status());
   SecretJson& document = *loaded;
   ASSIGN_OR_RETURN(state.bundle, CertificatesAt(*document, "bundle", data_path()));
+  state.bootstrap = ProgressIn(*document);
   ASSIGN_OR_RETURN(std::vector<crypto::Certificate> chain,
                    CertificatesAt(*document, "svid", data_path()));
   if (chain.empty()) {
@@ -113,13 +145,13 @@ absl::Status AgentDisk::Save(const AgentState& state) {
   if (state.svid.has_value()) {
     RETURN_IF_ERROR(keys_->Keep(state.svid->key->public_key()));
   }
-  // The fields of the reference that say nothing here are written as it writes them at rest.
+  const BootstrapProgress& progress = state.bootstrap;
   const json document = {{"svid", state.svid.has_value() ? ToJson(state.svid->chain) : json()},
                          {"bundle", ToJson(state.bundle)},
                          {"reattestable", state.svid.has_value() && state.svid->reattestable},
-                         {"bootstrap_use", 0},
-                         {"bootstrap_start_time", "0001-01-01T00:00:00Z"},
-                         {"connection_attempts", 0}};
+                         {"bootstrap_use", progress.had_bundle ? kUseRebootstrap : kUseBootstrap},
+                         {"bootstrap_start_time", TimeText(progress.since)},
+                         {"connection_attempts", progress.attempts}};
   RETURN_IF_ERROR(SaveSecretJson(data_path(), document));
   // The SVID on disk has no use for the key before its own; without an SVID there is none for both.
   return keys_->Retain(state.svid.has_value() ? &state.svid->key->public_key() : nullptr);

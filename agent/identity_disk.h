@@ -4,6 +4,8 @@
 // in step by the AgentKeys. Not thread-safe.
 #pragma once
 
+#include <absl/time/time.h>
+
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,9 +26,19 @@ struct AgentSvid {
   bool reattestable = false;
 };
 
+// How far the node is with finding out what to trust.
+struct BootstrapProgress {
+  bool had_bundle = false;  // It was attested once, so what it does now is to begin anew.
+  // Since when there is no bundle that the upstream agrees with; the epoch: there is one.
+  absl::Time since = absl::UnixEpoch();
+  int attempts = 0;  // To be attested by a bundle from the bootstrap source.
+  bool operator==(const BootstrapProgress&) const = default;
+};
+
 struct AgentState {
   std::optional<AgentSvid> svid;
   std::vector<crypto::Certificate> bundle;  // X.509 authorities; empty: none is known.
+  BootstrapProgress bootstrap;
 };
 
 class AgentDisk final {

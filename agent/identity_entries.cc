@@ -4,9 +4,12 @@
 #include <utility>
 
 #include "assay/roles.pb.h"
+#include "base/log.h"
 
 namespace assay {
 namespace {
+
+constexpr absl::Duration kPatienceWithOlder = absl::Minutes(10);
 
 roles::Entry Parsed(const StoredEntry& entry) {
   roles::Entry message;
@@ -89,6 +92,14 @@ EntryStore::Changes EntryStore::Apply(SyncPass& pass) {
     Put(std::move(fresh), changes);
   }
   pass.fresh_.clear();
+  std::erase_if(older_since_,
+                [&](const auto& older) { return !pass.older_.contains(older.first); });
+  for (const std::string& id : pass.older_) {
+    if (older_since_.try_emplace(id, pass.now_).second) {
+      log::Warn("The upstream's entry is older than the one here, which is kept",
+                {{"entry_id", id}, {"known_revision", Find(id)->revision_number}});
+    }
+  }
   return changes;
 }
 
@@ -138,8 +149,23 @@ bool SyncPass::NeedsEntry(const EntryRevision& revision) {
   }
   seen_[*place] = true;
   const StoredEntry& entry = store_.slots_[*place];
+  if (IsOlder(entry, revision.revision_number, revision.created_at)) {
+    return false;
+  }
   return entry.revision_number != revision.revision_number ||
          (revision.created_at != 0 && entry.created_at != revision.created_at);
+}
+
+bool SyncPass::IsOlder(const StoredEntry& known, int64_t revision_number, int64_t created_at) {
+  if (revision_number >= known.revision_number || created_at != known.created_at) {
+    return false;
+  }
+  const auto since = store_.older_since_.find(known.id());
+  if (since != store_.older_since_.end() && now_ - since->second >= kPatienceWithOlder) {
+    return false;
+  }
+  older_.emplace(known.id());
+  return true;
 }
 
 void SyncPass::OnEntry(RegistrationEntry entry) {
@@ -148,6 +174,9 @@ void SyncPass::OnEntry(RegistrationEntry entry) {
   }
   if (const std::optional<uint32_t> place = store_.PlaceOf(entry.id); place.has_value()) {
     seen_[*place] = true;
+    if (IsOlder(store_.slots_[*place], entry.revision_number, entry.created_at)) {
+      return;
+    }
   }
   for (const TrustDomain& domain : entry.federates_with) {
     new_domains_.insert(domain.name());

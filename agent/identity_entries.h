@@ -4,6 +4,8 @@
 // may be read, and not be changed, so that the pass can look into it from the thread that syncs.
 #pragma once
 
+#include <absl/time/time.h>
+
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -78,13 +80,18 @@ class EntryStore final {
   std::vector<uint32_t> free_;
   SlotTable index_;                     // By id.
   std::map<std::string, int> domains_;  // How many entries name each.
+  // Since when, after boot, the upstream has had a revision before the one here.
+  std::map<std::string, absl::Duration, std::less<>> older_since_;
 };
 
-// One sync: compares what the upstream has with the store, and collects what is new. The store must
-// outlive it.
+// One sync: compares what the upstream has with the store, and collects what is new. A revision
+// before the one that is known is a replica's that lags behind, and not taken unless it stays so
+// for ten minutes. The store must outlive it.
 class SyncPass final : public EntrySink {
  public:
-  explicit SyncPass(const EntryStore& store) : store_(store), seen_(store.places(), false) {}
+  // Now is since boot.
+  SyncPass(const EntryStore& store, absl::Duration now)
+      : store_(store), now_(now), seen_(store.places(), false) {}
 
   bool NeedsEntry(const EntryRevision& revision) override;
   void OnEntry(RegistrationEntry entry) override;
@@ -96,12 +103,16 @@ class SyncPass final : public EntrySink {
   friend class EntryStore;
 
   std::optional<uint32_t> PlaceOf(std::string_view id);
+  // Whether the known entry is to stay. Notes it.
+  bool IsOlder(const StoredEntry& known, int64_t revision_number, int64_t created_at);
 
   const EntryStore& store_;
+  const absl::Duration now_;
   uint32_t next_ = 0;       // Where the next one is, if they come in the store's order.
   bool in_order_ = true;    // The last one was where it was looked for.
   std::vector<bool> seen_;  // By the place in the store.
   std::vector<StoredEntry> fresh_;
+  std::set<std::string, std::less<>> older_;  // Ids of those that stay as they are known.
   std::set<std::string> new_domains_;
 };
 

@@ -22,7 +22,7 @@ RegistrationEntry MakeFederated(const std::string& id, const std::vector<std::st
 
 // What the upstream has, told as it tells small lists (all entries) or long ones (revisions first).
 EntryStore::Changes SyncAll(EntryStore& store, const std::vector<RegistrationEntry>& entries) {
-  SyncPass pass(store);
+  SyncPass pass(store, absl::ZeroDuration());
   for (const RegistrationEntry& entry : entries) {
     pass.OnEntry(entry);
   }
@@ -31,7 +31,7 @@ EntryStore::Changes SyncAll(EntryStore& store, const std::vector<RegistrationEnt
 
 EntryStore::Changes SyncByRevision(EntryStore& store,
                                    const std::vector<RegistrationEntry>& entries) {
-  SyncPass pass(store);
+  SyncPass pass(store, absl::ZeroDuration());
   for (const RegistrationEntry& entry : entries) {
     if (pass.NeedsEntry({entry.id, entry.revision_number, entry.created_at})) {
       pass.OnEntry(entry);
@@ -69,7 +69,7 @@ TEST(EntryStoreTest, TellsNewChangedAndGoneEntriesApart) {
 TEST(EntryStoreTest, AnEntryMadeAnewUnderTheSameIdIsAnother) {
   EntryStore store;
   SyncAll(store, {MakeEntry("a")});
-  SyncPass pass(store);
+  SyncPass pass(store, absl::ZeroDuration());
   EXPECT_FALSE(pass.NeedsEntry({"a", 0, 0})) << "an upstream that does not say when";
   EXPECT_FALSE(pass.NeedsEntry({"a", 0, 7}));
   EXPECT_TRUE(pass.NeedsEntry({"a", 0, 8}));
@@ -89,7 +89,7 @@ TEST(EntryStoreTest, AFailedSyncChangesNothing) {
   EntryStore store;
   SyncAll(store, {MakeEntry("a")});
   {
-    SyncPass pass(store);
+    SyncPass pass(store, absl::ZeroDuration());
     pass.OnEntry(MakeEntry("b"));
   }
   EXPECT_NE(store.Find("a"), nullptr);

@@ -48,6 +48,7 @@ class DiskKeys final : public AgentKeys {
 
   const std::string folder_;
   std::shared_ptr<const crypto::PrivateKey> last_;  // Generated or loaded.
+  std::shared_ptr<const crypto::PrivateKey> kept_;  // That of the slot.
   int slot_ = -1;                                   // Of the last one kept; -1: none.
 };
 
@@ -77,7 +78,7 @@ absl::StatusOr<SharedSigner> DiskKeys::Load(const crypto::PublicKey& wanted) {
         crypto::PrivateKey::Parse(Secret::TakeFrom(*der));
     if (key.ok() && (*key)->public_key() == wanted) {
       slot_ = static_cast<int>(slot);
-      last_ = *std::move(key);
+      last_ = kept_ = *std::move(key);
       return SharedSigner(last_);
     }
   }
@@ -85,13 +86,17 @@ absl::StatusOr<SharedSigner> DiskKeys::Load(const crypto::PublicKey& wanted) {
 }
 
 absl::Status DiskKeys::Keep(const crypto::PublicKey& key) {
-  if (last_ == nullptr || last_->public_key() != key) {
+  const auto is_it = [&](const auto& kept) { return kept != nullptr && kept->public_key() == key; };
+  if (!is_it(kept_) && !is_it(last_)) {
     return Internal("the key to keep is not the last one");
   }
-  std::string text = crypto::Base64Encode(last_->pkcs8().Reveal());
+  const auto kept = is_it(kept_) ? kept_ : last_;
+  std::string text = crypto::Base64Encode(kept->pkcs8().Reveal());
   const absl::Status stored = Store(text);
   Wipe(text.data(), text.size());
-  return stored;
+  RETURN_IF_ERROR(stored);
+  kept_ = kept;
+  return absl::OkStatus();
 }
 
 absl::Status DiskKeys::Store(const std::string& text) {
@@ -116,6 +121,7 @@ absl::Status DiskKeys::Store(const std::string& text) {
 
 absl::Status DiskKeys::Retain(const crypto::PublicKey* key) {
   if (key == nullptr) {
+    kept_ = nullptr;
     slot_ = -1;
   }
   absl::StatusOr<SecretJson> document = LoadSecretJson(Path());

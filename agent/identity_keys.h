@@ -23,7 +23,7 @@ class AgentKeys {
   virtual absl::StatusOr<std::shared_ptr<const crypto::Signer>> Load(
       const crypto::PublicKey& key) = 0;
   // Keeps the key that Generate or Load gave last, and the one that was kept before: until the SVID
-  // on disk is of the new key, the old one must survive a crash.
+  // on disk is of the new key, the old one must survive a crash. One that is kept already stays.
   virtual absl::Status Keep(const crypto::PublicKey& key) = 0;
   // Forgets all kept keys but this one; null: all.
   virtual absl::Status Retain(const crypto::PublicKey* key) = 0;

@@ -31,6 +31,10 @@ void KeepsTheKeyOfTheSvidThroughCrashes(
   EXPECT_OK(keys->Keep(first_key));
   EXPECT_OK(keys->Keep(first_key));
   EXPECT_OK(keys->Retain(&first_key));
+  // An attestation that failed has no effect on what is kept.
+  EXPECT_OK(keys->Generate());
+  EXPECT_OK(keys->Keep(first_key));
+  EXPECT_OK(keys->Retain(&first_key));
 
   keys = restart();
   const absl::StatusOr<SharedSigner> loaded = keys->Load(first_key);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/identity_bootstrap.h"
 #include "agent/identity_disk.h"
 #include "agent/identity_timing.h"
 #include "attestors/node/node_attestor.h"
@@ -31,14 +32,22 @@ class NodeIdentity final {
  public:
   // Makes the attestor when it is first needed: that may open files or the TPM.
   using MakeAttestor = std::function<absl::StatusOr<std::unique_ptr<NodeAttestor>>()>;
+  // The bundle for the first contact; nothing: any upstream is trusted then.
+  using FetchBootstrap =
+      std::function<absl::StatusOr<std::optional<TrustBundle>>(const BootstrapAttempt&)>;
 
   struct Options {
     TrustDomain trust_domain;
-    // For the first contact; nothing: any upstream is trusted then.
-    std::optional<TrustBundle> bootstrap_bundle;
+    FetchBootstrap fetch_bootstrap;
+    // How long the upstream must not be what the known bundle trusts before the bootstrap bundle is
+    // asked instead; nothing: for ever.
+    std::optional<absl::Duration> rebootstrap_after;
     bool keys_in_memory = false;
     MakeAttestor make_attestor;
   };
+  // By which bundle the upstream is verified: the known one, if there is, or that of the bootstrap
+  // source.
+  enum class Trust { kKnown, kAnew };
 
   // The upstream, the disk and the clock must outlive it.
   NodeIdentity(Options options, Upstream& upstream, AgentDisk& disk, const Clock& clock)
@@ -47,8 +56,8 @@ class NodeIdentity final {
   // Takes up what is on disk: the bundle, and the SVID when it is still valid. Its facts, or
   // nothing when the node has to be attested.
   absl::StatusOr<std::optional<NodeFacts>> Load();
-  // Node attestation with a new key.
-  absl::StatusOr<NodeFacts> Attest();
+  // Node attestation with a new key. When it fails all is as it was.
+  absl::StatusOr<NodeFacts> Attest(Trust trust = Trust::kKnown);
   // A new SVID over the old one.
   absl::StatusOr<NodeFacts> Renew();
   // Makes the attestor anew for the next attestation: what it is made of has changed.
@@ -59,10 +68,30 @@ class NodeIdentity final {
   // What the upstream says is trusted now; kept when it is new.
   void SetBundle(const TrustBundle& bundle);
 
+  // The upstream is not what the bundle trusts: notes since when, and says how long until
+  // attestation by the bootstrap bundle is called for.
+  absl::Duration UntilRebootstrap();
+  // It is again.
+  void NoteTrusted();
+
  private:
-  absl::StatusOr<NodeFacts> Take(AttestationResult result,
-                                 std::shared_ptr<const crypto::Signer> key);
-  void Present(const SpiffeId& id);
+  struct Attested {
+    AttestationResult result;
+    std::shared_ptr<const crypto::Signer> key;
+  };
+
+  absl::Status PrepareAttestor();
+  absl::StatusOr<Attested> CallAttest();
+  absl::StatusOr<NodeFacts> AttestByKnown();
+  absl::StatusOr<NodeFacts> AttestByBootstrap();
+  absl::StatusOr<NodeFacts> AttestFrom(const std::optional<TrustBundle>& bootstrap);
+  absl::StatusOr<NodeFacts> TakeAttested(Attested attested);
+  absl::Status RefreshTrust(const std::vector<crypto::Certificate>& chain);
+  absl::StatusOr<NodeFacts> Take(Attested attested);
+  // To the upstream, in later handshakes.
+  void Present();
+  void NoteUntrusted();
+  void SaveProgress();
   absl::Status Save();
 
   const Options options_;
@@ -73,6 +102,8 @@ class NodeIdentity final {
   std::optional<TrustBundle> bundle_;
   bool bundle_fetched_ = false;  // From the upstream itself, by this process or one before.
   std::optional<AgentSvid> svid_;
+  std::optional<SpiffeId> id_;  // Of the SVID.
+  BootstrapProgress progress_;
 };
 
 }  // namespace assay

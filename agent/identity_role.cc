@@ -13,6 +13,7 @@
 #include "agent/config.h"
 #include "agent/config_arguments.h"
 #include "agent/identity_attestor.h"
+#include "agent/identity_bootstrap.h"
 #include "agent/identity_core.h"
 #include "agent/identity_disk.h"
 #include "agent/identity_keys.h"
@@ -37,19 +38,15 @@ constexpr size_t kMaxQueuedJobs = 16;
 constexpr std::string_view kRefusedPasswordsName = "/tpm-devid-refused";
 constexpr std::string_view kTpmKeysName = "/tpm-agent-keys";
 
-absl::StatusOr<std::optional<TrustBundle>> LoadBootstrapBundle(const AgentConfig& config,
-                                                               const TrustDomain& trust_domain) {
-  if (config.insecure_bootstrap) {
-    return std::nullopt;
-  }
-  const std::string& path = config.trust_bundle_path;
-  absl::StatusOr<std::string> text = ReadFile(path);
-  RETURN_IF_ERROR(WithContext(text.status(), "could not parse trust bundle"));
-  absl::StatusOr<TrustBundle> bundle = config.trust_bundle_format == BundleFormat::kPem
-                                           ? ParsePemBundle(trust_domain, *text)
-                                           : ParseBundleDocument(trust_domain, *text);
-  RETURN_IF_ERROR(WithContext(bundle.status(), fmt::format("trust bundle {}", path)));
-  return *std::move(bundle);
+BootstrapSource BootstrapSourceOf(const AgentConfig& config, const TrustDomain& trust_domain) {
+  return BootstrapSource({.trust_domain = trust_domain,
+                          .server_address = config.server_addresses.front(),
+                          .server_port = config.server_port,
+                          .path = config.trust_bundle_path,
+                          .url = config.trust_bundle_url,
+                          .unix_socket = config.trust_bundle_unix_socket,
+                          .workload_api = config.trust_bundle_spiffe_workload_api,
+                          .format = config.trust_bundle_format});
 }
 
 // The TPM of the attestor and of the key manager, which are of the same one.
@@ -102,6 +99,7 @@ IdentityCore::Options CoreOptions(const AgentConfig& config, const TrustDomain& 
           .availability_target = config.availability_target,
           .cache_size = static_cast<size_t>(config.x509_svid_cache_max_size),
           .sync_interval = config.sync_interval,
+          .rebootstrap_mode = config.rebootstrap_mode,
           .has_served = has_served};
 }
 
@@ -128,18 +126,26 @@ absl::StatusOr<AgentConfig> ParseStart(const roles::IdentityStart& start) {
 // Everything that needs the configuration, in the order of its making.
 struct Identity {
   Identity(RoleContext& context, const roles::IdentityStart& start, AgentConfig the_config,
-           const TrustDomain& own_domain, std::optional<TrustBundle> bootstrap_bundle)
+           const TrustDomain& own_domain)
       : trust_domain(own_domain),
         attestor_config(std::make_shared<const AgentConfig>(std::move(the_config))),
+        bootstrap(BootstrapSourceOf(config, trust_domain)),
         tpm(MakeTpm(config)),
-        upstream(MakeUpstream({.address = config.server_address,
+        upstream(MakeUpstream({.addresses = config.server_addresses,
                                .port = config.server_port,
                                .trust_domain = trust_domain,
+                               .use_sync_authorized_entries = config.use_sync_authorized_entries,
+                               .call_deadline = config.rpc_timeout,
+                               .require_post_quantum = config.require_pq_kem,
                                .insecure_bootstrap = config.insecure_bootstrap},
                               context.clock())),
         disk(config.data_dir, MakeKeys(config, tpm), WhenUnreadable(config)),
         node({.trust_domain = trust_domain,
-              .bootstrap_bundle = std::move(bootstrap_bundle),
+              .fetch_bootstrap =
+                  [this](const BootstrapAttempt& attempt) { return bootstrap.Fetch(attempt); },
+              .rebootstrap_after = config.rebootstrap_mode == RebootstrapMode::kNever
+                                       ? std::nullopt
+                                       : std::optional(config.rebootstrap_delay),
               .keys_in_memory = config.key_manager == AgentConfig::KeyManager::kMemory,
               .make_attestor = [this] { return MakeNodeAttestor(*attestor_config, tpm); }},
              *upstream, disk, context.clock()),
@@ -150,6 +156,7 @@ struct Identity {
               .node = node,
               .run_sync = [this](auto job) { sync_thread.Run(0, Tidied(std::move(job))); },
               .run_signing = [this](auto job) { signing_thread.Run(0, Tidied(std::move(job))); },
+              .run_bundles = [this](auto job) { bundle_thread.Run(0, Tidied(std::move(job))); },
               .random = SystemRandom(),
               .on_serving = [&context] { context.Ready(); },
               .on_exit = [&context](int code,
@@ -173,6 +180,7 @@ struct Identity {
   std::shared_ptr<const AgentConfig> attestor_config;
   const std::shared_ptr<const AgentConfig> first_config = attestor_config;
   const AgentConfig& config = *first_config;
+  const BootstrapSource bootstrap;
   const std::shared_ptr<tpm::LazyTpm> tpm;  // Before what signs with it.
   const std::unique_ptr<Upstream> upstream;
   AgentDisk disk;
@@ -181,6 +189,7 @@ struct Identity {
   // Last, so that their jobs end before what these use.
   WorkerThreads sync_thread{1, kMaxQueuedJobs};
   WorkerThreads signing_thread{1, kMaxQueuedJobs};
+  WorkerThreads bundle_thread{1, kMaxQueuedJobs};
 };
 
 class IdentityRole final : public RoleBody {
@@ -220,8 +229,7 @@ absl::Status IdentityRole::Begin(const roles::IdentityStart& start) {
     log::Warn("Configuration", {{"warning", warning}});
   }
   ASSIGN_OR_RETURN(const TrustDomain trust_domain, TrustDomain::Parse(config.trust_domain));
-  ASSIGN_OR_RETURN(std::optional<TrustBundle> bundle, LoadBootstrapBundle(config, trust_domain));
-  identity_.emplace(context_, start, std::move(config), trust_domain, std::move(bundle));
+  identity_.emplace(context_, start, std::move(config), trust_domain);
   identity_->core.Start();
   return absl::OkStatus();
 }

@@ -44,7 +44,7 @@ class ServeLinkTest : public testing::Test {
   }
 
   void AddEntries(int first, int count, const std::string& hint = "") {
-    SyncPass pass(entries_);
+    SyncPass pass(entries_, absl::ZeroDuration());
     for (size_t place = 0; place < entries_.places(); ++place) {
       if (const StoredEntry* entry = entries_.At(place); entry != nullptr) {
         pass.NeedsEntry({std::string(entry->id()), entry->revision_number, entry->created_at});

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "agent/identity_trust.h"
 #include "crypto/issue.h"
 #include "spiffe/x509_svid.h"
 
@@ -15,11 +16,15 @@ absl::StatusOr<std::string> MakeRequest(const SigningOrder& order, const crypto:
       {.subject = {{"C", "US"}, {"O", "SPIRE"}}, .uris = {order.spiffe_id}, .dns_names = {}}, key);
 }
 
-// The SVID in an answer, when it is of the order and its key.
-absl::Status TakeSvid(const SvidResult& answer, const crypto::PrivateKey& key, SignedSvid& result) {
+// The SVID in an answer, when it is of the order and its key, and others will accept it.
+absl::Status TakeSvid(const SvidResult& answer, const crypto::PrivateKey& key,
+                      const SigningTrust& trust, SignedSvid& result) {
   RETURN_IF_ERROR(answer.status);
   ASSIGN_OR_RETURN(const SpiffeId id, SpiffeId::Parse(result.order.spiffe_id));
   RETURN_IF_ERROR(CheckIssuedSvid(answer.chain, id, key.public_key()));
+  const absl::Status trusted = CheckTrusted(answer.chain, trust.bundle, trust.clock.Now());
+  result.is_untrusted = !trusted.ok();
+  RETURN_IF_ERROR(trusted);
   const crypto::Certificate& leaf = answer.chain.front();
   result.validity = {leaf.not_before(), leaf.not_after()};
   result.svid.chain = crypto::Concatenate(answer.chain);
@@ -31,7 +36,7 @@ absl::Status TakeSvid(const SvidResult& answer, const crypto::PrivateKey& key, S
 
 }  // namespace
 
-SignedBatch SignBatch(Upstream& upstream, crypto::KeyType key_type,
+SignedBatch SignBatch(Upstream& upstream, crypto::KeyType key_type, const SigningTrust& trust,
                       std::vector<SigningOrder> orders) {
   SignedBatch batch{.status = absl::OkStatus(), .results = {}};
   std::vector<std::unique_ptr<crypto::PrivateKey>> keys;
@@ -60,7 +65,7 @@ SignedBatch SignBatch(Upstream& upstream, crypto::KeyType key_type,
   for (size_t i = 0; i < orders.size(); ++i) {
     SignedSvid& result = batch.results.emplace_back();
     result.order = std::move(orders[i]);
-    result.status = TakeSvid((*answers)[i], *keys[i], result);
+    result.status = TakeSvid((*answers)[i], *keys[i], trust, result);
   }
   return batch;
 }

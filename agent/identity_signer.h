@@ -9,8 +9,10 @@
 
 #include "agent/identity_svids.h"
 #include "agent/identity_timing.h"
+#include "base/clock.h"
 #include "base/status.h"
 #include "crypto/key.h"
+#include "spiffe/trust_bundle.h"
 #include "upstream/upstream.h"
 
 namespace assay {
@@ -25,7 +27,8 @@ struct SigningOrder {
 struct SignedSvid {
   SigningOrder order;
   absl::Status status;
-  ReadySvid svid;  // Its rotation is not drawn yet.
+  bool is_untrusted = false;  // The bundle does not verify it, and may be too old to.
+  ReadySvid svid;             // Its rotation is not drawn yet.
   Validity validity;
 };
 
@@ -34,7 +37,12 @@ struct SignedBatch {
   std::vector<SignedSvid> results;  // One for each order, when the call went well.
 };
 
-SignedBatch SignBatch(Upstream& upstream, crypto::KeyType key_type,
+// What judges the SVIDs that come: the bundle of their own trust domain, at that moment.
+struct SigningTrust {
+  TrustBundle bundle;
+  const Clock& clock;
+};
+SignedBatch SignBatch(Upstream& upstream, crypto::KeyType key_type, const SigningTrust& trust,
                       std::vector<SigningOrder> orders);
 
 }  // namespace assay

@@ -62,6 +62,10 @@ absl::Status AddFederation(const types::Entry& message, RegistrationEntry& entry
 
 }  // namespace
 
+std::optional<uint64_t> NumberOf(const types::Bundle& message) {
+  return message.sequence_number() == 0 ? std::nullopt : std::optional(message.sequence_number());
+}
+
 absl::StatusOr<TrustBundle> BundleOf(const types::Bundle& message,
                                      const TrustDomain& trust_domain) {
   if (message.trust_domain() != trust_domain.name()) {
@@ -71,7 +75,7 @@ absl::StatusOr<TrustBundle> BundleOf(const types::Bundle& message,
   TrustBundle bundle{.trust_domain = trust_domain,
                      .x509_authorities = {},
                      .jwt_authorities = {},
-                     .sequence_number = message.sequence_number(),
+                     .sequence_number = NumberOf(message),
                      .refresh_hint = {}};
   AddX509Authorities(message, bundle);
   if (bundle.x509_authorities.empty() && message.x509_authorities_size() > 0) {

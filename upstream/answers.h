@@ -5,6 +5,8 @@
 
 #include <google/protobuf/repeated_ptr_field.h>
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,9 @@ namespace assay {
 // out, unless no X.509 authority is left then.
 absl::StatusOr<TrustBundle> BundleOf(const spire::api::types::Bundle& message,
                                      const TrustDomain& trust_domain);
+
+// A bundle's sequence number; nothing for 0, which upstreams give to bundles that have none.
+std::optional<uint64_t> NumberOf(const spire::api::types::Bundle& message);
 
 // An entry of this trust domain; InvalidArgument names the field that is malformed.
 absl::StatusOr<RegistrationEntry> EntryOf(const spire::api::types::Entry& message,

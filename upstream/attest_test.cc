@@ -82,7 +82,7 @@ class AttestTest : public testing::Test {
         });
     server_.Start();
     client_ = MakeUpstream(
-        {.address = "127.0.0.1", .port = server_.port(), .trust_domain = ca_.trust_domain()},
+        {.addresses = {"127.0.0.1"}, .port = server_.port(), .trust_domain = ca_.trust_domain()},
         clock_);
     client_->SetBundle(ca_.Bundle());
   }

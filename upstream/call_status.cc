@@ -15,6 +15,7 @@ namespace {
 
 // All that an attestation says to a banned agent; the other calls have the detail.
 constexpr std::string_view kBannedAtAttestation = "failed to attest: agent is banned";
+constexpr char kUntrustedType[] = "assay/untrusted-upstream";
 constexpr char kRefusalType[] = "type.googleapis.com/spire.api.types.PermissionDeniedDetails";
 
 using spire::api::types::PermissionDeniedDetails;
@@ -47,6 +48,15 @@ absl::Status CallStatus(int code, std::string_view message, std::string_view det
     }
   }
   return status;
+}
+
+absl::Status MarkedUntrusted(absl::Status status) {
+  status.SetPayload(kUntrustedType, absl::Cord());
+  return status;
+}
+
+bool IsUntrusted(const absl::Status& status) {
+  return status.GetPayload(kUntrustedType).has_value();
 }
 
 Refusal RefusalOf(const absl::Status& status) {

@@ -13,4 +13,7 @@ namespace assay {
 // parse is left out.
 absl::Status CallStatus(int code, std::string_view message, std::string_view details);
 
+// The status with the mark that IsUntrusted looks for.
+absl::Status MarkedUntrusted(absl::Status status);
+
 }  // namespace assay

@@ -3,10 +3,12 @@
 #include <google/protobuf/message_lite.h>
 #include <grpcpp/client_context.h>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <utility>
 
+#include "base/log.h"
 #include "crypto/issue.h"
 #include "spire/api/server/agent/v1/agent.grpc.pb.h"
 #include "spire/api/server/bundle/v1/bundle.grpc.pb.h"
@@ -22,11 +24,11 @@ namespace assay {
 namespace {
 
 namespace agent = spire::api::server::agent::v1;
+namespace entry = spire::api::server::entry::v1;
 namespace bundle = spire::api::server::bundle::v1;
 namespace svid = spire::api::server::svid::v1;
 namespace types = spire::api::types;
 
-constexpr std::chrono::seconds kCallDeadline(30);
 constexpr int kMaxChallenges = 16;
 constexpr size_t kMaxSvidRequests = 500;
 
@@ -105,10 +107,12 @@ SvidResult SvidOf(const SvidRequest& request,
 class Client final : public Upstream {
  public:
   Client(const UpstreamOptions& options, const Clock& clock)
-      : trust_domain_(options.trust_domain), link_(options, clock) {}
+      : options_(options), trust_domain_(options.trust_domain), link_(options, clock) {}
 
   absl::StatusOr<TrustBundle> FetchBundle() override;
   absl::StatusOr<TrustBundle> FetchFederatedBundle(const TrustDomain& trust_domain) override;
+  absl::StatusOr<std::optional<uint64_t>> FetchSequenceNumber(
+      const TrustDomain& trust_domain) override;
   absl::StatusOr<AttestationResult> Attest(NodeAttestor& attestor, const crypto::Signer& key,
                                            absl::Duration patience) override;
   absl::StatusOr<AttestationResult> Renew(const crypto::Signer& key) override;
@@ -128,24 +132,32 @@ class Client final : public Upstream {
   absl::Status Converse(AttestCall& call, NodeAttestor& attestor, const crypto::Signer& key,
                         agent::AttestAgentResponse& response);
 
+  const UpstreamOptions options_;
   const TrustDomain trust_domain_;
   Link link_;
+  std::atomic<bool> lacks_sync_ = false;
+  ToldEntries told_entries_;
 };
 
-// A connection that was kept may have died since; the call that finds out is made once more, on a
-// new one.
+// A connection may have died since it was made, or been told to go away; the call that finds out is
+// made again, on a new one. Where there are several hosts each is tried.
 absl::Status Client::Run(const Try& call) {
-  for (bool repeated = false;; repeated = true) {
+  for (size_t tries = 1;; ++tries) {
     ASSIGN_OR_RETURN(const Link::Lease lease, link_.Get());
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kCallDeadline);
+    context.set_deadline(std::chrono::system_clock::now() +
+                         absl::ToChronoMilliseconds(options_.call_deadline));
     const Outcome outcome = call(lease.connection->channel, context);
     absl::Status status = link_.Explain(lease.connection, outcome.status);
     const bool lost = status.code() == absl::StatusCode::kUnavailable;
-    if (lost || status.code() == absl::StatusCode::kDeadlineExceeded) {
-      link_.Drop(lease.connection);
+    const bool late = status.code() == absl::StatusCode::kDeadlineExceeded;
+    if (lost || late) {
+      link_.Drop(lease.connection, /*host_failed=*/late || lease.fresh);
     }
-    if (!lost || lease.fresh || outcome.answered || repeated) {
+    // A new connection that fails with a reason would do so again.
+    const bool can_repeat =
+        !lease.fresh || link_.hosts() > 1 || lease.connection->tunnel->failure().ok();
+    if (!lost || !can_repeat || outcome.answered || tries > link_.hosts() + 1) {
       return status;
     }
   }
@@ -169,6 +181,24 @@ absl::StatusOr<TrustBundle> Client::FetchFederatedBundle(const TrustDomain& trus
   types::Bundle response;
   RETURN_IF_ERROR(Run(UnaryCall(&bundle::Bundle::Stub::GetFederatedBundle, request, response)));
   return BundleOf(response, trust_domain);
+}
+
+absl::StatusOr<std::optional<uint64_t>> Client::FetchSequenceNumber(
+    const TrustDomain& trust_domain) {
+  types::BundleMask mask;
+  mask.set_sequence_number(true);
+  types::Bundle response;
+  if (trust_domain == trust_domain_) {
+    bundle::GetBundleRequest request;
+    *request.mutable_output_mask() = mask;
+    RETURN_IF_ERROR(Run(UnaryCall(&bundle::Bundle::Stub::GetBundle, request, response)));
+  } else {
+    bundle::GetFederatedBundleRequest request;
+    request.set_trust_domain(trust_domain.name());
+    *request.mutable_output_mask() = mask;
+    RETURN_IF_ERROR(Run(UnaryCall(&bundle::Bundle::Stub::GetFederatedBundle, request, response)));
+  }
+  return NumberOf(response);
 }
 
 absl::StatusOr<AttestationResult> Client::Attest(NodeAttestor& attestor, const crypto::Signer& key,
@@ -231,11 +261,25 @@ absl::StatusOr<AttestationResult> Client::Renew(const crypto::Signer& key) {
 }
 
 absl::Status Client::Sync(EntrySink& sink) {
-  return Run([&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context) {
-    EntrySync sync(trust_domain_, sink);
-    absl::Status status = sync.Run(channel, context);
-    return Outcome{.status = std::move(status), .answered = sync.answered()};
-  });
+  if (options_.use_sync_authorized_entries && !lacks_sync_) {
+    absl::Status status =
+        Run([&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context) {
+          EntrySync sync(trust_domain_, sink, told_entries_);
+          absl::Status ended = sync.Run(channel, context);
+          return Outcome{.status = std::move(ended), .answered = sync.answered()};
+        });
+    if (!absl::IsUnimplemented(status)) {
+      return status;
+    }
+    lacks_sync_ = true;
+    log::Info(
+        "The upstream does not know SyncAuthorizedEntries: all entries are fetched each time");
+  }
+  entry::GetAuthorizedEntriesResponse response;
+  RETURN_IF_ERROR(
+      Run(UnaryCall(&entry::Entry::Stub::GetAuthorizedEntries, AllEntriesRequest(), response)));
+  EntryIntake intake(trust_domain_, sink, told_entries_);
+  return TakeAllEntries(response, intake);
 }
 
 absl::StatusOr<std::vector<SvidResult>> Client::SignX509Svids(

@@ -2,17 +2,11 @@
 #include "upstream/entry_sync.h"
 
 #include <algorithm>
-
-#include "base/log.h"
-#include "upstream/answers.h"
+#include <unordered_set>
+#include <utility>
 
 namespace assay {
 namespace {
-
-// Several times what a node has; more is no upstream that means well. Revisions and entries count
-// each, and a large node gets all of both in its first sync.
-constexpr size_t kMaxItems = 1'000'000;
-constexpr size_t kMaxBytes = 512 << 20;
 
 // The fields an agent has a use for; the upstream applies the others itself.
 spire::api::types::EntryMask AgentMask() {
@@ -32,8 +26,8 @@ spire::api::types::EntryMask AgentMask() {
 
 }  // namespace
 
-EntrySync::EntrySync(const TrustDomain& trust_domain, EntrySink& sink)
-    : trust_domain_(trust_domain), sink_(sink) {}
+EntrySync::EntrySync(const TrustDomain& trust_domain, EntrySink& sink, ToldEntries& told)
+    : sink_(sink), intake_(trust_domain, sink, told) {}
 
 absl::Status EntrySync::Run(const std::shared_ptr<grpc::Channel>& channel,
                             grpc::ClientContext& context) {
@@ -62,7 +56,7 @@ absl::Status EntrySync::TakeAllEntries(Call& call) {
     if (!response_.entry_revisions().empty()) {
       return Internal("sync: the upstream sent revisions among entries");
     }
-    RETURN_IF_ERROR(TakeEntries());
+    intake_.Take(response_.entries());
     if (!response_.more()) {
       return absl::OkStatus();
     }
@@ -72,19 +66,14 @@ absl::Status EntrySync::TakeAllEntries(Call& call) {
 
 absl::Status EntrySync::Read(Call& call) {
   RETURN_IF_ERROR(call.Read(response_));
-  items_ += static_cast<size_t>(response_.entries_size() + response_.entry_revisions_size());
-  if (response_.entry_revisions().empty()) {
-    bytes_ += 1 + response_.ByteSizeLong();
-  }
-  // All entries have one at each sync, and to measure them whole takes as long as to read them.
+  // All entries have a revision at each sync, and to measure those whole takes as long as to read
+  // them.
+  size_t bytes = response_.entry_revisions().empty() ? 1 + response_.ByteSizeLong() : 0;
   for (const auto& revision : response_.entry_revisions()) {
-    bytes_ += revision.id().size();
+    bytes += revision.id().size();
   }
-  if (items_ > kMaxItems || bytes_ > kMaxBytes) {
-    return Internal("sync: the upstream sent more than {} entries and revisions, or {} bytes",
-                    kMaxItems, kMaxBytes);
-  }
-  return absl::OkStatus();
+  return intake_.Count(
+      static_cast<size_t>(response_.entries_size() + response_.entry_revisions_size()), bytes);
 }
 
 absl::Status EntrySync::TakeRevisions(Call& call) {
@@ -103,9 +92,7 @@ absl::Status EntrySync::TakeRevisions(Call& call) {
 
 void EntrySync::TakeRevisionPage() {
   for (const auto& revision : response_.entry_revisions()) {
-    if (revision.id().empty() || revision.revision_number() < 0) {
-      log::Warn("Left out a malformed entry revision",
-                {{"entry_id", revision.id()}, {"revision", revision.revision_number()}});
+    if (!intake_.IsSound(revision)) {
       continue;
     }
     revision_.id = revision.id();
@@ -120,15 +107,15 @@ void EntrySync::TakeRevisionPage() {
 absl::Status EntrySync::FetchStale(Call& call) {
   std::sort(stale_.begin(), stale_.end());
   stale_.erase(std::unique(stale_.begin(), stale_.end()), stale_.end());
-  by_id_ = true;
   for (size_t start = 0; start < stale_.size(); start += page_size_) {
     Request request;
     const size_t end = std::min(start + page_size_, stale_.size());
-    ids_.clear();
+    std::unordered_set<std::string> ids;
     for (size_t i = start; i < end; ++i) {
-      ids_.insert(stale_[i]);
+      ids.insert(stale_[i]);
       *request.add_ids() = std::move(stale_[i]);
     }
+    intake_.Expect(std::move(ids));
     RETURN_IF_ERROR(call.Write(request));
     RETURN_IF_ERROR(Read(call));
     RETURN_IF_ERROR(TakeAllEntries(call));
@@ -136,19 +123,18 @@ absl::Status EntrySync::FetchStale(Call& call) {
   return absl::OkStatus();
 }
 
-absl::Status EntrySync::TakeEntries() {
-  for (const auto& message : response_.entries()) {
-    auto entry = EntryOf(message, trust_domain_);
-    if (!entry.ok()) {
-      log::Warn("Left out a malformed entry",
-                {{"entry_id", message.id()}, {"error", entry.status()}});
-      continue;
-    }
-    if (by_id_ ? ids_.erase(entry->id) == 0 : !ids_.insert(entry->id).second) {
-      return Internal("sync: the upstream sent entry {} twice, or unasked", Quoted(entry->id));
-    }
-    sink_.OnEntry(*std::move(entry));
-  }
+spire::api::server::entry::v1::GetAuthorizedEntriesRequest AllEntriesRequest() {
+  spire::api::server::entry::v1::GetAuthorizedEntriesRequest request;
+  *request.mutable_output_mask() = AgentMask();
+  return request;
+}
+
+absl::Status TakeAllEntries(
+    const spire::api::server::entry::v1::GetAuthorizedEntriesResponse& response,
+    EntryIntake& intake) {
+  RETURN_IF_ERROR(
+      intake.Count(static_cast<size_t>(response.entries_size()), response.ByteSizeLong()));
+  intake.Take(response.entries());
   return absl::OkStatus();
 }
 

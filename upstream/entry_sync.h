@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // One SyncAuthorizedEntries call: the entries an agent may serve, all at once when they are few,
-// otherwise their revisions page by page and then those that the agent lacks. What the upstream may
-// say is bounded: in entries, in bytes, and by what was asked for.
+// otherwise their revisions page by page and then those that the agent lacks. And the older
+// GetAuthorizedEntries, which has all of them come each time.
 #pragma once
 
 #include <grpcpp/channel.h>
@@ -9,20 +9,20 @@
 
 #include <memory>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "base/status.h"
 #include "spire/api/server/entry/v1/entry.grpc.pb.h"
 #include "upstream/bidi_call.h"
+#include "upstream/entry_intake.h"
 #include "upstream/upstream.h"
 
 namespace assay {
 
 class EntrySync final {
  public:
-  // Both must outlive it; the context carries the call's deadline.
-  EntrySync(const TrustDomain& trust_domain, EntrySink& sink);
+  // All must outlive it; the context carries the call's deadline.
+  EntrySync(const TrustDomain& trust_domain, EntrySink& sink, ToldEntries& told);
 
   absl::Status Run(const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context);
   // Whether the upstream answered anything.
@@ -40,20 +40,21 @@ class EntrySync final {
   absl::Status TakeRevisions(Call& call);
   absl::Status FetchStale(Call& call);
   void TakeRevisionPage();
-  absl::Status TakeEntries();
 
-  const TrustDomain& trust_domain_;
   EntrySink& sink_;
+  EntryIntake intake_;
   bool answered_ = false;
   // One message for all pages, so that reading a page allocates nothing after the first.
   Response response_;
   EntryRevision revision_;
   size_t page_size_ = 0;
   std::vector<std::string> stale_;
-  // Of the request under way; without one, the ids that have come.
-  bool by_id_ = false;
-  std::unordered_set<std::string> ids_;
-  size_t items_ = 0, bytes_ = 0;
 };
+
+// The call of GetAuthorizedEntries, and what to do with its answer.
+spire::api::server::entry::v1::GetAuthorizedEntriesRequest AllEntriesRequest();
+absl::Status TakeAllEntries(
+    const spire::api::server::entry::v1::GetAuthorizedEntriesResponse& response,
+    EntryIntake& intake);
 
 }  // namespace assay

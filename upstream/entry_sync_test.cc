@@ -69,11 +69,30 @@ class EntrySyncTest : public testing::Test {
                                           requests_.push_back(request);
                                           return answer_ ? answer_(request) : Serve(request);
                                         });
+    server_.On<entry::GetAuthorizedEntriesRequest, entry::GetAuthorizedEntriesResponse>(
+        "/spire.api.server.entry.v1.Entry/GetAuthorizedEntries",
+        [this](const entry::GetAuthorizedEntriesRequest& request,
+               rpc::Call&) -> absl::StatusOr<entry::GetAuthorizedEntriesResponse> {
+          ++lists_;
+          EXPECT_TRUE(request.output_mask().selectors());
+          entry::GetAuthorizedEntriesResponse all;
+          for (const auto& [id, message] : entries_) {
+            *all.add_entries() = message;
+          }
+          return all;
+        });
     server_.Start();
-    client_ = MakeUpstream(
-        {.address = "127.0.0.1", .port = server_.port(), .trust_domain = ca_.trust_domain()},
-        clock_);
-    client_->SetBundle(ca_.Bundle());
+    client_ = MakeClient(/*use_sync_authorized_entries=*/true);
+  }
+
+  std::unique_ptr<Upstream> MakeClient(bool use_sync_authorized_entries) {
+    auto client = MakeUpstream({.addresses = {"127.0.0.1"},
+                                .port = server_.port(),
+                                .trust_domain = ca_.trust_domain(),
+                                .use_sync_authorized_entries = use_sync_authorized_entries},
+                               clock_);
+    client->SetBundle(ca_.Bundle());
+    return client;
   }
 
   Answer Serve(const Request& request) const {
@@ -136,6 +155,7 @@ class EntrySyncTest : public testing::Test {
   std::map<std::string, types::Entry> entries_;
   std::function<Answer(const Request&)> answer_;
   std::vector<Request> requests_;
+  int lists_ = 0;
   FakeStore store_;
   std::unique_ptr<Upstream> client_;
 };
@@ -275,19 +295,27 @@ TEST_F(EntrySyncTest, MixedPagesAreAnError) {
   EXPECT_THAT(Sync(), StatusIs(StatusCode::kInternal, HasSubstr("revisions among entries")));
 }
 
-TEST_F(EntrySyncTest, EntriesThatComeTwiceOrUnaskedAreAnError) {
+TEST_F(EntrySyncTest, EntriesThatComeTwiceOrUnaskedAreLeftOut) {
   Response twice;
-  *twice.add_entries() = *twice.add_entries() = MakeMessage("a");
-  answer_ = [&](const Request&) { return Answer{.messages = {twice}}; };
-  EXPECT_THAT(Sync(), StatusIs(StatusCode::kInternal, HasSubstr("twice, or unasked")));
+  *twice.add_entries() = MakeMessage("a");
+  *twice.add_entries() = MakeMessage("a");
+  twice.mutable_entries(1)->mutable_spiffe_id()->set_path("/second");
+  *twice.add_entries() = MakeMessage("b");
+  answer_ = [&](const Request&) { return Answer{.messages = {twice}, .finish = absl::OkStatus()}; };
+  ASSERT_OK(Sync());
+  EXPECT_EQ(store_.entries.at("a").spiffe_id.path(), "/a");
+  EXPECT_EQ(store_.entries.size(), 2u);
+  store_.entries.clear();
   Response revisions, unasked;
   revisions.add_entry_revisions()->set_id("a");
   revisions.add_entry_revisions()->set_id("a");
   *unasked.add_entries() = MakeMessage("b");
+  *unasked.add_entries() = MakeMessage("a");
   answer_ = [&](const Request& request) {
     return Answer{.messages = {request.ids().empty() ? revisions : unasked}};
   };
-  EXPECT_THAT(Sync(), StatusIs(StatusCode::kInternal, HasSubstr("twice, or unasked")));
+  ASSERT_OK(Sync());
+  EXPECT_EQ(store_.entries.size(), 1u);
   ASSERT_EQ(requests_.size(), 2u);
   EXPECT_EQ(requests_[1].ids_size(), 1) << "a revision that comes twice is asked for once";
 }
@@ -319,6 +347,29 @@ TEST_F(EntrySyncTest, AnErrorOfTheUpstreamIsTheSyncs) {
   EXPECT_THAT(Sync(), StatusIs(StatusCode::kUnavailable, HasSubstr("shutting down")));
   answer_ = [&](const Request&) { return Answer{.messages = {page}, .finish = absl::OkStatus()}; };
   EXPECT_THAT(Sync(), StatusIs(StatusCode::kInternal, HasSubstr("in between")));
+}
+
+TEST_F(EntrySyncTest, AnUpstreamWithoutTheCallIsAskedForAllEntries) {
+  Fill(4);
+  answer_ = [](const Request&) {
+    return Answer{.messages = {}, .finish = absl::UnimplementedError("unknown method")};
+  };
+  ASSERT_OK(Sync());
+  EXPECT_EQ(requests_.size(), 1u);
+  EXPECT_EQ(store_.taken_count, 4);
+  ASSERT_OK(Sync());
+  EXPECT_TRUE(requests_.empty()) << "it is remembered";
+  EXPECT_EQ(lists_, 2);
+}
+
+TEST_F(EntrySyncTest, AllEntriesAreAskedForWhereTheOperatorWantsIt) {
+  Fill(4);
+  entries_[Numbered(1)].clear_selectors();
+  client_ = MakeClient(/*use_sync_authorized_entries=*/false);
+  ASSERT_OK(Sync());
+  EXPECT_TRUE(requests_.empty());
+  EXPECT_EQ(lists_, 1);
+  EXPECT_EQ(store_.taken_count, 3);
 }
 
 TEST_F(EntrySyncTest, LargeAnswersPass) {

@@ -5,18 +5,24 @@
 #include <grpcpp/support/channel_arguments.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <numeric>
 #include <utility>
 
+#include "upstream/call_status.h"
 #include "upstream/dial.h"
 #include "upstream/tls_handshake.h"
 
 namespace assay {
 namespace {
 
-constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
+// No further host is tried after this long.
+constexpr absl::Duration kConnectPatience = absl::Seconds(30);
+constexpr absl::Duration kFailedFor = absl::Minutes(2);
 constexpr int kMaxMessageBytes = 16 << 20;
 constexpr std::string_view kServerPath = "/spire/server";
+constexpr std::string_view kUnknownAuthority = "signed by unknown authority";
 
 absl::StatusOr<std::pair<UniqueFd, UniqueFd>> SocketPair() {
   int fds[2];
@@ -40,7 +46,7 @@ std::shared_ptr<grpc::Channel> ChannelOn(UniqueFd fd, const std::string& authori
 Link::Link(UpstreamOptions options, const Clock& clock)
     : options_(std::move(options)),
       clock_(clock),
-      target_(fmt::format("{}:{}", options_.address, options_.port)) {}
+      failed_at_(options_.addresses.size(), -absl::InfiniteDuration()) {}
 
 Link::~Link() = default;
 
@@ -101,26 +107,87 @@ absl::StatusOr<TunnelThread*> Link::Thread() {
 absl::StatusOr<Link::SharedConnection> Link::Connect(const Plan& plan) {
   if (plan.bundle == nullptr && !options_.insecure_bootstrap) {
     return FailedPrecondition("connecting to {}: no trust bundle to verify the upstream by",
-                              target_);
+                              NameOf(0));
   }
-  auto connection = Tunneled(plan);
-  if (!connection.ok()) {
-    return Unavailable("connecting to {}: {}", target_, Message(connection.status()));
+  const absl::Duration begun = clock_.SinceBoot();
+  absl::Status failure = Unavailable("no address of the upstream is configured");
+  bool all_untrusted = true;
+  for (const size_t host : HostsInOrder()) {
+    auto connection = ConnectTo(host, plan);
+    NoteHost(host, !connection.ok());
+    if (connection.ok()) {
+      return connection;
+    }
+    all_untrusted = all_untrusted && IsUntrusted(connection.status());
+    failure = Unavailable("connecting to {}: {}", NameOf(host), Message(connection.status()));
+    if (all_untrusted) {
+      failure = MarkedUntrusted(std::move(failure));
+    }
+    if (clock_.SinceBoot() - begun > kConnectPatience) {
+      break;
+    }
   }
-  return connection;
+  return failure;
 }
 
-absl::StatusOr<Link::SharedConnection> Link::Tunneled(const Plan& plan) {
+// By the first of the host's addresses that both answers and is trusted.
+absl::StatusOr<Link::SharedConnection> Link::ConnectTo(size_t host, const Plan& plan) {
+  ASSIGN_OR_RETURN(std::vector<SocketAddress> addresses,
+                   ResolveHost(options_.addresses[host], options_.port));
+  absl::Status failure;
+  while (!addresses.empty()) {
+    absl::StatusOr<Dialed> dialed = DialTcp(addresses);
+    if (!dialed.ok()) {
+      return failure.ok() ? dialed.status() : failure;
+    }
+    auto connection = Tunneled(host, std::move(dialed->socket), plan);
+    if (connection.ok()) {
+      return connection;
+    }
+    failure = connection.status();
+    addresses.erase(addresses.begin() + static_cast<std::ptrdiff_t>(dialed->index));
+  }
+  return failure;
+}
+
+absl::StatusOr<Link::SharedConnection> Link::Tunneled(size_t host, UniqueFd network,
+                                                      const Plan& plan) {
   ASSIGN_OR_RETURN(TunnelThread * thread, Thread());
-  ASSIGN_OR_RETURN(UniqueFd network, DialTcp(options_.address, options_.port, kConnectTimeout));
   ASSIGN_OR_RETURN(auto ends, SocketPair());
   ASSIGN_OR_RETURN(std::unique_ptr<crypto::TlsConnection> tls,
                    MakeHandshake(network, {.identity = plan.identity,
-                                           .verify_server = VerifierFor(plan.bundle)}));
+                                           .verify_server = VerifierFor(plan.bundle),
+                                           .require_post_quantum = options_.require_post_quantum}));
   std::shared_ptr<Tunnel> tunnel =
       Tunnel::Start(thread->loop(), std::move(network), std::move(ends.first), std::move(tls));
-  return std::make_shared<const Connection>(
-      Connection{.channel = ChannelOn(std::move(ends.second), target_), .tunnel = tunnel});
+  return std::make_shared<const Connection>(Connection{
+      .channel = ChannelOn(std::move(ends.second), NameOf(host)), .tunnel = tunnel, .host = host});
+}
+
+std::vector<size_t> Link::HostsInOrder() const {
+  std::vector<size_t> order(hosts());
+  std::iota(order.begin(), order.end(), 0);
+  std::vector<absl::Duration> failed_at;
+  {
+    MutexLock lock(mutex_);
+    failed_at = failed_at_;
+  }
+  const absl::Duration now = clock_.SinceBoot();
+  std::stable_partition(order.begin(), order.end(),
+                        [&](size_t host) { return now - failed_at[host] > kFailedFor; });
+  return order;
+}
+
+void Link::NoteHost(size_t host, bool failed) {
+  MutexLock lock(mutex_);
+  failed_at_[host] = failed ? clock_.SinceBoot() : -absl::InfiniteDuration();
+}
+
+std::string Link::NameOf(size_t host) const {
+  const std::string& address = host < hosts() ? options_.addresses[host] : std::string();
+  const bool is_six = address.find(':') != std::string::npos;
+  return is_six ? fmt::format("[{}]:{}", address, options_.port)
+                : fmt::format("{}:{}", address, options_.port);
 }
 
 crypto::ChainVerifier Link::VerifierFor(std::shared_ptr<const TrustBundle> bundle) const {
@@ -130,7 +197,8 @@ crypto::ChainVerifier Link::VerifierFor(std::shared_ptr<const TrustBundle> bundl
     const auto id = bundle == nullptr ? ParseLeafId(chain.front())
                                       : VerifyX509Svid(chain, *bundle, clock.Now());
     if (!id.ok()) {
-      return id.status();
+      return Message(id.status()).ends_with(kUnknownAuthority) ? MarkedUntrusted(id.status())
+                                                               : id.status();
     }
     if (id->ToString() != wanted + std::string(kServerPath)) {
       return PermissionDenied("the server is {}, wanted {}{}", id->ToString(), wanted, kServerPath);
@@ -139,7 +207,10 @@ crypto::ChainVerifier Link::VerifierFor(std::shared_ptr<const TrustBundle> bundl
   };
 }
 
-void Link::Drop(const SharedConnection& connection) {
+void Link::Drop(const SharedConnection& connection, bool host_failed) {
+  if (host_failed) {
+    NoteHost(connection->host, true);
+  }
   MutexLock lock(mutex_);
   if (current_ == connection) {
     current_ = nullptr;
@@ -151,7 +222,7 @@ absl::Status Link::Explain(const SharedConnection& connection, const absl::Statu
     return status;
   }
   const absl::Status why = connection->tunnel->failure();
-  return Unavailable("connecting to {}: {}", target_,
+  return Unavailable("connecting to {}: {}", NameOf(connection->host),
                      why.ok() ? "the upstream closed the connection" : Message(why));
 }
 

@@ -100,9 +100,11 @@ class Handshake final {
 
 absl::StatusOr<std::unique_ptr<crypto::TlsConnection>> MakeHandshake(
     const UniqueFd& network, const HandshakeOptions& options) {
-  ASSIGN_OR_RETURN(std::unique_ptr<crypto::TlsConnection> tls,
-                   crypto::TlsConnection::CreateClient({.identity = options.identity.get(),
-                                                        .verify_server = options.verify_server}));
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<crypto::TlsConnection> tls,
+      crypto::TlsConnection::CreateClient({.identity = options.identity.get(),
+                                           .verify_server = options.verify_server,
+                                           .require_post_quantum = options.require_post_quantum}));
   const absl::Status done = Handshake(network, *tls, options.timeout).Run();
   crypto::FreeCurveTables();
   RETURN_IF_ERROR(done);

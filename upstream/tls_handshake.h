@@ -16,6 +16,7 @@ namespace assay {
 struct HandshakeOptions {
   std::shared_ptr<const crypto::TlsIdentity> identity;  // Null: anonymous.
   crypto::ChainVerifier verify_server;
+  bool require_post_quantum = false;
   // For all that the upstream is waited for; the signer takes as long as it takes.
   absl::Duration timeout = absl::Seconds(10);
 };

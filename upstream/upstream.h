@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The upstream as the agent sees it: whatever speaks SPIRE Server's API. Calls block, have
-// deadlines (30 s but for attestation), and reconnect by themselves: one owner rebuilds the TLS
+// deadlines, and reconnect by themselves: one owner rebuilds the TLS
 // tunnel and the gRPC channel after a drop or a rotation. The errors carry the upstream's code and
 // words; a TLS failure is Unavailable with TLS's own words, an answer that is wrong Internal.
 // Thread-safe.
@@ -32,6 +32,10 @@ enum class Refusal { kNone, kExpired, kNotAttested, kNotActive, kBanned, kMustRe
 // The refusal that a status of a call carries, kNone when it is an ordinary error. Only what the
 // upstream itself sent has one: none of our own errors does, nor one with context added.
 Refusal RefusalOf(const absl::Status& status);
+
+// Whether the upstream was not talked to since its certificate is of an authority that the bundle
+// does not have.
+bool IsUntrusted(const absl::Status& status);
 
 struct AttestationResult {
   SpiffeId id;
@@ -81,14 +85,19 @@ class Upstream {
   // the agent has no SVID yet.
   virtual absl::StatusOr<TrustBundle> FetchBundle() = 0;
   virtual absl::StatusOr<TrustBundle> FetchFederatedBundle(const TrustDomain& trust_domain) = 0;
+  // The number alone of the bundle of the own or a foreign trust domain; nothing when it has none.
+  // It is another one whenever the bundle is.
+  virtual absl::StatusOr<std::optional<uint64_t>> FetchSequenceNumber(
+      const TrustDomain& trust_domain) = 0;
   // Node attestation over a fresh connection without a certificate. An upstream makes the agents
   // behind one address wait for each other, a second each, so patience may be minutes.
   virtual absl::StatusOr<AttestationResult> Attest(NodeAttestor& attestor,
                                                    const crypto::Signer& key,
                                                    absl::Duration patience) = 0;
   virtual absl::StatusOr<AttestationResult> Renew(const crypto::Signer& key) = 0;
-  // SyncAuthorizedEntries in its exact sequence. The entries not seen when this returns OK are
-  // gone.
+  // SyncAuthorizedEntries in its exact sequence, or all entries by GetAuthorizedEntries where the
+  // upstream does not know that or the options say so. The entries not seen when this returns OK
+  // are gone.
   virtual absl::Status Sync(EntrySink& sink) = 0;
   // 1 to 500 at a call; one result for each request, in order. Each chain was checked against the
   // key of its request, and against the URI in it, if there is one.
@@ -106,9 +115,14 @@ class Upstream {
 };
 
 struct UpstreamOptions {
-  std::string address;
+  // Host names or addresses: the first that can be connected to and is trusted is used, those that
+  // failed lately last.
+  std::vector<std::string> addresses;
   uint16_t port = 8081;
   TrustDomain trust_domain;
+  bool use_sync_authorized_entries = true;
+  absl::Duration call_deadline = absl::Seconds(30);  // Of each call but attestation.
+  bool require_post_quantum = false;  // Of the key exchange (crypto::HasPostQuantum).
   // No bundle is known and the operator accepts that: the server's chain is not verified, only its
   // SPIFFE ID, until SetBundle is called.
   bool insecure_bootstrap = false;

@@ -3,7 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <iterator>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "spire/api/server/agent/v1/agent.pb.h"
@@ -33,14 +39,26 @@ types::Bundle MessageOf(const TestCa& ca) {
   return message;
 }
 
+// What a caller that wants the number alone gets.
+template <typename Request>
+types::Bundle Masked(const Request& request, const types::Bundle& whole) {
+  if (!request.has_output_mask()) {
+    return whole;
+  }
+  EXPECT_EQ(request.output_mask().ShortDebugString(), "sequence_number: true");
+  types::Bundle masked;
+  masked.set_trust_domain(whole.trust_domain());
+  masked.set_sequence_number(whole.sequence_number());
+  return masked;
+}
+
 class UpstreamTest : public testing::Test {
  protected:
   UpstreamTest() : server_(ca_), bundle_message_(MessageOf(ca_)) {
     server_.On<bundle::GetBundleRequest, types::Bundle>(
         "/spire.api.server.bundle.v1.Bundle/GetBundle",
-        [this](const bundle::GetBundleRequest&, rpc::Call&) -> absl::StatusOr<types::Bundle> {
-          return bundle_message_;
-        });
+        [this](const bundle::GetBundleRequest& request, rpc::Call&)
+            -> absl::StatusOr<types::Bundle> { return Masked(request, bundle_message_); });
     server_.On<bundle::GetFederatedBundleRequest, types::Bundle>(
         "/spire.api.server.bundle.v1.Bundle/GetFederatedBundle",
         [this](const bundle::GetFederatedBundleRequest& request,
@@ -48,7 +66,7 @@ class UpstreamTest : public testing::Test {
           if (request.trust_domain() != foreign_.trust_domain().name()) {
             return NotFound("bundle not found");
           }
-          return MessageOf(foreign_);
+          return Masked(request, MessageOf(foreign_));
         });
     server_.On<agent::PostStatusRequest, agent::PostStatusResponse>(
         "/spire.api.server.agent.v1.Agent/PostStatus",
@@ -60,6 +78,7 @@ class UpstreamTest : public testing::Test {
           }
           return agent::PostStatusResponse();
         });
+    server_.OnSilent("/spire.api.server.svid.v1.SVID/NewJWTSVID");
     server_.Start();
   }
 
@@ -70,7 +89,7 @@ class UpstreamTest : public testing::Test {
     return client;
   }
   std::unique_ptr<Upstream> ClientWithoutBundle(bool insecure_bootstrap) {
-    return MakeUpstream({.address = "127.0.0.1",
+    return MakeUpstream({.addresses = {"127.0.0.1"},
                          .port = server_.port(),
                          .trust_domain = ca_.trust_domain(),
                          .insecure_bootstrap = insecure_bootstrap},
@@ -106,7 +125,9 @@ TEST_F(UpstreamTest, DoesNotTalkToAServerThatItCannotVerify) {
   EXPECT_THAT(client->FetchBundle(),
               StatusIs(StatusCode::kUnavailable,
                        Connecting() + "x509: certificate signed by unknown authority"));
+  EXPECT_TRUE(IsUntrusted(client->FetchBundle().status()));
   server_.UseIdentity(ca_, "spiffe://example.org/spire/agent/x");
+  EXPECT_FALSE(IsUntrusted(Client()->FetchBundle().status()));
   EXPECT_THAT(Client()->FetchBundle(),
               StatusIs(StatusCode::kUnavailable,
                        Connecting() + "the server is spiffe://example.org/spire/agent/x, wanted "
@@ -128,7 +149,7 @@ TEST_F(UpstreamTest, InsecureBootstrapLooksAtTheNameAloneUntilThereIsABundle) {
 }
 
 TEST_F(UpstreamTest, SaysWhyThereIsNoConnection) {
-  const auto client = MakeUpstream({.address = "no-such-host.invalid",
+  const auto client = MakeUpstream({.addresses = {"no-such-host.invalid"},
                                     .trust_domain = ca_.trust_domain(),
                                     .insecure_bootstrap = true},
                                    clock_);
@@ -141,7 +162,7 @@ TEST_F(UpstreamTest, SaysWhyThereIsNoConnection) {
     gone.Start();
     closed_port = gone.port();
   }
-  EXPECT_EQ(MakeUpstream({.address = "127.0.0.1",
+  EXPECT_EQ(MakeUpstream({.addresses = {"127.0.0.1"},
                           .port = closed_port,
                           .trust_domain = ca_.trust_domain(),
                           .insecure_bootstrap = true},
@@ -168,6 +189,64 @@ TEST_F(UpstreamTest, ALostConnectionFailsNoCall) {
     ASSERT_OK(client->FetchBundle());
     server_.SendGoaway();
   }
+}
+
+TEST_F(UpstreamTest, CallsOfManyThreadsOutliveEveryGoaway) {
+  const auto client = Client();
+  std::atomic<int> failed = 0, done = 0;
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 4; ++i) {
+    callers.emplace_back([&] {
+      for (int call = 0; call < 50; ++call) {
+        failed += client->FetchBundle().ok() ? 0 : 1;
+        ++done;
+      }
+    });
+  }
+  while (done < 150) {
+    const int before = done;
+    server_.SendGoaway();
+    while (done < std::min(before + 10, 150)) {
+      std::this_thread::yield();
+    }
+  }
+  for (std::thread& caller : callers) {
+    caller.join();
+  }
+  EXPECT_EQ(failed, 0);
+}
+
+TEST_F(UpstreamTest, ACallThatIsNotAnsweredEnds) {
+  const auto client = MakeUpstream({.addresses = {"127.0.0.1"},
+                                    .port = server_.port(),
+                                    .trust_domain = ca_.trust_domain(),
+                                    .call_deadline = absl::Milliseconds(100)},
+                                   clock_);
+  client->SetBundle(ca_.Bundle());
+  EXPECT_THAT(client->MintJwtSvid("entry", {"a"}),
+              StatusIs(StatusCode::kDeadlineExceeded, testing::_));
+  EXPECT_OK(client->FetchBundle()) << "on a new connection";
+}
+
+// Descriptors and threads of this process.
+size_t CountOf(const char* folder) {
+  return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(folder),
+                                           std::filesystem::directory_iterator()));
+}
+
+TEST_F(UpstreamTest, ReconnectsLeaveNothingBehind) {
+  const auto client = Client();
+  size_t descriptors = 0, threads = 0;
+  for (int i = 0; i < 120; ++i) {
+    ASSERT_OK(client->FetchBundle());
+    server_.DropConnections();
+    if (i == 20) {
+      descriptors = CountOf("/proc/self/fd");
+      threads = CountOf("/proc/self/task");
+    }
+  }
+  EXPECT_LE(CountOf("/proc/self/fd"), descriptors + 4);
+  EXPECT_LE(CountOf("/proc/self/task"), threads + 4);
 }
 
 TEST_F(UpstreamTest, AnSvidIsPresentedFromTheNextCallOn) {
@@ -277,6 +356,16 @@ TEST_F(UpstreamTest, RefusesABundleOfAnotherTrustDomain) {
   bundle_message_.set_trust_domain("other.test");
   EXPECT_THAT(Client()->FetchBundle(),
               StatusIs(StatusCode::kInvalidArgument, HasSubstr("\"other.test\"")));
+}
+
+TEST_F(UpstreamTest, FetchesTheNumberAlone) {
+  const auto client = Client();
+  EXPECT_EQ(client->FetchSequenceNumber(ca_.trust_domain()).value(), 3u);
+  EXPECT_EQ(client->FetchSequenceNumber(foreign_.trust_domain()).value(), 3u);
+  EXPECT_THAT(client->FetchSequenceNumber(TestDomain("unknown.test")),
+              StatusIs(StatusCode::kNotFound, "bundle not found"));
+  bundle_message_.set_sequence_number(0);
+  EXPECT_EQ(client->FetchSequenceNumber(ca_.trust_domain()).value(), std::nullopt);
 }
 
 TEST_F(UpstreamTest, FetchesBundlesOfOthers) {

@@ -54,7 +54,7 @@ class RunningAuthority final {
   }
   // An agent's connection, with no SVID yet. The first handshake takes the bundle on trust.
   std::unique_ptr<Upstream> Agent() const {
-    return MakeUpstream({.address = "127.0.0.1",
+    return MakeUpstream({.addresses = {"127.0.0.1"},
                          .port = port(),
                          .trust_domain = trust_domain(),
                          .insecure_bootstrap = true},

@@ -37,8 +37,9 @@ struct StreamAnswer {
 class FakeUpstream final {
  public:
   // Its certificate is spiffe://TD/spire/server of this authority; it verifies callers by it, too.
-  explicit FakeUpstream(const TestCa& ca)
-      : bundle_(ca.Bundle()),
+  explicit FakeUpstream(const TestCa& ca, std::string address = "127.0.0.1")
+      : address_(std::move(address)),
+        bundle_(ca.Bundle()),
         identity_(IdentityOf(ca, ca.trust_domain().IdString() + "/spire/server")),
         loop_(EventLoop::Create(clock_).value()) {}
   ~FakeUpstream() {
@@ -78,12 +79,17 @@ class FakeUpstream final {
     });
   }
 
+  // Takes a method's calls, and never answers.
+  void OnSilent(std::string method) {
+    registry_.Add(std::move(method), [](rpc::Call&) { return std::make_unique<SilentHandler>(); });
+  }
+
   // What grpc-status-details-bin carries in failures.
   void SetDetails(std::string details) { details_ = std::move(details); }
 
-  // Starts to serve; the methods are set by then.
-  void Start() {
-    Serve(0);
+  // Starts to serve; the methods are set by then. Port 0: any.
+  void Start(uint16_t port = 0) {
+    Serve(port);
     thread_ = std::thread([this] { loop_->Run(); });
   }
   uint16_t port() const { return port_; }
@@ -142,6 +148,12 @@ class FakeUpstream final {
     const std::function<StreamAnswer<Response>(const Request&)> answer_;
   };
 
+  class SilentHandler final : public rpc::CallHandler {
+   public:
+    void OnMessage(std::string_view) override {}
+    void OnHalfClose() override {}
+  };
+
   static crypto::TlsIdentity IdentityOf(const TestCa& ca, const std::string& id) {
     const X509Svid svid = ca.IssueSvid(TestId(id));
     return {.chain = svid.chain, .signer = svid.key};
@@ -173,7 +185,7 @@ class FakeUpstream final {
           }};
     };
     server_ = rpc::Server::Create(*loop_, registry_, std::move(options)).value();
-    UniqueFd listener = rpc::ListenTcp("127.0.0.1", port).value();
+    UniqueFd listener = rpc::ListenTcp(address_, port).value();
     sockaddr_in address{};
     socklen_t size = sizeof(address);
     getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size);
@@ -183,6 +195,7 @@ class FakeUpstream final {
     }
   }
 
+  const std::string address_;
   SystemClock clock_;
   TrustBundle bundle_;
   crypto::TlsIdentity identity_;

@@ -46,14 +46,16 @@ class ScriptedUpstream final : public Upstream {
   absl::Duration agent_ttl = absl::Hours(10);
   absl::Duration behind;  // Of its clock.
   bool reattestable = false;
-  absl::Status attest_status, renew_status, sync_status, sign_status, bundle_status;
+  absl::Status attest_status, renew_status, sync_status, sign_status, bundle_status, post_status;
   std::map<std::string, absl::Status> item_status;  // By the entry's id.
 
   // What it was asked.
-  int attests = 0, renews = 0, syncs = 0, bundles = 0;
+  int attests = 0, renews = 0, syncs = 0, bundles = 0, numbers = 0, posts = 0;
+  std::vector<std::string> federated_asked;
   absl::Duration attestation_patience;
   std::vector<std::vector<std::string>> batches;  // The entries of each signing call.
   std::optional<X509Svid> svid;                   // As it was set last.
+  std::optional<TrustBundle> trusted;             // As it was set last.
 
   // A new root signs from now on; those before are tainted.
   void RotateAuthority() {
@@ -69,7 +71,20 @@ class ScriptedUpstream final : public Upstream {
             crypto::IssueCertificate(what, root_key_->public_key(), nullptr, *root_key_).value())
             .value());
     bundle_.x509_authorities.push_back({*root_, false});
+    ++*bundle_.sequence_number;
   }
+  // The authorities before the present one are no more.
+  void RevokeTainted() {
+    std::erase_if(bundle_.x509_authorities, [](const X509Authority& a) { return a.tainted; });
+    ++*bundle_.sequence_number;
+  }
+  // Another upstream took its place: of the same name, with an authority of its own.
+  void Replace() {
+    bundle_.x509_authorities.clear();
+    RotateAuthority();
+    bundle_.sequence_number = 1;
+  }
+  TrustBundle& bundle() { return bundle_; }
 
   absl::StatusOr<TrustBundle> FetchBundle() override {
     ++bundles;
@@ -78,7 +93,22 @@ class ScriptedUpstream final : public Upstream {
   }
   absl::StatusOr<TrustBundle> FetchFederatedBundle(const TrustDomain& trust_domain) override {
     const auto at = federated.find(trust_domain.name());
+    federated_asked.push_back(trust_domain.name());
     return at == federated.end() ? NotFound("bundle not found") : at->second;
+  }
+  absl::StatusOr<std::optional<uint64_t>> FetchSequenceNumber(
+      const TrustDomain& trust_domain) override {
+    ++numbers;
+    if (trust_domain == bundle_.trust_domain) {
+      RETURN_IF_ERROR(bundle_status);
+      return bundle_.sequence_number;
+    }
+    const auto at = federated.find(trust_domain.name());
+    if (at == federated.end()) {
+      return NotFound("bundle not found");
+    }
+    RETURN_IF_ERROR(at->second.status());
+    return at->second->sequence_number;
   }
   absl::StatusOr<AttestationResult> Attest(NodeAttestor& attestor, const crypto::Signer& key,
                                            absl::Duration patience) override {
@@ -86,15 +116,18 @@ class ScriptedUpstream final : public Upstream {
     attestation_patience = patience;
     RETURN_IF_ERROR(attestor.Begin().status());
     RETURN_IF_ERROR(attest_status);
+    RETURN_IF_ERROR(TrustStatus());
     return AgentSvidFor(key);
   }
   absl::StatusOr<AttestationResult> Renew(const crypto::Signer& key) override {
     ++renews;
+    RETURN_IF_ERROR(TrustStatus());
     RETURN_IF_ERROR(renew_status);
     return AgentSvidFor(key);
   }
   absl::Status Sync(EntrySink& sink) override {
     ++syncs;
+    RETURN_IF_ERROR(TrustStatus());
     RETURN_IF_ERROR(sync_status);
     for (const RegistrationEntry& entry : entries) {
       if (sink.NeedsEntry({entry.id, entry.revision_number, entry.created_at})) {
@@ -124,11 +157,25 @@ class ScriptedUpstream final : public Upstream {
                                             const std::vector<std::string>&) override {
     return absl::UnimplementedError("JWT functionality is disabled");
   }
-  absl::Status PostStatus(std::string_view) override { return absl::OkStatus(); }
-  void SetBundle(const TrustBundle&) override {}
+  absl::Status PostStatus(std::string_view) override {
+    ++posts;
+    return post_status;
+  }
+  void SetBundle(const TrustBundle& to) override { trusted = to; }
   void SetSvid(std::optional<X509Svid> to) override { svid = std::move(to); }
 
  private:
+  // Whether the client trusts the authority that signs now.
+  absl::Status TrustStatus() const {
+    for (const X509Authority& authority :
+         trusted.has_value() ? trusted->x509_authorities : bundle_.x509_authorities) {
+      if (authority.certificate == *root_) {
+        return absl::OkStatus();
+      }
+    }
+    return MarkedUntrusted(Unavailable("x509: certificate signed by unknown authority"));
+  }
+
   crypto::CertificateTemplate Template(const std::string& uri, absl::Duration ttl) const {
     return {
         .serial = crypto::RandomSerial(),
@@ -160,7 +207,7 @@ class ScriptedUpstream final : public Upstream {
   TrustBundle bundle_{.trust_domain = TrustDomain::Parse("d.test").value(),
                       .x509_authorities = {},
                       .jwt_authorities = {},
-                      .sequence_number = {},
+                      .sequence_number = 0,
                       .refresh_hint = {}};
 };
 

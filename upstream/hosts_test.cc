@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// An upstream of several hosts.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "spire/api/server/bundle/v1/bundle.pb.h"
+#include "tests/support/fake_upstream.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/test_ca.h"
+#include "upstream/upstream.h"
+
+namespace assay {
+namespace {
+
+namespace bundle = spire::api::server::bundle::v1;
+namespace types = spire::api::types;
+using absl::StatusCode;
+using testing::HasSubstr;
+
+class HostsTest : public testing::Test {
+ protected:
+  HostsTest() : first_(Make("127.0.0.1")), second_(Make("127.0.0.2")) {
+    first_->Start();
+    second_->Start(first_->port());
+  }
+
+  std::unique_ptr<FakeUpstream> Make(const std::string& address) {
+    auto server = std::make_unique<FakeUpstream>(ca_, address);
+    server->On<bundle::GetBundleRequest, types::Bundle>(
+        "/spire.api.server.bundle.v1.Bundle/GetBundle",
+        [this](const bundle::GetBundleRequest&, rpc::Call&) -> absl::StatusOr<types::Bundle> {
+          types::Bundle message;
+          message.set_trust_domain(ca_.trust_domain().name());
+          message.add_x509_authorities()->set_asn1(ca_.certificate().der());
+          return message;
+        });
+    return server;
+  }
+  std::unique_ptr<Upstream> Client(std::vector<std::string> addresses) {
+    auto client = MakeUpstream({.addresses = std::move(addresses),
+                                .port = first_->port(),
+                                .trust_domain = ca_.trust_domain()},
+                               clock_);
+    client->SetBundle(ca_.Bundle());
+    return client;
+  }
+  std::unique_ptr<Upstream> Client() { return Client({"127.0.0.1", "127.0.0.2"}); }
+
+  SystemClock clock_;
+  const TestCa ca_, evil_;
+  std::unique_ptr<FakeUpstream> first_, second_;
+};
+
+TEST_F(HostsTest, TheFirstIsUsedWhileItCanBe) {
+  const auto client = Client();
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_OK(client->FetchBundle());
+    first_->DropConnections();
+  }
+  EXPECT_EQ(first_->connections().size(), 5u);
+  EXPECT_TRUE(second_->connections().empty());
+}
+
+TEST_F(HostsTest, TheNextIsUsedWithoutAFailedCallAndKept) {
+  const auto client = Client();
+  ASSERT_OK(client->FetchBundle());
+  first_.reset();
+  ASSERT_OK(client->FetchBundle());
+  EXPECT_EQ(second_->connections().size(), 1u);
+  second_->DropConnections();
+  ASSERT_OK(client->FetchBundle());
+  EXPECT_EQ(second_->connections().size(), 2u);
+}
+
+TEST_F(HostsTest, OneThatIsNotTrustedIsPassedOver) {
+  first_->UseIdentity(evil_, "spiffe://example.org/spire/server");
+  EXPECT_OK(Client()->FetchBundle());
+  EXPECT_TRUE(first_->connections().empty());
+}
+
+TEST_F(HostsTest, OnlyWhenNoneIsTrustedIsTheUpstreamUntrusted) {
+  first_->UseIdentity(evil_, "spiffe://example.org/spire/server");
+  EXPECT_TRUE(IsUntrusted(Client({"127.0.0.1"})->FetchBundle().status()));
+  EXPECT_FALSE(IsUntrusted(Client({"127.0.0.1", "127.0.0.3"})->FetchBundle().status()));
+  EXPECT_FALSE(IsUntrusted(Client({"127.0.0.3", "127.0.0.1"})->FetchBundle().status()));
+  second_->UseIdentity(evil_, "spiffe://example.org/spire/server");
+  EXPECT_TRUE(IsUntrusted(Client()->FetchBundle().status()));
+}
+
+TEST_F(HostsTest, SaysWhatTheLastAnswered) {
+  EXPECT_THAT(Client({"127.0.0.3", "no-such-host.invalid"})->FetchBundle(),
+              StatusIs(StatusCode::kUnavailable, HasSubstr("no-such-host.invalid:")));
+}
+
+}  // namespace
+}  // namespace assay
