@@ -88,6 +88,7 @@ class ScriptedUpstream final : public Upstream {
 
   absl::StatusOr<TrustBundle> FetchBundle() override {
     ++bundles;
+    RETURN_IF_ERROR(TrustStatus());
     RETURN_IF_ERROR(bundle_status);
     return bundle_;
   }
@@ -99,6 +100,7 @@ class ScriptedUpstream final : public Upstream {
   absl::StatusOr<std::optional<uint64_t>> FetchSequenceNumber(
       const TrustDomain& trust_domain) override {
     ++numbers;
+    RETURN_IF_ERROR(TrustStatus());
     if (trust_domain == bundle_.trust_domain) {
       RETURN_IF_ERROR(bundle_status);
       return bundle_.sequence_number;
