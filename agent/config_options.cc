@@ -88,7 +88,8 @@ OptionTable ExperimentalOptions(AgentConfig& config) {
       {"feature_flags", NotSupported(), "Features under development."},
       {"server_load_balancing_config", NotSupported(), "How to choose among upstreams."},
       {"rpc_timeout", Into(config.rpc_timeout), "Deadline of calls to the upstream."},
-      {"max_bundle_workers", WithoutEffect(), "Federated bundles fetched at once."},
+      {"max_bundle_workers", WithoutEffect("each is fetched apart, one after the other"),
+       "Federated bundles fetched at once."},
   };
 }
 

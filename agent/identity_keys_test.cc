@@ -167,7 +167,7 @@ TEST_F(TpmKeysTest, TheStoredSvidIsTakenUpOnlyWithItsKey) {
   const SpiffeId id = SpiffeId::Parse("spiffe://example.org/spire/agent/1").value();
   const AgentSvid svid{
       .chain = {ca.IssueFor(id, key->public_key())}, .key = key, .reattestable = true};
-  ASSERT_OK(before->Save({.svid = svid, .bundle = {ca.certificate()}}));
+  ASSERT_OK(before->Save({.svid = svid, .bundle = {ca.certificate()}, .bootstrap = {}}));
   const auto stored = disk()->Load();
   ASSERT_OK(stored);
   ASSERT_TRUE(stored->svid.has_value());

@@ -10,8 +10,9 @@ build=$(realpath "$1")
 root=$2
 [[ ! -e "$root" ]] || { echo "${0##*/}: $root is there already" >&2; exit 1; }
 
-# What is loaded by name when a TPM is used: the API, and the ways to a device and a simulator.
-readonly loaded=(libtss2-esys.so.0 libtss2-tcti-device.so.0 libtss2-tcti-swtpm.so.0)
+# What is loaded by name when a TPM is used: the API, and the ways to a device and a simulator; and
+# for a trust_bundle_url.
+readonly loaded=(libtss2-esys.so.0 libtss2-tcti-device.so.0 libtss2-tcti-swtpm.so.0 libcurl.so.4)
 
 copy() { # file: to the same place, by its real contents
   install -D -m 0755 "$(realpath "$1")" "$root$1"

@@ -264,7 +264,7 @@ absl::Status Client::Sync(EntrySink& sink) {
   if (options_.use_sync_authorized_entries && !lacks_sync_) {
     absl::Status status =
         Run([&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context) {
-          EntrySync sync(trust_domain_, sink, told_entries_);
+          EntrySync sync(trust_domain_, sink, told_entries_, options_.max_sync_items);
           absl::Status ended = sync.Run(channel, context);
           return Outcome{.status = std::move(ended), .answered = sync.answered()};
         });
@@ -278,7 +278,7 @@ absl::Status Client::Sync(EntrySink& sink) {
   entry::GetAuthorizedEntriesResponse response;
   RETURN_IF_ERROR(
       Run(UnaryCall(&entry::Entry::Stub::GetAuthorizedEntries, AllEntriesRequest(), response)));
-  EntryIntake intake(trust_domain_, sink, told_entries_);
+  EntryIntake intake(trust_domain_, sink, told_entries_, options_.max_sync_items);
   return TakeAllEntries(response, intake);
 }
 

@@ -9,9 +9,7 @@
 namespace assay {
 namespace {
 
-// Several times what a node has; more is no upstream that means well. Revisions and entries count
-// each, and a large node gets all of both in its first sync.
-constexpr size_t kMaxItems = 1'000'000;
+// Several times what a node has; more is no upstream that means well.
 constexpr size_t kMaxBytes = 512 << 20;
 constexpr size_t kMaxTold = 1000;
 constexpr size_t kMaxToldBytes = 256;
@@ -24,15 +22,16 @@ bool ToldEntries::Add(const std::string& id, std::string_view what) {
   return told_.size() < kMaxTold && told_.insert(key.substr(0, 2 * kMaxToldBytes)).second;
 }
 
-EntryIntake::EntryIntake(const TrustDomain& trust_domain, EntrySink& sink, ToldEntries& told)
-    : trust_domain_(trust_domain), sink_(sink), told_(told) {}
+EntryIntake::EntryIntake(const TrustDomain& trust_domain, EntrySink& sink, ToldEntries& told,
+                         size_t max_items)
+    : trust_domain_(trust_domain), sink_(sink), told_(told), max_items_(max_items) {}
 
 absl::Status EntryIntake::Count(size_t items, size_t bytes) {
   items_ += items;
   bytes_ += bytes;
-  if (items_ > kMaxItems || bytes_ > kMaxBytes) {
+  if (items_ > max_items_ || bytes_ > kMaxBytes) {
     return Internal("sync: the upstream sent more than {} entries and revisions, or {} bytes",
-                    kMaxItems, kMaxBytes);
+                    max_items_, kMaxBytes);
   }
   return absl::OkStatus();
 }

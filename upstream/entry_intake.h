@@ -34,7 +34,8 @@ class ToldEntries final {
 class EntryIntake final {
  public:
   // All must outlive it.
-  EntryIntake(const TrustDomain& trust_domain, EntrySink& sink, ToldEntries& told);
+  EntryIntake(const TrustDomain& trust_domain, EntrySink& sink, ToldEntries& told,
+              size_t max_items);
 
   // Counts a message; Internal when it is all too much.
   absl::Status Count(size_t items, size_t bytes);
@@ -53,6 +54,7 @@ class EntryIntake final {
   bool by_id_ = false;
   // Those asked for; without a request, those that have come.
   std::unordered_set<std::string> ids_;
+  const size_t max_items_;
   size_t items_ = 0, bytes_ = 0;
 };
 

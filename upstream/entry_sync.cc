@@ -26,8 +26,9 @@ spire::api::types::EntryMask AgentMask() {
 
 }  // namespace
 
-EntrySync::EntrySync(const TrustDomain& trust_domain, EntrySink& sink, ToldEntries& told)
-    : sink_(sink), intake_(trust_domain, sink, told) {}
+EntrySync::EntrySync(const TrustDomain& trust_domain, EntrySink& sink, ToldEntries& told,
+                     size_t max_items)
+    : sink_(sink), intake_(trust_domain, sink, told, max_items) {}
 
 absl::Status EntrySync::Run(const std::shared_ptr<grpc::Channel>& channel,
                             grpc::ClientContext& context) {

@@ -22,7 +22,7 @@ namespace assay {
 class EntrySync final {
  public:
   // All must outlive it; the context carries the call's deadline.
-  EntrySync(const TrustDomain& trust_domain, EntrySink& sink, ToldEntries& told);
+  EntrySync(const TrustDomain& trust_domain, EntrySink& sink, ToldEntries& told, size_t max_items);
 
   absl::Status Run(const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context);
   // Whether the upstream answered anything.

@@ -121,6 +121,9 @@ struct UpstreamOptions {
   uint16_t port = 8081;
   TrustDomain trust_domain;
   bool use_sync_authorized_entries = true;
+  // What an upstream may send in one sync: revisions and entries count each, and a large node gets
+  // all of both in its first.
+  size_t max_sync_items = 1'000'000;
   absl::Duration call_deadline = absl::Seconds(30);  // Of each call but attestation.
   bool require_post_quantum = false;  // Of the key exchange (crypto::HasPostQuantum).
   // No bundle is known and the operator accepts that: the server's chain is not verified, only its

@@ -28,7 +28,7 @@ server_command() { # upstream's program: the command line that speaks to it
 
 # Verifies DevIDs when make_devid_ca and start_software_tpm ran before, and x509pop certificates when
 # make_pop_ca did, and SSH host certificates when make_ssh_ca did.
-start_upstream() { # program, more NodeAttestor blocks
+start_upstream() { # program, more NodeAttestor blocks, more lines of the server's block
   local pop=""
   if [[ -f "$work/pop-ca.pem" ]]; then
     pop="NodeAttestor \"x509pop\" { plugin_data { ca_bundle_path = \"$work/pop-ca.pem\" } }"
@@ -55,6 +55,7 @@ server {
   bind_port = "$port"
   socket_path = "$work/server.sock"
   data_dir = "$work/server"
+  ${3:-}
 }
 plugins {
   DataStore "sql" {
@@ -75,8 +76,10 @@ CONF
   server_command "$1" bundle show >"$work/bundle.pem"
 }
 
-start_agent() { # program, lines of the agent's block, NodeAttestor block, KeyManager block or none
+# Trusts what bootstrap_by says; unset: a file with the server's bundle.
+launch_agent() { # program, lines of the agent's block, NodeAttestor block, KeyManager block or none
   local key_manager=${4-"KeyManager \"disk\" { plugin_data { directory = \"$work/agent\" } }"}
+  local by_file="trust_bundle_path = \"$work/bundle.pem\""
   rm -rf "$work/agent" "$work/api"
   mkdir -m 0700 "$work/agent"
   mkdir -m 0755 "$work/api"
@@ -85,7 +88,7 @@ agent {
   trust_domain = "$domain"
   server_address = "127.0.0.1"
   server_port = "$port"
-  trust_bundle_path = "$work/bundle.pem"
+  ${bootstrap_by:-$by_file}
   data_dir = "$work/agent"
   socket_path = "$work/api/api.sock"
   $2
@@ -97,6 +100,10 @@ plugins {
 }
 CONF
   start agent "$1" run -config "$work/agent.conf"
+}
+
+start_agent() { # as launch_agent
+  launch_agent "$@"
   await "node attestation of ${1##*/}" agent \
     grep -q "Node attestation was successful" "$work/agent.log"
 }
@@ -146,11 +153,11 @@ make_pop_node() { # name, what says the new key
   certify "pop-$name" pop-between "/CN=node $name" "keyUsage=critical,digitalSignature" "$@"
 }
 
-attest_by_x509pop() { # agent program, name of the node
-  start_agent "$1" "" "NodeAttestor \"x509pop\" {
+pop_attestor() { # name of the node
+  echo "NodeAttestor \"x509pop\" {
     plugin_data {
-      private_key_path = \"$work/pop-$2.key\"
-      certificate_path = \"$work/pop-$2.pem\"
+      private_key_path = \"$work/pop-$1.key\"
+      certificate_path = \"$work/pop-$1.pem\"
       intermediates_path = \"$work/pop-between.pem\"
     }
   }"
@@ -159,6 +166,10 @@ attest_by_x509pop() { # agent program, name of the node
 attest_by_http_challenge() { # agent program
   start_agent "$1" "" \
     'NodeAttestor "http_challenge" { plugin_data { hostname = "127.0.0.1" } }'
+}
+
+attest_by_x509pop() { # agent program, name of the node, lines of the agent's block
+  start_agent "$1" "${3:-}" "$(pop_attestor "$2")"
 }
 
 make_ssh_ca() {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -44,7 +45,10 @@ class FakeUpstream final {
         loop_(EventLoop::Create(clock_).value()) {}
   ~FakeUpstream() {
     if (thread_.joinable()) {
-      OnLoop([this] { server_.reset(); });
+      OnLoop([this] {
+        retired_.clear();
+        server_.reset();
+      });
       loop_->Stop();
       thread_.join();
     }
@@ -89,7 +93,12 @@ class FakeUpstream final {
 
   // Starts to serve; the methods are set by then. Port 0: any.
   void Start(uint16_t port = 0) {
-    Serve(port);
+    listener_ = rpc::ListenTcp(address_, port).value();
+    sockaddr_in address{};
+    socklen_t size = sizeof(address);
+    getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size);
+    port_ = ntohs(address.sin_port);
+    Serve();
     thread_ = std::thread([this] { loop_->Run(); });
   }
   uint16_t port() const { return port_; }
@@ -97,16 +106,18 @@ class FakeUpstream final {
   // Closes every connection, and serves again on the same port.
   void DropConnections() {
     OnLoop([this] {
+      retired_.clear();
       server_.reset();
-      Serve(port_);
+      Serve();
     });
   }
-  // Tells every connection to go away, and serves new ones.
+  // Tells every connection to go away, and serves new ones: those that wait to be accepted, too.
   void SendGoaway() {
     OnLoop([this] {
-      retired_ = std::move(server_);
-      retired_->Drain();
-      Serve(port_);
+      std::erase_if(retired_, [](const auto& server) { return server->connections() == 0; });
+      retired_.push_back(std::move(server_));
+      retired_.back()->Drain();
+      Serve();
     });
   }
 
@@ -175,7 +186,7 @@ class FakeUpstream final {
     callers_.push_back(chain.empty() ? "" : chain.front().uris().front());
   }
 
-  void Serve(uint16_t port) {
+  void Serve() {
     rpc::Server::Options options;
     options.tls = [this]() -> absl::StatusOr<crypto::TlsConnection::ServerOptions> {
       return crypto::TlsConnection::ServerOptions{
@@ -185,12 +196,7 @@ class FakeUpstream final {
           }};
     };
     server_ = rpc::Server::Create(*loop_, registry_, std::move(options)).value();
-    UniqueFd listener = rpc::ListenTcp(address_, port).value();
-    sockaddr_in address{};
-    socklen_t size = sizeof(address);
-    getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size);
-    port_ = ntohs(address.sin_port);
-    if (!server_->Listen(std::move(listener)).ok()) {
+    if (!server_->Listen(UniqueFd(fcntl(listener_.get(), F_DUPFD_CLOEXEC, 0))).ok()) {
       std::abort();
     }
   }
@@ -202,7 +208,9 @@ class FakeUpstream final {
   std::string details_;
   std::unique_ptr<EventLoop> loop_;
   rpc::Registry registry_;
-  std::unique_ptr<rpc::Server> server_, retired_;
+  UniqueFd listener_;
+  std::unique_ptr<rpc::Server> server_;
+  std::vector<std::unique_ptr<rpc::Server>> retired_;
   uint16_t port_ = 0;
   std::thread thread_;
   mutable Mutex mutex_;
