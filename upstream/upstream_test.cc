@@ -195,6 +195,7 @@ TEST_F(UpstreamTest, ALostConnectionFailsNoCall) {
 TEST_F(UpstreamTest, CallsOfManyThreadsOutliveEveryGoaway) {
   constexpr int kCalls = 60;
   const auto client = Client();
+  ASSERT_OK(client->FetchBundle());
   std::array<std::atomic<int>, 4> done{};
   std::vector<std::thread> callers;
   for (std::atomic<int>& count : done) {
