@@ -99,6 +99,15 @@ bool BundleSchedule::Fail(const std::string& name, bool is_away, absl::Duration 
   return !std::exchange(at->second.fails, true);
 }
 
+void BundleSchedule::Restart(absl::Duration now) {
+  paused_until_ = absl::ZeroDuration();
+  for (auto& [name, poll] : polls_) {
+    poll.backoff.Reset();
+    poll.at = now;
+    poll.fails = false;
+  }
+}
+
 void BundleSchedule::Hasten(const std::string& name, absl::Duration now) {
   if (const auto at = polls_.find(name); at != polls_.end() && !at->second.fails) {
     at->second.at = std::min(at->second.at, now);

@@ -43,6 +43,8 @@ class BundleSchedule final {
   bool Succeed(const std::string& name, absl::Duration now, const Random& random);
   // Whether this is the first failure in a row. When nobody answers at all the others wait, too.
   bool Fail(const std::string& name, bool is_away, absl::Duration now, const Random& random);
+  // The upstream is another one: all are due, and what failed before says nothing.
+  void Restart(absl::Duration now);
   // Something needs it anew: it is due, unless it fails.
   void Hasten(const std::string& name, absl::Duration now);
 

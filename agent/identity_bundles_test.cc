@@ -68,6 +68,17 @@ TEST(BundleScheduleTest, AnotherIntervalHoldsFromNowOn) {
   EXPECT_EQ(schedule.NextTime(), kNow + absl::Seconds(61));
 }
 
+TEST(BundleScheduleTest, AnotherUpstreamIsAskedForAllAtOnce) {
+  BundleSchedule schedule = Schedule();
+  schedule.Want({"a.test"}, kNow);
+  schedule.Fail("own.test", /*is_away=*/true, kNow, kMiddle);
+  schedule.Fail("a.test", /*is_away=*/true, kNow, kMiddle);
+  schedule.Restart(kNow);
+  EXPECT_EQ(schedule.Due(kNow), "own.test");
+  EXPECT_FALSE(schedule.Succeed("own.test", kNow, kMiddle));
+  EXPECT_EQ(schedule.Due(kNow), "a.test");
+}
+
 TEST(BundleScheduleTest, WhatIsNeededAnewIsDue) {
   BundleSchedule schedule = Schedule();
   schedule.Succeed("own.test", kNow, kMiddle);

@@ -90,7 +90,7 @@ void IdentityCore::TakeNode(const NodeFacts& facts) {
     for (const auto& [name, bundle] : bundles_) {
       foreign_numbers_.insert(name);
     }
-    bundle_schedule_.Hasten(options_.trust_domain.name(), Now());
+    bundle_schedule_.Restart(Now());
   }
   rotation_ = Rotation::kWhenDue;
   rotate_by_attestation_ = facts.reattestable;

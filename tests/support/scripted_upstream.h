@@ -3,6 +3,7 @@
 // of its own by the test's clock, and counts what it is asked. Not thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -70,6 +71,7 @@ class ScriptedUpstream final : public Upstream {
         crypto::Certificate::Parse(
             crypto::IssueCertificate(what, root_key_->public_key(), nullptr, *root_key_).value())
             .value());
+    roots_.push_back(*root_);
     bundle_.x509_authorities.push_back({*root_, false});
     ++*bundle_.sequence_number;
   }
@@ -81,6 +83,7 @@ class ScriptedUpstream final : public Upstream {
   // Another upstream took its place: of the same name, with an authority of its own.
   void Replace() {
     bundle_.x509_authorities.clear();
+    roots_.clear();
     RotateAuthority();
     bundle_.sequence_number = 1;
   }
@@ -167,11 +170,12 @@ class ScriptedUpstream final : public Upstream {
   void SetSvid(std::optional<X509Svid> to) override { svid = std::move(to); }
 
  private:
-  // Whether the client trusts the authority that signs now.
+  // Whether the client trusts any authority of this upstream: its connection may be from before
+  // the present one.
   absl::Status TrustStatus() const {
     for (const X509Authority& authority :
          trusted.has_value() ? trusted->x509_authorities : bundle_.x509_authorities) {
-      if (authority.certificate == *root_) {
+      if (std::find(roots_.begin(), roots_.end(), authority.certificate) != roots_.end()) {
         return absl::OkStatus();
       }
     }
@@ -205,6 +209,7 @@ class ScriptedUpstream final : public Upstream {
 
   const Clock& clock_;
   std::unique_ptr<crypto::PrivateKey> root_key_;
+  std::vector<crypto::Certificate> roots_;  // Since it took its place.
   std::unique_ptr<crypto::Certificate> root_;
   TrustBundle bundle_{.trust_domain = TrustDomain::Parse("d.test").value(),
                       .x509_authorities = {},
