@@ -104,6 +104,7 @@ bootstrap() {
     bootstrap_by="trust_bundle_path = \"$work/bundle.pem\""
     # The second agent has no identity of the first.
     attest_by_x509pop spire-agent p384 'allow_unauthenticated_verifiers = true'
+    await "spire-agent's socket" agent test -S "$work/api/api.sock"
     mv "$work/agent" "$work/first-agent"
     mv "$work/api" "$work/first-api"
     mv "$work/agent.log" "$work/first-agent.log"
