@@ -8,7 +8,9 @@ fail() { echo "${0##*/}: $*" >&2; exit 1; }
 start() {
   local name=$1
   shift
-  "$@" >"$work/$name.log" 2>&1 &
+  # Here, not by the process: what one of that name wrote before must not be read any more.
+  : >"$work/$name.log"
+  "$@" >>"$work/$name.log" 2>&1 &
   echo "$! $(awk '{print $22}' "/proc/$!/stat")" >>"$work/pids"
 }
 
