@@ -181,10 +181,15 @@ absl::StatusOr<Level> ParseLevel(std::string_view text) {
 }
 
 void Write(Level level, const Phrase& phrase, std::initializer_list<Field> fields) {
+  if (level >= g_level.load()) {
+    Write(level, phrase, std::vector<Field>(fields));
+  }
+}
+
+void Write(Level level, const Phrase& phrase, std::vector<Field> sorted) {
   if (level < g_level.load()) {
     return;
   }
-  std::vector<Field> sorted(fields);
   std::erase_if(sorted, [](const Field& field) { return field.name.empty(); });
   if (g_source_location.load()) {
     const std::string_view name = phrase.file.substr(phrase.file.rfind('/') + 1);

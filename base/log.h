@@ -13,6 +13,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "base/status.h"
 
@@ -70,6 +71,7 @@ Level GetLevel();
 absl::StatusOr<Level> ParseLevel(std::string_view text);
 
 void Write(Level level, const Phrase& phrase, std::initializer_list<Field> fields);
+void Write(Level level, const Phrase& phrase, std::vector<Field> fields);
 
 inline void Debug(const Phrase& phrase, std::initializer_list<Field> fields = {}) {
   if (GetLevel() <= Level::kDebug) {
