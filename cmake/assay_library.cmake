@@ -49,11 +49,19 @@ function(assay_proto NAME)
       set(grpc_flags "--plugin=protoc-gen-grpc=${GRPC_CPP_PLUGIN}"
                      "--grpc_out=${CMAKE_BINARY_DIR}/gen")
     endif()
+    # Debian 12's protoc takes a package's part for a namespace though it is a keyword; newer ones call
+    # that private_ too.
+    set(mend)
+    if(proto MATCHES "/private/")
+      set(mend COMMAND sed -i -e "s/namespace private /namespace private_ /g"
+               -e "s/::private::/::private_::/g" ${outputs})
+    endif()
     add_custom_command(
       OUTPUT ${outputs}
       COMMAND ${CMAKE_COMMAND} -E make_directory "${CMAKE_BINARY_DIR}/gen"
       COMMAND protobuf::protoc -I "${CMAKE_SOURCE_DIR}/proto" "--cpp_out=${CMAKE_BINARY_DIR}/gen"
               ${grpc_flags} "${proto}"
+      ${mend}
       DEPENDS "${CMAKE_SOURCE_DIR}/proto/${proto}"
       WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}/proto"
       VERBATIM)

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "plugins/workload_attestor.h"
+
+#include <google/protobuf/any.pb.h>
+
+#include <string>
+#include <utility>
+
+#include "plugins/channel_client.h"
+#include "spire/plugin/agent/workloadattestor/v1/workloadattestor.grpc.pb.h"
+
+namespace assay {
+namespace {
+
+namespace attestor = spire::plugin::agent::workloadattestor::v1;
+
+// Of the SPIFFE broker API; its one field, 1, is the number.
+constexpr const char* kPidReference = "type.googleapis.com/spiffe.broker.WorkloadPIDReference";
+
+using Values = google::protobuf::RepeatedPtrField<std::string>;
+
+grpc::Status AttestPid(attestor::WorkloadAttestor::Stub& stub, pid_t pid, absl::Duration longest,
+                       Values& values) {
+  grpc::ClientContext context;
+  SetDeadline(context, longest);
+  attestor::AttestRequest request;
+  attestor::AttestResponse response;
+  request.set_pid(pid);
+  const grpc::Status status = stub.Attest(&context, request, &response);
+  values.Swap(response.mutable_selector_values());
+  return status;
+}
+
+grpc::Status AttestReference(attestor::WorkloadAttestor::Stub& stub, pid_t pid,
+                             absl::Duration longest, Values& values) {
+  grpc::ClientContext context;
+  SetDeadline(context, longest);
+  attestor::AttestRequest reference;  // Of the same form.
+  reference.set_pid(pid);
+  attestor::AttestReferenceRequest request;
+  attestor::AttestReferenceResponse response;
+  request.mutable_reference()->set_type_url(kPidReference);
+  request.mutable_reference()->set_value(reference.SerializeAsString());
+  const grpc::Status status = stub.AttestReference(&context, request, &response);
+  values.Swap(response.mutable_selector_values());
+  return status;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Selector>> WorkloadAttestorPlugin::Attest(const Subject& subject) {
+  const absl::Duration longest = timeout_ / 2;
+  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, connection_.Await(longest));
+  const auto stub = attestor::WorkloadAttestor::NewStub(channel);
+  Values values;
+  grpc::Status status = AttestPid(*stub, subject.pid, longest, values);
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+    status = AttestReference(*stub, subject.pid, longest, values);
+  }
+  RETURN_IF_ERROR(connection_.Ended(channel, status));
+  std::vector<Selector> selectors;
+  size_t bytes = 0;
+  for (std::string& value : values) {
+    bytes += value.size();
+    selectors.push_back({connection_.name(), std::move(value)});
+  }
+  if (selectors.size() > kMaxSelectors || bytes > kMaxSelectorBytes) {
+    return ResourceExhausted("plugin gave {} selectors of {} bytes, at most {} of {} are taken",
+                             selectors.size(), bytes, kMaxSelectors, kMaxSelectorBytes);
+  }
+  return selectors;
+}
+
+}  // namespace assay

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "plugins/workload_attestor.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/any.pb.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "spire/plugin/agent/workloadattestor/v1/workloadattestor.pb.h"
+#include "tests/support/fake_plugin.h"
+
+namespace assay {
+namespace {
+
+namespace attestor = spire::plugin::agent::workloadattestor::v1;
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr char kAttest[] = "/spire.plugin.agent.workloadattestor.v1.WorkloadAttestor/Attest";
+constexpr char kReference[] =
+    "/spire.plugin.agent.workloadattestor.v1.WorkloadAttestor/AttestReference";
+
+class WorkloadAttestorPluginTest : public testing::Test {
+ protected:
+  void Answer(std::function<absl::StatusOr<attestor::AttestResponse>(pid_t pid)> answer) {
+    server_.On<attestor::AttestRequest, attestor::AttestResponse>(
+        kAttest,
+        [answer = std::move(answer)](const auto& request) { return answer(request.pid()); });
+  }
+  absl::StatusOr<std::vector<Selector>> Attest() {
+    Subject subject;
+    subject.pid = 17;
+    return WorkloadAttestorPlugin(connection_, timeout_).Attest(subject);
+  }
+  void Connect() { connection_.Connect(server_.Connect()); }
+
+  absl::Duration timeout_ = absl::Minutes(1);
+  std::atomic<int> wanted_ = 0;
+  FakePluginServer server_;
+  PluginConnection connection_{{PluginType::kWorkloadAttestor, "test"}, [this] { ++wanted_; }};
+};
+
+attestor::AttestResponse Selectors(const std::vector<std::string>& values) {
+  attestor::AttestResponse response;
+  response.mutable_selector_values()->Add(values.begin(), values.end());
+  return response;
+}
+
+TEST_F(WorkloadAttestorPluginTest, ItsValuesAreSelectorsOfItsName) {
+  Answer([](pid_t pid) { return Selectors({"pid:" + std::to_string(pid), "b"}); });
+  server_.Start();
+  Connect();
+  const auto selectors = Attest();
+  ASSERT_OK(selectors.status());
+  EXPECT_THAT(*selectors, ElementsAre(Selector{"test", "pid:17"}, Selector{"test", "b"}));
+}
+
+TEST_F(WorkloadAttestorPluginTest, OneThatTakesReferencesAloneGetsOne) {
+  server_.On<attestor::AttestReferenceRequest, attestor::AttestReferenceResponse>(
+      kReference, [](const auto& request) {
+        attestor::AttestReferenceResponse response;
+        attestor::AttestRequest pid;
+        pid.ParseFromString(request.reference().value());
+        response.add_selector_values(request.reference().type_url() + " " +
+                                     std::to_string(pid.pid()));
+        return response;
+      });
+  server_.Start();
+  Connect();
+  const auto selectors = Attest();
+  ASSERT_OK(selectors.status());
+  EXPECT_EQ(selectors->at(0).value, "type.googleapis.com/spiffe.broker.WorkloadPIDReference 17");
+}
+
+TEST_F(WorkloadAttestorPluginTest, ItsErrorIsToldWithItsName) {
+  Answer([](pid_t) { return InvalidArgument("no such pod"); });
+  server_.Start();
+  Connect();
+  EXPECT_THAT(Attest().status(),
+              StatusIs(absl::StatusCode::kInvalidArgument, "workloadattestor(test): no such pod"));
+}
+
+TEST_F(WorkloadAttestorPluginTest, OneThatDoesNotAnswerFailsInTime) {
+  server_.Hang(kAttest);
+  server_.Start();
+  Connect();
+  timeout_ = absl::Milliseconds(100);
+  EXPECT_THAT(Attest().status(), StatusIs(absl::StatusCode::kDeadlineExceeded,
+                                          StartsWith("workloadattestor(test): ")));
+  EXPECT_EQ(wanted_, 0);
+}
+
+TEST_F(WorkloadAttestorPluginTest, OneThatDoesNotRunFailsInTime) {
+  timeout_ = absl::Milliseconds(10);
+  EXPECT_THAT(Attest().status(),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("plugin is not running")));
+}
+
+TEST_F(WorkloadAttestorPluginTest, TooManySelectorsAreRefused) {
+  Answer([](pid_t) { return Selectors(std::vector<std::string>(1025, "x")); });
+  server_.Start();
+  Connect();
+  EXPECT_THAT(Attest().status(),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("1025 selectors")));
+}
+
+TEST_F(WorkloadAttestorPluginTest, TooMuchTextIsRefused) {
+  Answer([](pid_t) { return Selectors({std::string(65537, 'x')}); });
+  server_.Start();
+  Connect();
+  EXPECT_THAT(Attest().status(),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("65537 bytes")));
+}
+
+TEST_F(WorkloadAttestorPluginTest, ABrokenConnectionIsAskedForAnewOnce) {
+  Answer([](pid_t) { return Selectors({"x"}); });
+  server_.Start();
+  Connect();
+  ASSERT_OK(Attest().status());
+  server_.Stop();
+  EXPECT_THAT(Attest().status(),
+              StatusIs(absl::StatusCode::kUnavailable, StartsWith("workloadattestor(test): ")));
+  EXPECT_EQ(wanted_, 1);
+}
+
+TEST_F(WorkloadAttestorPluginTest, ADroppedConnectionIsNotUsedAgain) {
+  Answer([](pid_t) { return Selectors({"x"}); });
+  server_.Start();
+  Connect();
+  connection_.Drop();
+  timeout_ = absl::Milliseconds(10);
+  EXPECT_THAT(Attest().status(),
+              StatusIs(absl::StatusCode::kUnavailable, StartsWith("workloadattestor(test): ")));
+  Connect();
+  timeout_ = absl::Minutes(1);
+  EXPECT_OK(Attest().status());
+}
+
+}  // namespace
+}  // namespace assay
