@@ -74,6 +74,7 @@ class Caller final : public rpc::PeerState {
   absl::Duration asked_ = -absl::InfiniteDuration();  // When the last question was.
   absl::Status refused_;                              // For good.
   std::shared_ptr<IdentitySet> identities_;
+  bool attest_anew_ = false;  // At each call: the selectors may have changed.
   std::vector<Waiting> waiting_;
   std::vector<CallerObserver*> observers_;
 };
@@ -122,7 +123,7 @@ void Caller::Admit(CallerGate::Admitted admitted) {
   if (question_ != 0) {
     return;
   }
-  if (identities_ != nullptr) {
+  if (identities_ != nullptr && !attest_anew_) {
     Recheck();
   } else {
     Attest();
@@ -144,6 +145,7 @@ void Caller::OnAttested(const absl::StatusOr<roles::AttestReply>& reply) {
     Refuse(status);
     return;
   }
+  attest_anew_ = answer.attest_anew();
   identities_ = context_.sets.Get(SelectorsOf(answer));
   Admit();
 }

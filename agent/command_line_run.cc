@@ -103,6 +103,7 @@ absl::StatusOr<MonitorOptions> Prepare(const ConfigArguments& parsed,
   MonitorOptions options = OptionsOf(loaded.config);
   ASSIGN_OR_RETURN(options.identity_start, SealConfig(loaded, parsed, arguments));
   const int started = options.identity_start.get();
+  ASSIGN_OR_RETURN(options.plugins, SealPlugins(loaded.config));
   options.reload = [&parsed, &arguments, started](ReloadScope scope, int current) {
     return ReloadConfig(scope, {.started = started, .current = current}, parsed, arguments);
   };

@@ -62,7 +62,9 @@ void CheckPlugins(const AgentConfig& config, bool has_plugins, ConfigReport& rep
   if (config.key_manager == AgentConfig::KeyManager::kNone) {
     report.AddError("plugins: one KeyManager must be configured");
   }
-  if (!config.unix_attestor.has_value()) {
+  const bool has_workload_attestor =
+      config.unix_attestor.has_value() || config.HasExternal(PluginType::kWorkloadAttestor);
+  if (!has_workload_attestor) {
     report.AddError("plugins: at least one WorkloadAttestor must be configured");
   }
 }
@@ -126,6 +128,9 @@ void CheckWhole(AgentConfig& config, bool has_plugins, ConfigReport& report) {
   }
   if (HasToken(config)) {
     config.node_attestor = AgentConfig::Attestor::kJoinToken;  // Whatever plugin there is.
+    std::erase_if(config.external_plugins, [](const ExternalPlugin& external) {
+      return external.plugin.type == PluginType::kNodeAttestor;
+    });
   }
   if (config.node_attestor == AgentConfig::Attestor::kTpmDevid) {
     if (config.key_manager == AgentConfig::KeyManager::kNone) {
@@ -167,6 +172,12 @@ void ApplyOverrides(const ConfigOverrides& overrides, AgentConfig& config, Confi
 }
 
 }  // namespace
+
+bool AgentConfig::HasExternal(PluginType type) const {
+  return std::any_of(
+      external_plugins.begin(), external_plugins.end(),
+      [type](const ExternalPlugin& external) { return external.plugin.type == type; });
+}
 
 absl::StatusOr<Secret> ReadPluginFile(const std::string& name) {
   return geteuid() == 0 ? ReadGuardedSecretFile(name, kMaxConfigBytes)

@@ -26,6 +26,7 @@
 #include "base/secret.h"
 #include "base/status.h"
 #include "crypto/key.h"
+#include "plugins/plugin_type.h"
 #include "spiffe/trust_domain.h"
 
 namespace assay {
@@ -68,6 +69,18 @@ struct PluginFile {
   std::string option;    // The path of the plugin_data_file.
   bool reloads = false;  // New contents are taken up while the agent runs.
   Secret text;
+};
+
+// A plugin that is a program of its own.
+struct ExternalPlugin {
+  PluginName plugin;
+  std::string command;
+  std::vector<std::string> arguments;
+  std::string checksum;        // Hex of SHA-256; empty: any.
+  std::string user;            // Empty: who starts the agent.
+  std::optional<Secret> data;  // Its own options as HCL; none where they are empty.
+  bool data_in_file = false;   // They come from a plugin_data_file, which is read anew.
+  bool enabled = true;         // As in its block; those that are not are left out.
 };
 
 struct AgentConfig {
@@ -122,7 +135,8 @@ struct AgentConfig {
     kHttpChallenge,
     kAwsIid,
     kGcpIit,
-    kAzureImds
+    kAzureImds,
+    kPlugin
   };
   Attestor node_attestor = Attestor::kNone;
   TpmDevidConfig tpm_devid;
@@ -136,10 +150,16 @@ struct AgentConfig {
   AzureImdsOptions azure_imds;
   std::optional<UnixAttestorConfig> unix_attestor;
 
+  // By their numbers, of which the first is 1. Of node attestors only the one that is used.
+  std::vector<ExternalPlugin> external_plugins;
+
   std::vector<PluginFile> plugin_files;
 
   // What is accepted though it has no effect, for the log.
   std::vector<std::string> warnings;
+
+  // Whether an external plugin of the type is configured.
+  bool HasExternal(PluginType type) const;
 };
 
 // Options of the command line that stand for options of the file: {"trust_domain", "example.org"}.

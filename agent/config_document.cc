@@ -36,10 +36,14 @@ mistake, in a plugin's options too, with file, line and column.
 
 constexpr std::string_view kPlugins = R"(
 A plugin is a block `Type "name" { ... }` with its own options in `plugin_data { ... }`, or in the
-same form in the file that `plugin_data_file` names. With `enabled = false` it counts as absent.
-`plugin_cmd`, `plugin_args` and `plugin_checksum` are those of external plugins, which this agent
-refuses. One KeyManager and one NodeAttestor are used, and at least one WorkloadAttestor; with
-`join_token` or `join_token_file` the node attestor is join_token whatever plugin there is.
+same form in the file that `plugin_data_file` names. With `enabled = false` it counts as absent. One
+KeyManager and one NodeAttestor are used, and at least one WorkloadAttestor; with `join_token` or
+`join_token_file` the node attestor is join_token whatever plugin there is.
+
+With a `plugin_cmd` it is an external plugin: a program built with SPIRE's plugin SDK, of the type
+NodeAttestor, WorkloadAttestor or SVIDStore and of any name but join_token's. The agent starts it, gives
+it `plugin_data` as HCL, and starts it anew when it dies; `docs/security.md` says as whom and with
+what. When it cannot be loaded the agent does not start.
 )";
 
 class Writer final {
@@ -124,7 +128,9 @@ std::string ConfigDocument() {
   for (const Option& block : RootOptions(config, has_plugins, files)) {
     writer.Text(fmt::format("\n## {}\n\n{}\n", block.name, block.doc));
     if (block.name == "plugins") {
+      ExternalPlugin external;
       writer.Text(kPlugins);
+      writer.Block("plugins.TYPE \"name\"", ExternalPluginOptions(external, files));
     }
     writer.Block(std::string(block.name), block.read.form().inside);
   }

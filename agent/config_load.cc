@@ -107,6 +107,25 @@ absl::StatusOr<UniqueFd> SealConfig(const LoadedConfig& loaded, const ConfigArgu
   return SealIdentityStart(parsed.config_path(), loaded.text.Reveal(), arguments, files);
 }
 
+absl::StatusOr<std::vector<MonitorPlugin>> SealPlugins(const AgentConfig& config) {
+  std::vector<MonitorPlugin> plugins;
+  for (const ExternalPlugin& external : config.external_plugins) {
+    roles::PluginStart start;
+    start.set_type(static_cast<int>(external.plugin.type));
+    start.set_name(external.plugin.name);
+    start.set_command(external.command);
+    start.mutable_arguments()->Add(external.arguments.begin(), external.arguments.end());
+    start.set_checksum(external.checksum);
+    start.set_trust_domain(config.trust_domain);
+    if (external.data.has_value()) {
+      start.set_data(std::string(external.data->Reveal()));
+    }
+    ASSIGN_OR_RETURN(UniqueFd sealed, SealPluginStart(std::move(start)));
+    plugins.push_back({external.plugin, external.user, std::move(sealed)});
+  }
+  return plugins;
+}
+
 absl::StatusOr<MonitorReload> ReloadConfig(ReloadScope scope, const SealedConfigs& sealed,
                                            const ConfigArguments& parsed,
                                            const std::vector<std::string>& arguments) {
@@ -121,12 +140,20 @@ absl::StatusOr<MonitorReload> ReloadConfig(ReloadScope scope, const SealedConfig
   const std::set<std::string> pending = Changes(*started, now, overrides, /*that_reload=*/false);
   MonitorReload reload{
       .identity_start = {},
+      .plugins = {},
       .allow_unauthenticated_verifiers = now.config.allow_unauthenticated_verifiers,
       .log_selectors = now.config.log_selectors,
       .log = now.config.log,
       .changed = {changed.begin(), changed.end()},
       .pending = {pending.begin(), pending.end()}};
   ASSIGN_OR_RETURN(reload.identity_start, SealConfig(now, parsed, arguments));
+  ASSIGN_OR_RETURN(reload.plugins, SealPlugins(now.config));
+  // What stands in the configuration itself a plugin keeps until the agent is started anew.
+  for (size_t i = now.config.external_plugins.size(); i > 0; --i) {
+    if (!now.config.external_plugins[i - 1].data_in_file) {
+      reload.plugins.erase(reload.plugins.begin() + static_cast<ptrdiff_t>(i) - 1);
+    }
+  }
   return reload;
 }
 

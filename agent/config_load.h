@@ -29,6 +29,9 @@ absl::StatusOr<LoadedConfig> LoadConfig(const ConfigArguments& parsed);
 absl::StatusOr<UniqueFd> SealConfig(const LoadedConfig& loaded, const ConfigArguments& parsed,
                                     const std::vector<std::string>& arguments);
 
+// For the roles of the external plugins, by their numbers.
+absl::StatusOr<std::vector<MonitorPlugin>> SealPlugins(const AgentConfig& config);
+
 // What changes for an agent that was started with one sealed configuration and has taken up another
 // (or the same) since. An invalid new one is the error.
 struct SealedConfigs {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,9 +34,21 @@ struct Plugin {
 
 enum class Number { kOne, kAny };
 
+// What becomes of external plugins of a type.
+struct ExternalPlugins {
+  PluginType type;
+  std::function<void(ExternalPlugin plugin)> choose;  // It is configured, and its options are read.
+  std::string_view built_in = "";                     // A name that no external plugin can have.
+};
+
 // Reads the labelled blocks of one type of plugins, of which one can be used at a time, or any
-// number. The files, and what the plugins' options are bound to, must outlive the reader.
+// number; external ones where it is said what becomes of them. The files, and what the plugins'
+// options are bound to, must outlive the reader.
 OptionReader Plugins(std::string_view type, std::vector<Plugin> plugins, Number number,
-                     PluginFiles& files);
+                     PluginFiles& files, std::optional<ExternalPlugins> external = std::nullopt);
+
+// The options of an external plugin's block; the plugin must outlive the table. Its plugin_data are
+// taken as they are.
+OptionTable ExternalPluginOptions(ExternalPlugin& plugin, PluginFiles& files);
 
 }  // namespace assay

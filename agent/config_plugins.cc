@@ -47,7 +47,20 @@ OptionReader KeyManagers(AgentConfig& config, PluginFiles& files) {
 }
 
 OptionReader NodeAttestors(AgentConfig& config, PluginFiles& files) {
-  return Plugins("NodeAttestor", NodeAttestorPlugins(config), Number::kOne, files);
+  return Plugins("NodeAttestor", NodeAttestorPlugins(config), Number::kOne, files,
+                 ExternalPlugins{.type = PluginType::kNodeAttestor,
+                                 .choose =
+                                     [&config](ExternalPlugin plugin) {
+                                       config.node_attestor = AgentConfig::Attestor::kPlugin;
+                                       config.external_plugins.push_back(std::move(plugin));
+                                     },
+                                 .built_in = "join_token"});
+}
+
+ExternalPlugins AnyNumberOf(PluginType type, AgentConfig& config) {
+  return {.type = type, .choose = [&config](ExternalPlugin plugin) {
+            config.external_plugins.push_back(std::move(plugin));
+          }};
 }
 
 OptionReader WorkloadAttestors(AgentConfig& config, PluginFiles& files) {
@@ -62,7 +75,7 @@ OptionReader WorkloadAttestors(AgentConfig& config, PluginFiles& files) {
                              "Largest executable to digest, in bytes; 0: any; below 0: none."}},
                    .doc = "By user, groups, and if asked for the executable.",
                    .choose = [&config, unix_config] { config.unix_attestor = *unix_config; }}},
-                 Number::kAny, files);
+                 Number::kAny, files, AnyNumberOf(PluginType::kWorkloadAttestor, config));
 }
 
 }  // namespace
@@ -72,7 +85,9 @@ OptionTable PluginOptions(AgentConfig& config, PluginFiles& files) {
       {"KeyManager", KeyManagers(config, files), "Where the agent's key is kept."},
       {"NodeAttestor", NodeAttestors(config, files), "How the node is proved to the upstream."},
       {"WorkloadAttestor", WorkloadAttestors(config, files), "How callers are proved."},
-      {"SVIDStore", NotSupported(), "Stores outside that SVIDs are put into."},
+      {"SVIDStore",
+       Plugins("SVIDStore", {}, Number::kAny, files, AnyNumberOf(PluginType::kSvidStore, config)),
+       "Stores outside that SVIDs are put into: external plugins alone."},
   };
 }
 

@@ -12,6 +12,7 @@
 #include "attestors/node/tpm_devid.h"
 #include "attestors/node/x509pop.h"
 #include "base/files.h"
+#include "plugins/node_attestor.h"
 
 namespace assay {
 namespace {
@@ -68,7 +69,7 @@ absl::StatusOr<X509PopIdentity> FetchX509Pop(const X509PopOptions& options) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<NodeAttestor>> MakeNodeAttestor(
-    const AgentConfig& config, const std::shared_ptr<tpm::LazyTpm>& tpm) {
+    const AgentConfig& config, const std::shared_ptr<tpm::LazyTpm>& tpm, PluginConnection* plugin) {
   switch (config.node_attestor) {
     case AgentConfig::Attestor::kJoinToken: {
       ASSIGN_OR_RETURN(Secret token, LoadJoinToken(config));
@@ -93,6 +94,11 @@ absl::StatusOr<std::unique_ptr<NodeAttestor>> MakeNodeAttestor(
       return std::make_unique<GcpIitAttestor>(config.gcp_iit);
     case AgentConfig::Attestor::kAzureImds:
       return std::make_unique<AzureImdsAttestor>(config.azure_imds);
+    case AgentConfig::Attestor::kPlugin:
+      if (plugin != nullptr) {
+        return std::make_unique<NodeAttestorPlugin>(*plugin);
+      }
+      break;
     case AgentConfig::Attestor::kNone:
       break;
   }

@@ -7,13 +7,15 @@
 #include "agent/config.h"
 #include "attestors/node/node_attestor.h"
 #include "base/status.h"
+#include "plugins/connection.h"
 #include "tpm/lazy_tpm.h"
 
 namespace assay {
 
-// May open files. The TPM is for attestors that need one. The configuration must
-// outlive the attestor.
+// May open files. The TPM is for attestors that need one, the plugin for one that is external. The
+// configuration and the plugin must outlive the attestor.
 absl::StatusOr<std::unique_ptr<NodeAttestor>> MakeNodeAttestor(
-    const AgentConfig& config, const std::shared_ptr<tpm::LazyTpm>& tpm);
+    const AgentConfig& config, const std::shared_ptr<tpm::LazyTpm>& tpm,
+    PluginConnection* plugin = nullptr);
 
 }  // namespace assay

@@ -50,6 +50,8 @@ class IdentityCore final {
     // The agent has served callers before, by a process before this one: what is wrong with the
     // upstream, short of a ban, no more ends it.
     bool has_served = false;
+    // There are stores outside: SVIDs for them are always kept ready, be there room or not.
+    bool has_stores = false;
   };
   struct Surroundings {
     EventLoop& loop;
@@ -66,6 +68,8 @@ class IdentityCore final {
     std::function<void(int code, std::string_view reason)> on_exit;
     // The channel to the serve role has ended, or serve broke its rules.
     std::function<void(const absl::Status& why)> on_serve_ended;
+    // Something of the state may have changed; for stores outside. May be null.
+    std::function<void(const StateToServe& state)> on_state = nullptr;
   };
 
   // What the surroundings refer to must outlive it, and its jobs must have ended before it dies.

@@ -35,9 +35,14 @@ void IdentityCore::Enqueue(const std::string& entry_id, Urgency urgency, absl::T
 // Has as many SVIDs ready as there is room for.
 void IdentityCore::PrefetchMore() {
   size_t taken = svids_.size() + queue_.size() + away_.size() + retries_.size();
-  for (size_t place = 0; place < entries_.places() && taken < options_.cache_size; ++place) {
+  const auto is_wanted = [&](const StoredEntry& entry) {
+    return entry.for_store ? options_.has_stores
+                           : entry.wants_prefetch && taken < options_.cache_size;
+  };
+  for (size_t place = 0;
+       place < entries_.places() && (taken < options_.cache_size || options_.has_stores); ++place) {
     const StoredEntry* entry = entries_.At(place);
-    if (entry == nullptr || !entry->wants_prefetch) {
+    if (entry == nullptr || !is_wanted(*entry)) {
       continue;
     }
     const std::string id(entry->id());
@@ -50,6 +55,11 @@ void IdentityCore::PrefetchMore() {
 }
 
 void IdentityCore::EvictUnused() {
+  for (size_t place = 0; options_.has_stores && place < entries_.places(); ++place) {
+    if (const StoredEntry* entry = entries_.At(place); entry != nullptr && entry->for_store) {
+      svids_.Use(entry->id(), Now());
+    }
+  }
   for (const std::string& id : svids_.Evict(options_.cache_size, Now() - kLeastKept)) {
     log::Debug("X509-SVID makes way for others",
                {{"entry", id}, {"subsystem_name", kCacheSubsystem}});

@@ -211,6 +211,9 @@ void IdentityCore::OnWanted(const std::string& entry_id) {
 
 // Nothing is told before the first sync: half a state would look like entries taken away.
 void IdentityCore::CommitToServe() {
+  if (around_.on_state && phase_ == Phase::kServing && changed_) {
+    around_.on_state({entries_, svids_, bundles_});
+  }
   if (serve_ != nullptr && phase_ == Phase::kServing && changed_) {
     changed_ = false;
     serve_->Commit(last_sync_);

@@ -39,6 +39,7 @@ StoredEntry Compact(const RegistrationEntry& entry) {
   return {.bytes = std::move(bytes),
           .id_size = static_cast<uint8_t>(entry.id.size()),
           .wants_prefetch = !entry.store_svid && !entry.disable_x509_svid_prefetch,
+          .for_store = entry.store_svid,
           .revision_number = entry.revision_number,
           .created_at = entry.created_at};
 }

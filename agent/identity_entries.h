@@ -25,6 +25,7 @@ struct StoredEntry {
   std::string bytes;  // Its id, then an assay.roles.Entry, serialized; empty: no entry.
   uint8_t id_size = 0;
   bool wants_prefetch = true;  // Neither switched off nor for a store outside.
+  bool for_store = false;      // For a store outside.
   int64_t revision_number = 0;
   int64_t created_at = 0;
 

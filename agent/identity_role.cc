@@ -19,6 +19,7 @@
 #include "agent/identity_keys.h"
 #include "agent/identity_keys_tpm.h"
 #include "agent/identity_node.h"
+#include "agent/identity_plugins.h"
 #include "agent/role_context.h"
 #include "agent/roles.h"
 #include "agent/version.h"
@@ -100,7 +101,8 @@ IdentityCore::Options CoreOptions(const AgentConfig& config, const TrustDomain& 
           .cache_size = static_cast<size_t>(config.x509_svid_cache_max_size),
           .sync_interval = config.sync_interval,
           .rebootstrap_mode = config.rebootstrap_mode,
-          .has_served = has_served};
+          .has_served = has_served,
+          .has_stores = config.HasExternal(PluginType::kSvidStore)};
 }
 
 absl::StatusOr<AgentConfig> ParseStart(const roles::IdentityStart& start) {
@@ -131,6 +133,7 @@ struct Identity {
         attestor_config(std::make_shared<const AgentConfig>(std::move(the_config))),
         bootstrap(BootstrapSourceOf(config, trust_domain)),
         tpm(MakeTpm(config)),
+        plugins(context, config),
         upstream(MakeUpstream({.addresses = config.server_addresses,
                                .port = config.server_port,
                                .trust_domain = trust_domain,
@@ -147,7 +150,10 @@ struct Identity {
                                        ? std::nullopt
                                        : std::optional(config.rebootstrap_delay),
               .keys_in_memory = config.key_manager == AgentConfig::KeyManager::kMemory,
-              .make_attestor = [this] { return MakeNodeAttestor(*attestor_config, tpm); }},
+              .make_attestor =
+                  [this] {
+                    return MakeNodeAttestor(*attestor_config, tpm, plugins.node_attestor());
+                  }},
              *upstream, disk, context.clock()),
         core(CoreOptions(config, trust_domain, start.has_served()),
              {.loop = context.loop(),
@@ -162,7 +168,8 @@ struct Identity {
               .on_exit = [&context](int code,
                                     std::string_view reason) { context.ExitAgent(code, reason); },
               .on_serve_ended =
-                  [&context](const absl::Status& why) { context.LinkEnded(roles::SERVE, why); }}) {}
+                  [&context](const absl::Status& why) { context.LinkEnded(roles::SERVE, why); },
+              .on_state = [this](const StateToServe& state) { plugins.OnState(state); }}) {}
 
   // Another NodeAttestor, and all else that is not named here, needs a restart.
   void Reload(const std::shared_ptr<const AgentConfig>& next) {
@@ -182,6 +189,7 @@ struct Identity {
   const AgentConfig& config = *first_config;
   const BootstrapSource bootstrap;
   const std::shared_ptr<tpm::LazyTpm> tpm;  // Before what signs with it.
+  IdentityPlugins plugins;
   const std::unique_ptr<Upstream> upstream;
   AgentDisk disk;
   NodeIdentity node;
@@ -199,7 +207,13 @@ class IdentityRole final : public RoleBody {
   absl::Status OnStart(const roles::Start& start) override;
   absl::Status OnReload(const roles::Start& start) override;
   absl::Status OnLink(roles::Role peer, UniqueFd channel) override;
-  bool is_busy() const { return identity_.has_value() && identity_->core.is_busy(); }
+  absl::Status OnPluginLink(uint32_t plugin, UniqueFd channel) override {
+    return identity_.has_value() ? identity_->plugins.OnLink(plugin, std::move(channel))
+                                 : absl::OkStatus();
+  }
+  bool is_busy() const {
+    return identity_.has_value() && (identity_->core.is_busy() || identity_->plugins.is_busy());
+  }
 
  private:
   absl::Status Begin(const roles::IdentityStart& start);

@@ -44,15 +44,21 @@ absl::Status OpenMonitorLog(const log::Options& options) {
                     .source_location = options.source_location});
 }
 
+// A role, and of plugins' roles which.
+using RoleKey = std::pair<roles::Role, uint32_t>;
+
 struct Running {
   const RoleSpec* spec = nullptr;
+  RoleKey key;
+  std::string name;  // For the log.
   Privileges privileges;
   std::unique_ptr<RoleProcess> process;  // Null while dead.
   absl::Duration started;
   RestartBackoff backoff;
   EventLoop::TimerId restart_timer = 0;
   bool ready = false;
-  std::map<roles::Role, uint64_t> links;  // The number of the newest to each peer.
+  bool was_ready = false;             // Once, be it before its restart.
+  std::map<RoleKey, uint64_t> links;  // The number of the newest to each peer.
 };
 
 struct Socket {
@@ -77,16 +83,21 @@ class Monitor final {
  private:
   absl::Status WatchSignals();
   absl::Status PreparePrivileges();
+  absl::Status PreparePlugin(uint32_t number, const std::set<uid_t>& of_roles);
   absl::Status LetIdentityUse(const User& user);
   bool ReadsExecutables() const;
   absl::Status Bind(const std::string& path, roles::Endpoint endpoint, mode_t mode);
 
   absl::Status StartRole(Running& role);
   absl::Status Introduce(Running& role);
-  absl::Status LinkRole(roles::Role role);
-  roles::Start StartOf(roles::Role role) const;
+  absl::Status LinkRole(const RoleKey& role);
+  absl::Status Link(const RoleKey& first, const RoleKey& second);
+  roles::Start StartOf(const Running& role) const;
+  int SealedStartOf(const Running& role) const;
+  int ReloadedStartOf(const Running& role) const;
   absl::Status TellReload(Running& role);
   void Reload(ReloadScope scope);
+  void TakeUp(MonitorReload reload);
   void Restart(Running& role);
 
   void OnSignal();
@@ -104,7 +115,8 @@ class Monitor final {
   UniqueFd signals_;
   std::optional<LogPipe> log_pipe_;
   std::vector<Socket> sockets_;
-  std::map<roles::Role, Running> roles_;
+  std::map<RoleKey, Running> roles_;
+  std::vector<std::pair<RoleKey, RoleKey>> links_;
   uint64_t last_link_ = 0;
   bool stopping_ = false;
   bool announced_ = false;
@@ -114,6 +126,7 @@ class Monitor final {
   bool allow_unauthenticated_verifiers_;
   std::vector<std::string> log_selectors_;
   UniqueFd reloaded_start_;  // For the identity role; invalid: as it was started.
+  std::vector<MonitorPlugin> reloaded_plugins_;
 };
 
 absl::Status Monitor::Begin() {
@@ -127,8 +140,8 @@ absl::Status Monitor::Begin() {
   for (auto& [role, running] : roles_) {
     RETURN_IF_ERROR(StartRole(running));
   }
-  for (const RoleLink& link : RoleLinks()) {
-    RETURN_IF_ERROR(LinkRole(link.first == roles::SERVE ? link.second : link.first));
+  for (const auto& [first, second] : links_) {
+    RETURN_IF_ERROR(Link(first, second));
   }
   return absl::OkStatus();
 }
@@ -167,15 +180,54 @@ absl::Status Monitor::PreparePrivileges() {
     if (spec.role == roles::IDENTITY && user.has_value()) {
       RETURN_IF_ERROR(LetIdentityUse(*user));
     }
-    Running& role = roles_[spec.role];
+    Running& role = roles_[{spec.role, 0}];
     role.spec = &spec;
+    role.key = {spec.role, 0};
+    role.name = spec.name;
     role.privileges = PrivilegesOf(spec, self, user);
     if (spec.role == roles::PROBE && !ReadsExecutables()) {
       role.privileges.capabilities &= ~(uint64_t{1} << CAP_DAC_READ_SEARCH);
     }
     capabilities |= role.privileges.capabilities;
   }
+  for (const RoleLink& link : RoleLinks()) {
+    links_.push_back({{link.first, 0}, {link.second, 0}});
+  }
+  for (uint32_t number = 1; number <= options_.plugins.size(); ++number) {
+    RETURN_IF_ERROR(PreparePlugin(number, taken));
+    capabilities |= roles_[{roles::PLUGIN, number}].privileges.capabilities;
+  }
   return self == 0 ? KeepOnlyMonitorCapabilities(capabilities) : absl::OkStatus();
+}
+
+absl::Status Monitor::PreparePlugin(uint32_t number, const std::set<uid_t>& of_roles) {
+  const MonitorPlugin& plugin = options_.plugins[number - 1];
+  const std::string name = plugin.plugin.ToString();
+  const uid_t self = geteuid();
+  std::optional<User> user;
+  if (!plugin.user.empty()) {
+    absl::StatusOr<User> found = FindNamedUser(plugin.user);
+    RETURN_IF_ERROR(WithContext(found.status(), fmt::format("plugin_user of {}", name)));
+    if (self != 0 && found->uid != self) {
+      return FailedPrecondition("plugin_user of {}: only root can start it as another user", name);
+    }
+    if (of_roles.contains(found->uid)) {
+      return FailedPrecondition("plugin_user of {}: {} is a role's user, with all that it holds",
+                                name, plugin.user);
+    }
+    user = *std::move(found);
+  }
+  Running& role = roles_[{roles::PLUGIN, number}];
+  role.spec = &SpecOf(roles::PLUGIN);
+  role.key = {roles::PLUGIN, number};
+  role.name = "plugin " + name;
+  role.privileges = PluginPrivileges(*role.spec, self, user);
+  if (role.privileges.uid == 0) {
+    log::Warn("Plugin runs as root; a plugin_user would give it less", {{"plugin", name}});
+  }
+  const bool for_probe = plugin.plugin.type == PluginType::kWorkloadAttestor;
+  links_.push_back({{for_probe ? roles::PROBE : roles::IDENTITY, 0}, role.key});
+  return absl::OkStatus();
 }
 
 bool Monitor::ReadsExecutables() const {
@@ -232,11 +284,10 @@ absl::Status Monitor::StartRole(Running& role) {
 
 absl::Status Monitor::Introduce(Running& role) {
   // The configuration is in a file of its own: it may be long, and hold secrets.
-  const int fd = role.spec->role == roles::IDENTITY ? options_.identity_start.get() : -1;
   roles::MonitorToRole start;
-  *start.mutable_start() = StartOf(role.spec->role);
-  RETURN_IF_ERROR(role.process->control().Send(start, fd));
-  if (role.spec->role == roles::IDENTITY && reloaded_start_.valid()) {
+  *start.mutable_start() = StartOf(role);
+  RETURN_IF_ERROR(role.process->control().Send(start, SealedStartOf(role)));
+  if (ReloadedStartOf(role) >= 0) {
     RETURN_IF_ERROR(TellReload(role));
   }
   for (const Socket& socket : sockets_) {
@@ -250,11 +301,34 @@ absl::Status Monitor::Introduce(Running& role) {
   return absl::OkStatus();
 }
 
-roles::Start Monitor::StartOf(roles::Role role) const {
+// The role's own file; -1: it has none.
+int Monitor::SealedStartOf(const Running& role) const {
+  if (role.spec->role == roles::PLUGIN) {
+    return options_.plugins[role.key.second - 1].start.get();
+  }
+  return role.spec->role == roles::IDENTITY ? options_.identity_start.get() : -1;
+}
+
+int Monitor::ReloadedStartOf(const Running& role) const {
+  if (role.spec->role != roles::PLUGIN) {
+    return role.spec->role == roles::IDENTITY ? reloaded_start_.get() : -1;
+  }
+  // One that is not configured any more goes on as it is.
+  const PluginName& name = options_.plugins[role.key.second - 1].plugin;
+  for (const MonitorPlugin& reloaded : reloaded_plugins_) {
+    if (reloaded.plugin == name) {
+      return reloaded.start.get();
+    }
+  }
+  return -1;
+}
+
+roles::Start Monitor::StartOf(const Running& running) const {
   roles::Start start;
   start.mutable_log()->set_level(static_cast<int>(log_.level));
   start.mutable_log()->set_format(static_cast<int>(log_.format));
   start.mutable_log()->set_source_location(log_.source_location);
+  const roles::Role role = running.spec->role;
   if (role == roles::IDENTITY) {
     start.mutable_identity()->set_has_served(announced_);
   } else if (role == roles::SERVE) {
@@ -263,7 +337,17 @@ roles::Start Monitor::StartOf(roles::Role role) const {
     start.mutable_serve()->set_disable_workload_api(options_.disable_workload_api);
     start.mutable_serve()->mutable_log_selectors()->Add(log_selectors_.begin(),
                                                         log_selectors_.end());
+  } else if (role == roles::PLUGIN) {
+    start.mutable_plugin()->set_has_served(running.was_ready);
   } else {
+    for (uint32_t number = 1; number <= options_.plugins.size(); ++number) {
+      const PluginName& plugin = options_.plugins[number - 1].plugin;
+      if (plugin.type == PluginType::kWorkloadAttestor) {
+        roles::ProbeStart::Plugin& added = *start.mutable_probe()->add_plugins();
+        added.set_number(number);
+        added.set_name(plugin.name);
+      }
+    }
     start.mutable_probe();
     if (options_.unix_attestor.has_value()) {
       roles::ProbeStart::Unix& unix_attestor = *start.mutable_probe()->mutable_unix();
@@ -276,9 +360,8 @@ roles::Start Monitor::StartOf(roles::Role role) const {
 
 absl::Status Monitor::TellReload(Running& role) {
   roles::MonitorToRole message;
-  *message.mutable_reload() = StartOf(role.spec->role);
-  return role.process->control().Send(
-      message, role.spec->role == roles::IDENTITY ? reloaded_start_.get() : -1);
+  *message.mutable_reload() = StartOf(role);
+  return role.process->control().Send(message, ReloadedStartOf(role));
 }
 
 // A role that cannot be told is ended: it is started anew with the new options.
@@ -300,45 +383,59 @@ void Monitor::Reload(ReloadScope scope) {
     log::Info("Configuration has no changes to take up");
     return;
   }
-  reloaded_start_ = std::move(reload->identity_start);
-  allow_unauthenticated_verifiers_ = reload->allow_unauthenticated_verifiers;
-  log_selectors_ = reload->log_selectors;
-  log_.level = reload->log.level;
-  log_.format = reload->log.format;
-  log_.source_location = reload->log.source_location;
+  const std::string changed = fmt::format("{}", fmt::join(reload->changed, ", "));
+  TakeUp(*std::move(reload));
+  log::Info("Configuration reloaded", {{"options", changed}});
+}
+
+void Monitor::TakeUp(MonitorReload reload) {
+  reloaded_start_ = std::move(reload.identity_start);
+  reloaded_plugins_ = std::move(reload.plugins);
+  allow_unauthenticated_verifiers_ = reload.allow_unauthenticated_verifiers;
+  log_selectors_ = reload.log_selectors;
+  log_.level = reload.log.level;
+  log_.format = reload.log.format;
+  log_.source_location = reload.log.source_location;
   if (absl::Status opened = OpenMonitorLog(log_); !opened.ok()) {
     log::Error("Log options were not taken up", {{"error", opened}});
   }
   for (auto& [name, role] : roles_) {
-    if (role.process != nullptr && !TellReload(role).ok()) {
+    const bool has_file = SealedStartOf(role) >= 0;
+    if (role.process != nullptr && has_file == (ReloadedStartOf(role) >= 0) &&
+        !TellReload(role).ok()) {
       role.process->Kill();
     }
   }
-  log::Info("Configuration reloaded",
-            {{"options", fmt::format("{}", fmt::join(reload->changed, ", "))}});
 }
 
 // Gives the role and each running partner of it the ends of a new channel.
-absl::Status Monitor::LinkRole(roles::Role role) {
-  for (const RoleLink& link : RoleLinks()) {
-    if (link.first != role && link.second != role) {
-      continue;
+absl::Status Monitor::LinkRole(const RoleKey& role) {
+  for (const auto& [first, second] : links_) {
+    if (first == role || second == role) {
+      RETURN_IF_ERROR(Link(first, second));
     }
-    Running& first = roles_[link.first];
-    Running& second = roles_[link.second];
-    if (first.process == nullptr || second.process == nullptr) {
-      continue;
-    }
-    ASSIGN_OR_RETURN(auto ends, Channel::MakePair());
-    roles::MonitorToRole message;
-    message.mutable_link()->set_number(++last_link_);
-    first.links[link.second] = second.links[link.first] = last_link_;
-    message.mutable_link()->set_peer(link.second);
-    RETURN_IF_ERROR(first.process->control().Send(message, ends.first.get()));
-    message.mutable_link()->set_peer(link.first);
-    RETURN_IF_ERROR(second.process->control().Send(message, ends.second.get()));
   }
   return absl::OkStatus();
+}
+
+absl::Status Monitor::Link(const RoleKey& first_key, const RoleKey& second_key) {
+  Running& first = roles_[first_key];
+  Running& second = roles_[second_key];
+  if (first.process == nullptr || second.process == nullptr) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(auto ends, Channel::MakePair());
+  ++last_link_;
+  const auto tell = [this](Running& role, const RoleKey& peer, int end) {
+    role.links[peer] = last_link_;
+    roles::MonitorToRole message;
+    message.mutable_link()->set_number(last_link_);
+    message.mutable_link()->set_peer(peer.first);
+    message.mutable_link()->set_plugin(peer.second);
+    return role.process->control().Send(message, end);
+  };
+  RETURN_IF_ERROR(tell(first, second_key, ends.first.get()));
+  return tell(second, first_key, ends.second.get());
 }
 
 void Monitor::OnSignal() {
@@ -368,8 +465,7 @@ void Monitor::OnMessage(Running& role, std::string_view bytes, const UniqueFd& f
           ? CheckPermitted(role.spec->role, roles::MONITOR, message.what_case())
           : InvalidArgument("a message that does not parse, or with a descriptor");
   if (!permitted.ok()) {
-    log::Error("Role broke the rules and is ended",
-               {{"role", role.spec->name}, {"error", permitted}});
+    log::Error("Role broke the rules and is ended", {{"role", role.name}, {"error", permitted}});
     role.process->Kill();
     return;
   }
@@ -378,13 +474,13 @@ void Monitor::OnMessage(Running& role, std::string_view bytes, const UniqueFd& f
   } else if (message.has_broken()) {
     OnBroken(role, message.broken());
   } else {
-    log::Debug("The identity role ends the agent", {{"reason", message.exit().reason()}});
+    log::Debug("A role ends the agent", {{"role", role.name}, {"reason", message.exit().reason()}});
     BeginStop(message.exit().code());
   }
 }
 
 void Monitor::OnReady(Running& role) {
-  role.ready = true;
+  role.ready = role.was_ready = true;
   const bool all = std::all_of(roles_.begin(), roles_.end(),
                                [](const auto& entry) { return entry.second.ready; });
   if (all && !std::exchange(announced_, true)) {
@@ -394,14 +490,15 @@ void Monitor::OnReady(Running& role) {
 
 // Its restart links it anew. What has been linked anew since is not meant, nor what is dead.
 void Monitor::OnBroken(const Running& accuser, const roles::Broken& broken) {
-  const auto link = accuser.links.find(broken.peer());
+  const RoleKey key(broken.peer(), broken.plugin());
+  const auto link = accuser.links.find(key);
   if (link == accuser.links.end() || link->second != broken.link()) {
     return;
   }
-  Running& peer = roles_[broken.peer()];
+  Running& peer = roles_[key];
   if (peer.process != nullptr) {
     log::Error("Role is ended for the sake of another that cannot talk to it",
-               {{"role", peer.spec->name}, {"told_by", accuser.spec->name}});
+               {{"role", peer.name}, {"told_by", accuser.name}});
     peer.process->Kill();
   }
 }
@@ -424,12 +521,15 @@ void Monitor::Reap() {
 
 void Monitor::OnDeath(Running& role, int wait_status) {
   role.process.reset();
+  // A plugin may take its time to say that it will not do.
+  const bool lived = role.ready || role.spec->role != roles::PLUGIN;
   role.ready = false;
   if (stopping_) {
     return;
   }
-  const absl::Duration delay = role.backoff.Next(clock_.SinceBoot() - role.started);
-  log::Error("Role died and is started anew", {{"role", role.spec->name},
+  const absl::Duration delay =
+      role.backoff.Next(lived ? clock_.SinceBoot() - role.started : absl::ZeroDuration());
+  log::Error("Role died and is started anew", {{"role", role.name},
                                                {"cause", DescribeExit(wait_status)},
                                                {"delay", absl::FormatDuration(delay)}});
   role.restart_timer = loop_.After(delay, [this, &role] { Restart(role); });
@@ -439,11 +539,11 @@ void Monitor::Restart(Running& role) {
   role.restart_timer = 0;
   absl::Status started = StartRole(role);
   if (started.ok()) {
-    started = LinkRole(role.spec->role);
+    started = LinkRole(role.key);
   }
   if (!started.ok()) {
     // Out of processes or descriptors: the backoff grows, as after a death.
-    log::Error("Starting a role failed", {{"role", role.spec->name}, {"error", started}});
+    log::Error("Starting a role failed", {{"role", role.name}, {"error", started}});
     role.process.reset();
     role.restart_timer =
         loop_.After(role.backoff.Next(absl::ZeroDuration()), [this, &role] { Restart(role); });
@@ -467,7 +567,7 @@ void Monitor::BeginStop(int exit_status) {
   loop_.After(kStopGrace, [this] {
     for (auto& [name, role] : roles_) {
       if (role.process != nullptr) {
-        log::Warn("Role did not stop in time and is killed", {{"role", role.spec->name}});
+        log::Warn("Role did not stop in time and is killed", {{"role", role.name}});
         role.process->Kill();
       }
     }

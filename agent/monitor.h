@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The monitor: the process that the operator starts. It holds the listening sockets and nothing
-// secret, starts the three roles by re-executing itself, links them, starts anew what dies, and
+// secret, starts the roles by re-executing itself, links them, starts anew what dies, and
 // tells systemd.
 #pragma once
 
@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "plugins/plugin_type.h"
 
 namespace assay {
 
@@ -23,12 +24,20 @@ struct MonitorUnixAttestor {
   int64_t workload_size_limit = 0;  // Bytes; 0: no limit; below 0: never hash.
 };
 
+// An external plugin: a role of its own.
+struct MonitorPlugin {
+  PluginName plugin;
+  std::string user;  // As whom it runs; empty: as who started the agent.
+  UniqueFd start;    // Of SealPluginStart.
+};
+
 // What of the configuration is read anew: all of it, or what its plugin_data_files hold.
 enum class ReloadScope { kAll, kPluginFiles };
 
 // A configuration that was read anew, and is valid.
 struct MonitorReload {
   UniqueFd identity_start;  // Of SealIdentityStart.
+  std::vector<MonitorPlugin> plugins;
   bool allow_unauthenticated_verifiers = false;
   std::vector<std::string> log_selectors;
   log::Options log;
@@ -50,6 +59,8 @@ struct MonitorOptions {
 
   bool disable_workload_api = false;
   std::optional<MonitorUnixAttestor> unix_attestor;
+  // By their numbers, of which the first is 1: the identity role counts them by the configuration.
+  std::vector<MonitorPlugin> plugins;
 
   // When the monitor was started by root, the roles run as the users of agent/roles.cc, and the
   // identity role's user is let use these (agent/role_files.h): folders that it keeps its state in,

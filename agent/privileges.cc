@@ -156,6 +156,22 @@ Privileges PrivilegesOf(const RoleSpec& spec, uid_t starter, const std::optional
   return privileges;
 }
 
+absl::StatusOr<User> FindNamedUser(const std::string& name) {
+  ASSIGN_OR_RETURN(std::optional<User> user, FindUser(name));
+  if (!user.has_value()) {
+    return NotFound("there is no user {}", Quoted(name));
+  }
+  return *std::move(user);
+}
+
+Privileges PluginPrivileges(const RoleSpec& spec, uid_t starter, const std::optional<User>& user) {
+  Privileges privileges = PrivilegesOf(spec, starter, user);
+  if (privileges.uid == starter) {
+    privileges.capabilities = ~uint64_t{0};
+  }
+  return privileges;
+}
+
 bool Assume(const Privileges& privileges) {
   const uint64_t keep = privileges.capabilities & PermittedCapabilities();
   LimitBoundingSet(keep);

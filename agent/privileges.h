@@ -26,6 +26,9 @@ struct User {
 // number. FailedPrecondition when that would be root, or when the number is somebody's already.
 absl::StatusOr<User> FindRoleUser(const RoleSpec& spec);
 
+// The user of this name with all of his groups. NotFound when the machine has none.
+absl::StatusOr<User> FindNamedUser(const std::string& name);
+
 // What a role's process becomes.
 struct Privileges {
   bool change_user = false;
@@ -37,6 +40,9 @@ struct Privileges {
 
 // For a role to run as user; unset, or when the starter is not root: as the starter.
 Privileges PrivilegesOf(const RoleSpec& spec, uid_t starter, const std::optional<User>& user);
+
+// For a plugin's role. As the starter, and as root, it keeps every capability that the starter has.
+Privileges PluginPrivileges(const RoleSpec& spec, uid_t starter, const std::optional<User>& user);
 
 // Becomes that and can never gain more. Async-signal-safe; false with errno set on failure.
 bool Assume(const Privileges& privileges);

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The probe role: answers serve's questions about callers. It parses no caller's bytes and holds
 // nothing.
+#include <unistd.h>
+
 #include <memory>
 #include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "agent/plugin_links.h"
 #include "agent/prober.h"
 #include "agent/role_context.h"
 #include "agent/role_main.h"
@@ -16,6 +19,7 @@
 #include "attestors/workload/unix.h"
 #include "base/log.h"
 #include "base/sandbox/channel.h"
+#include "plugins/workload_attestor.h"
 
 namespace assay {
 namespace {
@@ -66,18 +70,27 @@ roles::AttestReply Finish(const Prober& prober, uint64_t id, Attestation& attest
 class ProbeRole final : public RoleBody {
  public:
   explicit ProbeRole(RoleContext& context)
-      : context_(context), workers_(kThreads, kMaxQueued, kThreadsOfUser) {}
+      : context_(context),
+        plugins_(context, roles::PROBE),
+        workers_(kThreads, kMaxQueued, kThreadsOfUser) {}
 
   absl::Status OnStart(const roles::Start& start) override;
   absl::Status OnLink(roles::Role peer, UniqueFd channel) override;
+  absl::Status OnPluginLink(uint32_t plugin, UniqueFd channel) override {
+    return plugins_.OnLink(plugin, std::move(channel));
+  }
+  bool has_plugins() const { return has_plugins_; }
 
  private:
   void OnRequest(std::string_view bytes, UniqueFd fd);
   void Attest(const roles::AttestRequest& request, UniqueFd pidfd);
   void AttestOnWorker(uint64_t id, Attestation attestation);
+  roles::AttestReply FinishReply(uint64_t id, Attestation& attestation) const;
   void Reply(const roles::AttestReply& reply);
 
   RoleContext& context_;
+  PluginLinks plugins_;
+  bool has_plugins_ = false;
   std::unique_ptr<const Prober> prober_;
   std::unique_ptr<Channel> serve_;
   uint64_t link_ = 0;      // Counts the links, so that no answer goes to another serve.
@@ -92,6 +105,11 @@ absl::Status ProbeRole::OnStart(const roles::Start& start) {
         UnixAttestor::Options{
             .discover_workload_path = start.probe().unix().discover_workload_path(),
             .workload_size_limit = start.probe().unix().workload_size_limit()}));
+  }
+  for (const roles::ProbeStart::Plugin& plugin : start.probe().plugins()) {
+    has_plugins_ = true;
+    attestors.push_back(std::make_unique<WorkloadAttestorPlugin>(
+        plugins_.Add(plugin.number(), {PluginType::kWorkloadAttestor, plugin.name()})));
   }
   prober_ = std::make_unique<const Prober>(std::move(attestors));
   context_.Ready();
@@ -157,8 +175,15 @@ void ProbeRole::Attest(const roles::AttestRequest& request, UniqueFd pidfd) {
   } else if (prober_->MayBlock(*begun)) {
     AttestOnWorker(request.id(), *std::move(begun));
   } else {
-    Reply(Finish(*prober_, request.id(), *begun));
+    Reply(FinishReply(request.id(), *begun));
   }
+}
+
+roles::AttestReply ProbeRole::FinishReply(uint64_t id, Attestation& attestation) const {
+  roles::AttestReply reply = Finish(*prober_, id, attestation);
+  // A plugin may look at what changes while the process runs, or be away just now.
+  reply.set_attest_anew(has_plugins_);
+  return reply;
 }
 
 void ProbeRole::AttestOnWorker(uint64_t id, Attestation attestation) {
@@ -166,7 +191,7 @@ void ProbeRole::AttestOnWorker(uint64_t id, Attestation attestation) {
   attestation.waited = true;
   auto shared = std::make_shared<Attestation>(std::move(attestation));
   const bool accepted = workers_.Run(owner, [this, id, shared, link = link_] {
-    context_.loop().Post([this, link, reply = Finish(*prober_, id, *shared)] {
+    context_.loop().Post([this, link, reply = FinishReply(id, *shared)] {
       if (link == link_) {
         Reply(reply);
       }
@@ -206,7 +231,12 @@ int RunProbe(UniqueFd control) {
     return 1;
   }
   ProbeRole role(**context);
-  return (*context)->Run(role);
+  const int status = (*context)->Run(role);
+  if (role.has_plugins()) {
+    // A plugin may take seconds to answer, and nobody waits for it any more.
+    _exit(status);
+  }
+  return status;
 }
 
 }  // namespace assay

@@ -26,6 +26,10 @@ absl::StatusOr<log::Options> ToLogOptions(const roles::LogOptions& options) {
 
 absl::Status RoleBody::OnReload(const roles::Start& /*start*/) { return absl::OkStatus(); }
 
+absl::Status RoleBody::OnPluginLink(uint32_t plugin, UniqueFd /*channel*/) {
+  return PermissionDenied("this role is not linked to plugin {}", plugin);
+}
+
 absl::Status RoleBody::OnListen(roles::Endpoint endpoint, UniqueFd listener) {
   return PermissionDenied(
       "this role was given socket {} to listen on, and takes none (endpoint {})", listener.get(),
@@ -77,27 +81,29 @@ void RoleContext::ExitAgent(int code, std::string_view reason) {
   }
 }
 
-void RoleContext::LinkEnded(roles::Role peer, const absl::Status& why) {
+void RoleContext::LinkEnded(roles::Role peer, const absl::Status& why, uint32_t plugin) {
   if (absl::IsInvalidArgument(why) || absl::IsPermissionDenied(why)) {
-    PeerBrokeRules(peer, why);
+    PeerBrokeRules(peer, why, plugin);
     return;
   }
   log::Debug("Role is gone", {{"role", SpecOf(peer).name}, {"error", why}});
-  Link& link = links_[peer];
+  const PeerKey key(peer, plugin);
+  Link& link = links_[key];
   loop_->Cancel(link.grace);
-  link.grace = loop_->After(kRelinkGrace, [this, peer] { ReportBroken(peer); });
+  link.grace = loop_->After(kRelinkGrace, [this, key] { ReportBroken(key); });
 }
 
-void RoleContext::PeerBrokeRules(roles::Role peer, const absl::Status& why) {
+void RoleContext::PeerBrokeRules(roles::Role peer, const absl::Status& why, uint32_t plugin) {
   log::Error("Role broke the rules of its channel", {{"role", SpecOf(peer).name}, {"error", why}});
-  ReportBroken(peer);
+  ReportBroken({peer, plugin});
 }
 
-void RoleContext::ReportBroken(roles::Role peer) {
+void RoleContext::ReportBroken(const PeerKey& peer) {
   Link& link = links_[peer];
   loop_->Cancel(std::exchange(link.grace, 0));
   roles::RoleToMonitor message;
-  message.mutable_broken()->set_peer(peer);
+  message.mutable_broken()->set_peer(peer.first);
+  message.mutable_broken()->set_plugin(peer.second);
   message.mutable_broken()->set_link(link.number);
   if (absl::Status sent = control_->Send(message); !sent.ok()) {
     Fail(sent);
@@ -131,7 +137,8 @@ absl::Status RoleContext::Dispatch(const roles::MonitorToRole& message, UniqueFd
                               static_cast<int>(message.what_case()));
   }
   const bool with_fd = message.has_link() || message.has_listen() ||
-                       message.start().has_identity() || message.reload().has_identity();
+                       message.start().has_identity() || message.reload().has_identity() ||
+                       message.start().has_plugin() || message.reload().has_plugin();
   if (with_fd != fd.valid()) {
     return InvalidArgument("the monitor sent message {} with a wrong count of descriptors",
                            static_cast<int>(message.what_case()));
@@ -161,19 +168,26 @@ absl::Status RoleContext::Configure(roles::Start start, const UniqueFd& fd,
   RETURN_IF_ERROR(log::Open(options));
   if (start.has_identity()) {
     RETURN_IF_ERROR(OpenSealedStart(fd.get(), *start.mutable_identity()));
+  } else if (start.has_plugin()) {
+    RETURN_IF_ERROR(OpenSealedStart(fd.get(), *start.mutable_plugin()));
   }
   const absl::Status taken = (body_->*take)(start);
   if (start.has_identity()) {
     WipeStart(*start.mutable_identity());
+  } else if (start.has_plugin()) {
+    WipeStart(*start.mutable_plugin());
   }
   return taken;
 }
 
 absl::Status RoleContext::TakeLink(const roles::MonitorToRole& message, UniqueFd fd) {
-  Link& link = links_[message.link().peer()];
+  const uint32_t plugin = message.link().plugin();
+  Link& link = links_[{message.link().peer(), plugin}];
   loop_->Cancel(std::exchange(link.grace, 0));
   link.number = message.link().number();
-  return body_->OnLink(message.link().peer(), std::move(fd));
+  return message.link().peer() == roles::PLUGIN
+             ? body_->OnPluginLink(plugin, std::move(fd))
+             : body_->OnLink(message.link().peer(), std::move(fd));
 }
 
 }  // namespace assay

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "agent/roles.h"
 #include "base/clock.h"
@@ -36,6 +37,8 @@ class RoleBody {
   // This role's end of a channel to peer. A second one for a peer replaces the first: the peer has
   // been started anew and knows nothing.
   virtual absl::Status OnLink(roles::Role peer, UniqueFd channel) = 0;
+  // As OnLink, of the role of the plugin with this number.
+  virtual absl::Status OnPluginLink(uint32_t plugin, UniqueFd channel);
   // A bound, listening socket; to the serve role alone.
   virtual absl::Status OnListen(roles::Endpoint endpoint, UniqueFd listener);
 };
@@ -64,13 +67,16 @@ class RoleContext final {
   // The channel to the peer has ended. The monitor is asked to end the peer: at once when it broke
   // the channel's rules (InvalidArgument, PermissionDenied), else when no new link comes within
   // kRelinkGrace.
-  void LinkEnded(roles::Role peer, const absl::Status& why);
+  // Of several plugins' roles the number says which.
+  void LinkEnded(roles::Role peer, const absl::Status& why, uint32_t plugin = 0);
   // The peer sent what it may not: the monitor is asked to end it. The caller drops the channel.
-  void PeerBrokeRules(roles::Role peer, const absl::Status& why);
+  void PeerBrokeRules(roles::Role peer, const absl::Status& why, uint32_t plugin = 0);
   // Ends this process alone after the current callback: the monitor starts the role anew.
   void Fail(const absl::Status& why);
 
  private:
+  // A role, and of plugins which.
+  using PeerKey = std::pair<roles::Role, uint32_t>;
   // The newest channel to a peer.
   struct Link {
     uint64_t number = 0;
@@ -83,14 +89,14 @@ class RoleContext final {
   absl::Status Configure(roles::Start start, const UniqueFd& fd,
                          absl::Status (RoleBody::*take)(const roles::Start& start));
   absl::Status TakeLink(const roles::MonitorToRole& message, UniqueFd fd);
-  void ReportBroken(roles::Role peer);
+  void ReportBroken(const PeerKey& peer);
 
   const roles::Role self_;
   const SystemClock clock_;
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<Channel> control_;
   RoleBody* body_ = nullptr;
-  std::map<roles::Role, Link> links_;
+  std::map<PeerKey, Link> links_;
   bool started_ = false;
   bool ready_ = false;
   int exit_status_ = 0;

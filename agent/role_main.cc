@@ -82,6 +82,8 @@ int RunRole(std::string_view name, int (*run_identity)(UniqueFd control)) {
       return run_identity(std::move(control));
     case roles::SERVE:
       return RunServe(std::move(control));
+    case roles::PLUGIN:
+      return RunPlugin(std::move(control));
     default:
       return RunProbe(std::move(control));
   }

@@ -17,9 +17,10 @@ constexpr int kControlFd = 3;
 // RunIdentity of agent/identity_role.h, handed in so that the other roles do without its library.
 int RunRole(std::string_view name, int (*run_identity)(UniqueFd control));
 
-// The two roles whose code stands beside this: each serves its control channel until it is told to
+// The roles whose code stands beside this: each serves its control channel until it is told to
 // stop, and returns its exit status.
 int RunServe(UniqueFd control);
 int RunProbe(UniqueFd control);
+int RunPlugin(UniqueFd control);
 
 }  // namespace assay

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -28,13 +29,15 @@ constexpr std::string_view kKeptVariables[] = {
     "TZ=", "ASAN_OPTIONS=", "LSAN_OPTIONS=", "TSAN_OPTIONS=", "UBSAN_OPTIONS="};
 
 // The variables that a role keeps, and a null pointer at the end.
-std::vector<char*> RoleEnvironment() {
+std::vector<char*> RoleEnvironment(bool whole) {
   std::vector<char*> kept;
   for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
-    for (std::string_view name : kKeptVariables) {
-      if (std::string_view(*variable).starts_with(name)) {
-        kept.push_back(*variable);
-      }
+    const bool is_kept = std::any_of(std::begin(kKeptVariables), std::end(kKeptVariables),
+                                     [variable](std::string_view name) {
+                                       return std::string_view(*variable).starts_with(name);
+                                     });
+    if (whole || is_kept) {
+      kept.push_back(*variable);
     }
   }
   kept.push_back(nullptr);
@@ -100,7 +103,7 @@ absl::StatusOr<std::unique_ptr<RoleProcess>> RoleProcess::Start(const RoleSpec& 
   std::string program_name = program.name;
   std::string role_word = "role";
   char* const argv[] = {program_name.data(), role_word.data(), name_argument.data(), nullptr};
-  const std::vector<char*> environment = RoleEnvironment();
+  const std::vector<char*> environment = RoleEnvironment(spec.whole_environment);
   const UniqueFd input(open("/dev/null", O_RDONLY | O_CLOEXEC));
   const Child child{program.executable.c_str(), argv,          environment.data(), input.get(),
                     ends.second.get(),          program.log_fd};

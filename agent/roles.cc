@@ -13,6 +13,7 @@ namespace {
 
 using roles::IDENTITY;
 using roles::MONITOR;
+using roles::PLUGIN;
 using roles::PROBE;
 using roles::SERVE;
 
@@ -22,8 +23,8 @@ struct Permitted {
   std::vector<int> whats;
 };
 
-const std::array<RoleSpec, 3>& Specs() {
-  static const std::array<RoleSpec, 3> kSpecs = {{
+const std::array<RoleSpec, 4>& Specs() {
+  static const std::array<RoleSpec, 4> kSpecs = {{
       // Its groups open the TPM device.
       {.role = IDENTITY,
        .name = "identity",
@@ -33,6 +34,7 @@ const std::array<RoleSpec, 3>& Specs() {
        .group = "tss",
        .dumpable = false,
        .capabilities = {},
+       .whole_environment = false,
        .endpoints = {}},
       {.role = SERVE,
        .name = "serve",
@@ -42,6 +44,7 @@ const std::array<RoleSpec, 3>& Specs() {
        .group = "",
        .dumpable = false,
        .capabilities = {},
+       .whole_environment = false,
        .endpoints = {roles::WORKLOAD_API, roles::ADMIN}},
       // Reading /proc/PID/exe of another user's process takes the first, hashing a binary that
       // only its owner may read the second. Its groups open the container runtimes' sockets.
@@ -53,6 +56,19 @@ const std::array<RoleSpec, 3>& Specs() {
        .group = "",
        .dumpable = true,
        .capabilities = {CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH},
+       .whole_environment = false,
+       .endpoints = {}},
+      // What plugins do, as whom and with what of the environment, their authors decide: the
+      // monitor gives it the rights of who started the agent, or of the plugin's own user.
+      {.role = PLUGIN,
+       .name = "plugin",
+       .user = "",
+       .unnamed_id = 0,
+       .users_groups = true,
+       .group = "",
+       .dumpable = false,
+       .capabilities = {},
+       .whole_environment = true,
        .endpoints = {}},
   }};
   return kSpecs;
@@ -69,10 +85,16 @@ const std::vector<Permitted>& PermittedMessages() {
       {IDENTITY, MONITOR, {From::kReady, From::kExit, From::kBroken}},
       {SERVE, MONITOR, {From::kReady, From::kBroken}},
       {PROBE, MONITOR, {From::kReady, From::kBroken}},
+      {MONITOR, PLUGIN, {To::kStart, To::kLink, To::kStop, To::kReload}},
+      {PLUGIN, MONITOR, {From::kReady, From::kExit, From::kBroken}},
       {IDENTITY, SERVE, {kWholeMessage}},  // StateChange
       {SERVE, IDENTITY, {Serve::kWanted, Serve::kRefused, Serve::kUsed}},
-      {SERVE, PROBE, {kWholeMessage}},  // AttestRequest
-      {PROBE, SERVE, {kWholeMessage}},  // AttestReply
+      {SERVE, PROBE, {kWholeMessage}},      // AttestRequest
+      {PROBE, SERVE, {kWholeMessage}},      // AttestReply
+      {IDENTITY, PLUGIN, {kWholeMessage}},  // PluginRequest
+      {PLUGIN, IDENTITY, {kWholeMessage}},  // PluginReply
+      {PROBE, PLUGIN, {kWholeMessage}},     // PluginRequest
+      {PLUGIN, PROBE, {kWholeMessage}},     // PluginReply
   };
   return kPermitted;
 }
@@ -83,7 +105,7 @@ std::string_view NameOf(roles::Role role) {
 
 }  // namespace
 
-std::span<const RoleSpec> Roles() { return Specs(); }
+std::span<const RoleSpec> Roles() { return std::span(Specs()).first<3>(); }
 
 const RoleSpec& SpecOf(roles::Role role) {
   const auto found = std::find_if(Specs().begin(), Specs().end(),

@@ -22,7 +22,8 @@ struct RoleSpec {
   roles::Role role;
   std::string_view name;  // As on the command line: "assay-agent role NAME".
   // As whom it runs when the agent was started by root: this user, and on a machine that has none
-  // of the name, the user and group of this number, which must have no name there. Never root.
+  // of the name, the user and group of this number, which must have no name there. Never root. A
+  // plugin's has none: it is as who started the agent, or as the operator says.
   std::string_view user;
   uint32_t unnamed_id;
   // Whether it has the supplementary groups of that user, and of which group of the machine besides
@@ -33,11 +34,14 @@ struct RoleSpec {
   bool dumpable;
   // Linux capabilities kept of those that the starter has.
   std::vector<int> capabilities;
+  // Whether it has the environment that the agent was started with, or next to nothing of it.
+  bool whole_environment;
   // The listening sockets it is given.
   std::vector<roles::Endpoint> endpoints;
 };
 
-// The three roles that the monitor starts, in the order of their start.
+// The three roles of which there is always one, in the order of their start. Besides there is one
+// roles::PLUGIN for each external plugin.
 std::span<const RoleSpec> Roles();
 const RoleSpec& SpecOf(roles::Role role);
 // NotFound for a name that is no role.

@@ -29,20 +29,8 @@ absl::Status WriteAll(int fd, std::string_view bytes) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<UniqueFd> SealIdentityStart(std::string_view name, std::string_view text,
-                                           const std::vector<std::string>& arguments,
-                                           const std::map<std::string, std::string_view>& files) {
-  roles::IdentityStart start;
-  start.set_config_name(std::string(name));
-  start.set_config_text(text.data(), text.size());
-  start.mutable_arguments()->Add(arguments.begin(), arguments.end());
-  for (const auto& [file, contents] : files) {
-    (*start.mutable_files())[file] = std::string(contents);
-  }
-  std::string bytes = start.SerializeAsString();
-  WipeStart(start);
+// Wipes the bytes.
+absl::StatusOr<UniqueFd> Seal(std::string& bytes) {
   if (bytes.size() > kMostBytes) {
     Wipe(bytes.data(), bytes.size());
     return InvalidArgument("the configuration with the files of its plugins has more than {} bytes",
@@ -61,7 +49,7 @@ absl::StatusOr<UniqueFd> SealIdentityStart(std::string_view name, std::string_vi
   return file;
 }
 
-absl::Status OpenSealedStart(int fd, roles::IdentityStart& start) {
+absl::Status Open(int fd, google::protobuf::MessageLite& start) {
   struct stat info {};
   if (fcntl(fd, F_GET_SEALS) != kSeals || fstat(fd, &info) != 0 ||
       static_cast<size_t>(info.st_size) > kMostBytes) {
@@ -80,6 +68,40 @@ absl::Status OpenSealedStart(int fd, roles::IdentityStart& start) {
   const bool parsed = start.MergeFromString(bytes);
   Wipe(bytes.data(), bytes.size());
   return parsed ? absl::OkStatus() : InvalidArgument("the configuration's file does not parse");
+}
+
+}  // namespace
+
+absl::StatusOr<UniqueFd> SealIdentityStart(std::string_view name, std::string_view text,
+                                           const std::vector<std::string>& arguments,
+                                           const std::map<std::string, std::string_view>& files) {
+  roles::IdentityStart start;
+  start.set_config_name(std::string(name));
+  start.set_config_text(text.data(), text.size());
+  start.mutable_arguments()->Add(arguments.begin(), arguments.end());
+  for (const auto& [file, contents] : files) {
+    (*start.mutable_files())[file] = std::string(contents);
+  }
+  std::string bytes = start.SerializeAsString();
+  WipeStart(start);
+  return Seal(bytes);
+}
+
+absl::StatusOr<UniqueFd> SealPluginStart(roles::PluginStart start) {
+  std::string bytes = start.SerializeAsString();
+  WipeStart(start);
+  return Seal(bytes);
+}
+
+absl::Status OpenSealedStart(int fd, roles::IdentityStart& start) { return Open(fd, start); }
+
+absl::Status OpenSealedStart(int fd, roles::PluginStart& start) { return Open(fd, start); }
+
+void WipeStart(roles::PluginStart& start) {
+  Wipe(start.mutable_data()->data(), start.data().size());
+  for (std::string& argument : *start.mutable_arguments()) {
+    Wipe(argument.data(), argument.size());
+  }
 }
 
 void WipeStart(roles::IdentityStart& start) {

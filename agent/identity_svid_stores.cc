@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "agent/identity_svid_stores.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "assay/roles.pb.h"
+#include "base/log.h"
+#include "crypto/der_reader.h"
+#include "crypto/digest.h"
+
+namespace assay {
+namespace {
+
+constexpr std::string_view kSubsystem = "svid_store_service";
+
+std::vector<std::string> SplitDer(std::string_view der) {
+  std::vector<std::string> parts;
+  crypto::DerReader reader(der);
+  while (!reader.AtEnd()) {
+    const absl::StatusOr<crypto::DerElement> element = reader.ReadAny();
+    if (!element.ok()) {
+      break;
+    }
+    parts.emplace_back(element->whole);
+  }
+  return parts;
+}
+
+// Each part with its length, so that no two sets of parts give the same text.
+void Append(std::string_view part, std::string& text) {
+  text += fmt::format("{}:", part.size());
+  text += part;
+}
+
+std::string DigestOf(const StoredEntry& entry, const StoredSvid& svid) {
+  std::string text;
+  Append(entry.message(), text);
+  Append(fmt::format("{} {}", entry.revision_number, svid.expires_at), text);
+  for (const auto* parts : {&svid.chain, &svid.bundle}) {
+    Append(std::to_string(parts->size()), text);
+    for (const std::string& part : *parts) {
+      Append(part, text);
+    }
+  }
+  for (const auto& [trust_domain, bundle] : svid.federated_bundles) {
+    Append(trust_domain, text);
+    Append(bundle, text);
+  }
+  return crypto::Digest(crypto::Hash::kSha256, text);
+}
+
+}  // namespace
+
+SvidStores::SvidStores(Options options, EventLoop& loop, const Clock& clock)
+    : options_(std::move(options)), loop_(loop), clock_(clock) {}
+
+SvidStores::~SvidStores() { loop_.Cancel(timer_); }
+
+void SvidStores::Update(const StateToServe& state) {
+  std::vector<std::string> known;
+  for (size_t place = 0; place < state.entries.places(); ++place) {
+    const StoredEntry* entry = state.entries.At(place);
+    if (entry != nullptr && entry->for_store) {
+      Take(state, *entry);
+      known.emplace_back(entry->id());
+    }
+  }
+  std::sort(known.begin(), known.end());
+  for (auto record = records_.begin(); record != records_.end();) {
+    auto& [id, gone] = *record;
+    const bool is_gone = !std::binary_search(known.begin(), known.end(), id);
+    if (is_gone && !gone.held.has_value() && busy_id_ != id) {
+      record = records_.erase(record);
+      continue;
+    }
+    if (is_gone && !gone.is_gone) {
+      gone.is_gone = true;
+      ++gone.revision;
+      gone.not_before = -absl::InfiniteDuration();
+    }
+    ++record;
+  }
+  Step();
+}
+
+void SvidStores::Take(const StateToServe& state, const StoredEntry& entry) {
+  Record& record = records_[std::string(entry.id())];
+  const ReadySvid* svid = state.svids.Find(entry.id());
+  if (svid == nullptr) {
+    // What was put stays until there is another; what has expired meanwhile is not put any more.
+    record.is_gone = false;
+    record.svid = nullptr;
+    record.digest.clear();
+    return;
+  }
+  roles::Entry parsed;
+  const std::string_view message = entry.message();
+  parsed.ParseFromArray(message.data(), static_cast<int>(message.size()));
+  std::shared_ptr<const StoredSvid> made = MakeSvid(state, parsed, *svid);
+  std::string digest = DigestOf(entry, *made);
+  if (digest == record.digest && !record.is_gone) {
+    return;
+  }
+  record.is_gone = false;
+  record.digest = std::move(digest);
+  record.spiffe_id = parsed.spiffe_id();
+  record.svid = std::move(made);
+  SetPlace(parsed, record);
+  ++record.revision;
+  record.not_before = -absl::InfiniteDuration();
+  record.backoff.Reset();
+}
+
+void SvidStores::SetPlace(const roles::Entry& entry, Record& record) {
+  record.place = {};
+  record.place_error = absl::OkStatus();
+  for (const roles::Selector& selector : entry.selectors()) {
+    if (record.place.store.empty()) {
+      record.place.store = selector.type();
+    } else if (record.place.store != selector.type()) {
+      record.place_error = InvalidArgument("selector contains multiple types");
+    }
+    record.place.metadata.push_back(selector.value());
+  }
+  if (record.place.store.empty()) {
+    record.place_error = InvalidArgument("no selectors found");
+  }
+}
+
+std::shared_ptr<const StoredSvid> SvidStores::MakeSvid(const StateToServe& state,
+                                                       const roles::Entry& entry,
+                                                       const ReadySvid& svid) const {
+  auto made = std::make_shared<StoredSvid>();
+  made->spiffe_id = entry.spiffe_id();
+  made->chain = SplitDer(svid.chain);
+  made->key = svid.key.Clone();
+  made->expires_at = absl::ToUnixSeconds(svid.expires);
+  if (const auto own = state.bundles.find(options_.trust_domain); own != state.bundles.end()) {
+    for (const X509Authority& authority : own->second.x509_authorities) {
+      made->bundle.emplace_back(authority.certificate.der());
+    }
+  }
+  for (const std::string& trust_domain : entry.federates_with()) {
+    const auto bundle = state.bundles.find(trust_domain);
+    if (bundle != state.bundles.end() && trust_domain != options_.trust_domain) {
+      made->federated_bundles[trust_domain] = bundle->second.X509Der();
+    }
+  }
+  return made;
+}
+
+void SvidStores::OnRestart(const std::string& store) {
+  for (auto& [id, record] : records_) {
+    if (record.held.has_value() && record.held->store == store && !record.is_gone) {
+      ++record.revision;
+      record.not_before = -absl::InfiniteDuration();
+    }
+  }
+  Step();
+}
+
+bool SvidStores::IsDue(const Record& record) const {
+  return record.revision != record.handled && (record.svid != nullptr || record.is_gone);
+}
+
+void SvidStores::Step() {
+  loop_.Cancel(std::exchange(timer_, 0));
+  if (is_busy_) {
+    return;
+  }
+  const absl::Duration now = clock_.SinceBoot();
+  absl::Duration next = absl::InfiniteDuration();
+  for (auto& [id, record] : records_) {
+    if (!IsDue(record) || Refuse(id, record)) {
+      continue;
+    }
+    if (record.not_before <= now) {
+      Begin(id, record);
+      return;
+    }
+    next = std::min(next, record.not_before);
+  }
+  if (next != absl::InfiniteDuration()) {
+    timer_ = loop_.After(next - now, [this] {
+      timer_ = 0;
+      Step();
+    });
+  }
+}
+
+bool SvidStores::Refuse(const std::string& id, Record& record) {
+  const bool is_put = !record.is_gone;
+  if (is_put && !record.place_error.ok()) {
+    log::Error("Invalid store name in selectors", {{"entry", id},
+                                                   {"error", record.place_error},
+                                                   {"spiffe_id", record.spiffe_id},
+                                                   {"subsystem_name", kSubsystem}});
+  } else if (is_put && !options_.stores.contains(record.place.store)) {
+    log::Error("Error storing SVID: SVIDStore not found", {{"entry", id},
+                                                           {"spiffe_id", record.spiffe_id},
+                                                           {"subsystem_name", kSubsystem},
+                                                           {"svid_store", record.place.store}});
+  } else {
+    return false;
+  }
+  if (record.held.has_value()) {
+    return false;  // It is taken out of where it was.
+  }
+  record.handled = record.revision;
+  return true;
+}
+
+void SvidStores::Begin(const std::string& id, Record& record) {
+  const bool puts =
+      !record.is_gone && record.place_error.ok() && options_.stores.contains(record.place.store);
+  const bool deletes = record.held.has_value() && (!puts || *record.held != record.place);
+  SvidStoreCalls* from = deletes ? options_.stores.at(record.held->store).get() : nullptr;
+  SvidStoreCalls* to = puts ? options_.stores.at(record.place.store).get() : nullptr;
+  is_busy_ = true;
+  busy_id_ = id;
+  options_.run([this, id, from, to, revision = record.revision, place = record.place,
+                old = record.held.value_or(Place{}), svid = record.svid] {
+    Outcome outcome;
+    if (from != nullptr) {
+      outcome.deleted = from->Delete(old.metadata);
+    }
+    if (to != nullptr) {
+      outcome.put = to->Put(*svid, place.metadata);
+    }
+    loop_.Post([this, id, revision, place, outcome] { OnDone(id, revision, place, outcome); });
+  });
+}
+
+void SvidStores::OnDone(const std::string& id, uint64_t revision, const Place& put_at,
+                        const Outcome& outcome) {
+  is_busy_ = false;
+  busy_id_.clear();
+  Record& record = records_.at(id);
+  if (outcome.deleted.has_value()) {
+    OnDeleted(id, record, *outcome.deleted);
+  }
+  if (outcome.put.has_value()) {
+    const bool ok = outcome.put->ok();
+    log::Write(ok ? log::Level::kDebug : log::Level::kError,
+               ok ? "SVID stored successfully" : "Failed to put X509-SVID",
+               {{"entry", id},
+                {ok ? "" : "error", *outcome.put},
+                {"revision_number", revision},
+                {"spiffe_id", record.spiffe_id},
+                {"subsystem_name", kSubsystem},
+                {"svid_store", put_at.store}});
+    if (ok) {
+      record.held = put_at;
+      record.handled = revision;
+      record.backoff.Reset();
+    } else {
+      RetryLater(record);
+    }
+  } else if (!record.held.has_value()) {
+    record.handled = revision;
+  }
+  if (record.is_gone && !record.held.has_value()) {
+    records_.erase(id);
+  }
+  Step();
+}
+
+void SvidStores::OnDeleted(const std::string& id, Record& record, const absl::Status& deleted) {
+  const bool is_nowhere = absl::IsInvalidArgument(deleted);
+  const bool is_out = deleted.ok() || is_nowhere;
+  log::Write(is_out ? log::Level::kDebug : log::Level::kError,
+             deleted.ok() ? "SVID deleted successfully"
+             : is_nowhere ? "Failed to delete SVID because of malformed selectors"
+                          : "Failed to delete SVID",
+             {{"entry", id},
+              {deleted.ok() ? "" : "error", deleted},
+              {"spiffe_id", record.spiffe_id},
+              {"subsystem_name", kSubsystem},
+              {"svid_store", record.held.has_value() ? record.held->store : ""}});
+  if (is_out) {
+    record.held.reset();
+  } else if (!record.is_gone) {
+    // As the reference: what is new is put all the same, and the old place is left.
+    record.held.reset();
+  } else {
+    RetryLater(record);
+  }
+}
+
+void SvidStores::RetryLater(Record& record) {
+  record.not_before = clock_.SinceBoot() + record.backoff.Next(options_.random);
+}
+
+}  // namespace assay

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Puts the X509-SVIDs of the entries that are for a store outside (store_svid) into that store, and
+// takes them out when the entry is gone or is for another place. The store is the one that the
+// entry's selectors have the type of; their values say where in it. Owned by the identity thread;
+// the stores' calls run elsewhere, one at a time.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/identity_serve_link.h"
+#include "agent/identity_timing.h"
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "base/status.h"
+#include "plugins/svid_store.h"
+
+namespace assay {
+
+namespace roles {
+class Entry;
+}  // namespace roles
+
+class SvidStores final {
+ public:
+  struct Options {
+    std::string trust_domain;
+    // Of each store its calls, by its name. They block.
+    std::map<std::string, std::unique_ptr<SvidStoreCalls>> stores;
+    // Runs a job soon, and not on the loop's thread.
+    std::function<void(std::function<void()> job)> run;
+    Random random;
+  };
+
+  // The loop and the clock must outlive it, and its jobs must have ended before it dies.
+  SvidStores(Options options, EventLoop& loop, const Clock& clock);
+  ~SvidStores();
+  SvidStores(const SvidStores&) = delete;
+  SvidStores& operator=(const SvidStores&) = delete;
+
+  // Entries, SVIDs or bundles may have changed.
+  void Update(const StateToServe& state);
+  // The store may have forgotten what it was given.
+  void OnRestart(const std::string& store);
+  bool is_busy() const { return is_busy_; }
+
+ private:
+  // A place in a store.
+  struct Place {
+    std::string store;
+    std::vector<std::string> metadata;
+    bool operator==(const Place&) const = default;
+  };
+  struct Record {
+    std::string spiffe_id;
+    absl::Status place_error;                // The selectors name no place.
+    Place place;                             // Where the SVID is to be.
+    std::shared_ptr<const StoredSvid> svid;  // Null: not signed yet.
+    std::string digest;                      // Of all that the store is to have.
+    bool is_gone = false;                    // The entry is.
+    uint64_t revision = 0;                   // How often that has changed.
+    std::optional<Place> held;               // Where it was put last.
+    uint64_t handled = 0;                    // The revision of then, or that cannot be put.
+    Backoff backoff{absl::Seconds(5), absl::Minutes(1)};
+    absl::Duration not_before = -absl::InfiniteDuration();
+  };
+  struct Outcome {
+    std::optional<absl::Status> deleted;
+    std::optional<absl::Status> put;
+  };
+
+  void Take(const StateToServe& state, const StoredEntry& entry);
+  static void SetPlace(const roles::Entry& entry, Record& record);
+  std::shared_ptr<const StoredSvid> MakeSvid(const StateToServe& state, const roles::Entry& entry,
+                                             const ReadySvid& svid) const;
+  bool IsDue(const Record& record) const;
+  void Step();
+  void Begin(const std::string& id, Record& record);
+  void OnDone(const std::string& id, uint64_t revision, const Place& put_at,
+              const Outcome& outcome);
+  void OnDeleted(const std::string& id, Record& record, const absl::Status& deleted);
+  void RetryLater(Record& record);
+  // Whether there is nothing to be done that a store could do.
+  bool Refuse(const std::string& id, Record& record);
+
+  Options options_;
+  EventLoop& loop_;
+  const Clock& clock_;
+  std::map<std::string, Record> records_;  // By the entry's id.
+  bool is_busy_ = false;
+  std::string busy_id_;  // Of the record of the job under way.
+  EventLoop::TimerId timer_ = 0;
+};
+
+}  // namespace assay

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "agent/identity_svid_stores.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/support/fake_clock.h"
+#include "tests/support/make_entry.h"
+#include "tests/support/status_matchers.h"
+
+namespace assay {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
+constexpr std::string_view kLeaf = "\x30\x01L", kAuthority =
+                                                    "\x30\x01"
+                                                    "A";
+
+// Notes its calls: "put W at name:a", "delete name:a".
+class FakeStore final : public SvidStoreCalls {
+ public:
+  explicit FakeStore(std::vector<std::string>& calls, absl::Status& answer)
+      : calls_(calls), answer_(answer) {}
+  absl::Status Put(const StoredSvid& svid, const std::vector<std::string>& metadata) override {
+    calls_.push_back(fmt::format("put {} of {} at {}", svid.spiffe_id.substr(16), svid.chain.size(),
+                                 fmt::join(metadata, ",")));
+    return answer_;
+  }
+  absl::Status Delete(const std::vector<std::string>& metadata) override {
+    calls_.push_back(fmt::format("delete {}", fmt::join(metadata, ",")));
+    return answer_;
+  }
+
+ private:
+  std::vector<std::string>& calls_;
+  absl::Status& answer_;
+};
+
+class SvidStoresTest : public testing::Test {
+ protected:
+  SvidStoresTest() : loop_(*EventLoop::Create(clock_)) {
+    SvidStores::Options options{.trust_domain = "example.org",
+                                .stores = {},
+                                .run = [this](auto job) { loop_->Post(std::move(job)); },
+                                .random = [] { return 0.5; }};
+    options.stores.emplace("disk", std::make_unique<FakeStore>(calls_, answer_));
+    stores_.emplace(std::move(options), *loop_, clock_);
+  }
+
+  RegistrationEntry Entry(const std::string& id, const std::vector<Selector>& selectors) {
+    RegistrationEntry entry = MakeEntry(id, ++revision_);
+    entry.selectors = selectors;
+    entry.store_svid = true;
+    return entry;
+  }
+  // These entries, and no others.
+  void SetEntries(std::vector<RegistrationEntry> entries) {
+    SyncPass pass(entries_, absl::ZeroDuration());
+    for (RegistrationEntry& entry : entries) {
+      pass.OnEntry(std::move(entry));
+    }
+    entries_.Apply(pass);
+  }
+  void Sign(const std::string& id, absl::Time expires = kNow) {
+    ReadySvid svid;
+    svid.chain = std::string(kLeaf) + std::string(kAuthority);
+    svid.key = Secret("key");
+    svid.expires = expires;
+    svids_.Put(id, std::move(svid), absl::ZeroDuration());
+  }
+  // The calls since the last time.
+  std::vector<std::string> Update() {
+    stores_->Update({entries_, svids_, bundles_});
+    return Run();
+  }
+  std::vector<std::string> Run() {
+    for (int i = 0; i < 20; ++i) {
+      loop_->RunOnce(absl::ZeroDuration());
+    }
+    return std::exchange(calls_, {});
+  }
+
+  FakeClock clock_;
+  std::unique_ptr<EventLoop> loop_;
+  EntryStore entries_;
+  SvidStore svids_;
+  std::map<std::string, TrustBundle> bundles_;
+  std::vector<std::string> calls_;
+  absl::Status answer_;
+  std::optional<SvidStores> stores_;
+  int64_t revision_ = 0;
+};
+
+TEST_F(SvidStoresTest, PutsAnSvidOnceItIsSigned) {
+  SetEntries({Entry("e", {{"disk", "name:a"}})});
+  EXPECT_THAT(Update(), IsEmpty());
+  Sign("e");
+  EXPECT_THAT(Update(), ElementsAre("put e of 2 at name:a"));
+  EXPECT_THAT(Update(), IsEmpty());
+}
+
+TEST_F(SvidStoresTest, PutsAgainWhatIsRenewedOrUpdated) {
+  SetEntries({Entry("e", {{"disk", "name:a"}})});
+  Sign("e");
+  Update();
+  Sign("e", kNow + absl::Seconds(1));
+  EXPECT_THAT(Update(), ElementsAre("put e of 2 at name:a"));
+  SetEntries({Entry("e", {{"disk", "name:a"}})});
+  EXPECT_THAT(Update(), ElementsAre("put e of 2 at name:a"));
+}
+
+TEST_F(SvidStoresTest, OtherEntriesAreNoneOfItsBusiness) {
+  RegistrationEntry entry = Entry("e", {{"disk", "name:a"}});
+  entry.store_svid = false;
+  SetEntries({entry});
+  Sign("e");
+  EXPECT_THAT(Update(), IsEmpty());
+}
+
+TEST_F(SvidStoresTest, DeletesWhatIsGoneOrForStoresNoMore) {
+  SetEntries({Entry("e", {{"disk", "name:a"}}), Entry("f", {{"disk", "name:b"}})});
+  Sign("e");
+  Sign("f");
+  EXPECT_THAT(Update(), ElementsAre("put e of 2 at name:a", "put f of 2 at name:b"));
+  RegistrationEntry served = Entry("f", {{"unix", "uid:1"}});
+  served.store_svid = false;
+  SetEntries({served});
+  EXPECT_THAT(Update(), ElementsAre("delete name:a", "delete name:b"));
+  EXPECT_THAT(Update(), IsEmpty());
+}
+
+TEST_F(SvidStoresTest, AnotherPlaceIsADeleteAndAPut) {
+  SetEntries({Entry("e", {{"disk", "name:a"}})});
+  Sign("e");
+  Update();
+  SetEntries({Entry("e", {{"disk", "name:b"}})});
+  EXPECT_THAT(Update(), ElementsAre("delete name:a", "put e of 2 at name:b"));
+}
+
+TEST_F(SvidStoresTest, NoStoreOfTheNameAndMixedSelectorsPutNothing) {
+  SetEntries({Entry("e", {{"s3", "x"}}), Entry("f", {{"disk", "a"}, {"s3", "x"}})});
+  Sign("e");
+  Sign("f");
+  EXPECT_THAT(Update(), IsEmpty());
+  SetEntries({Entry("e", {{"disk", "x"}})});
+  EXPECT_THAT(Update(), ElementsAre("put e of 2 at x"));
+  SetEntries({Entry("e", {{"s3", "x"}})});
+  EXPECT_THAT(Update(), ElementsAre("delete x"));
+}
+
+TEST_F(SvidStoresTest, AFailedPutIsTriedAgainLaterAndLater) {
+  SetEntries({Entry("e", {{"disk", "a"}})});
+  Sign("e");
+  answer_ = Unavailable("plugin is not running");
+  EXPECT_THAT(Update(), ElementsAre("put e of 2 at a"));
+  EXPECT_THAT(Update(), IsEmpty());
+  clock_.Advance(absl::Seconds(5));
+  EXPECT_THAT(Run(), ElementsAre("put e of 2 at a"));
+  answer_ = absl::OkStatus();
+  clock_.Advance(absl::Seconds(5));
+  EXPECT_THAT(Run(), IsEmpty());
+  clock_.Advance(absl::Seconds(5));
+  EXPECT_THAT(Run(), ElementsAre("put e of 2 at a"));
+}
+
+TEST_F(SvidStoresTest, AFailedDeleteIsTriedAgainUnlessThereIsNoSuchPlace) {
+  SetEntries({Entry("e", {{"disk", "a"}}), Entry("f", {{"disk", "b"}})});
+  Sign("e");
+  Sign("f");
+  Update();
+  answer_ = Unavailable("away");
+  SetEntries({Entry("f", {{"disk", "b"}})});
+  EXPECT_THAT(Update(), testing::Contains("delete a"));
+  answer_ = InvalidArgument("no such name");
+  clock_.Advance(absl::Seconds(6));
+  EXPECT_THAT(Run(), testing::Contains("delete a"));
+  clock_.Advance(absl::Minutes(10));
+  EXPECT_THAT(Run(), testing::Not(testing::Contains("delete a")));
+}
+
+TEST_F(SvidStoresTest, ARestartedStoreIsGivenEverythingAgain) {
+  SetEntries({Entry("e", {{"disk", "a"}})});
+  Sign("e");
+  Update();
+  stores_->OnRestart("other");
+  EXPECT_THAT(Run(), IsEmpty());
+  stores_->OnRestart("disk");
+  EXPECT_THAT(Run(), ElementsAre("put e of 2 at a"));
+}
+
+TEST_F(SvidStoresTest, WhatIsGoneWhileItIsPutIsDeletedAfterIt) {
+  SetEntries({Entry("e", {{"disk", "a"}})});
+  Sign("e");
+  stores_->Update({entries_, svids_, bundles_});
+  EXPECT_TRUE(stores_->is_busy());
+  SetEntries({});
+  EXPECT_THAT(Update(), ElementsAre("put e of 2 at a", "delete a"));
+}
+
+TEST_F(SvidStoresTest, AnExpiredSvidIsNotPut) {
+  SetEntries({Entry("e", {{"disk", "a"}})});
+  Sign("e");
+  answer_ = Unavailable("away");
+  Update();
+  svids_.Remove("e");
+  answer_ = absl::OkStatus();
+  clock_.Advance(absl::Minutes(10));
+  EXPECT_THAT(Update(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace assay
