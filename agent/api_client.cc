@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "agent/api_client.h"
 
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-
-#include <chrono>
-#include <cstring>
-#include <filesystem>
 #include <memory>
 
-#include "base/unique_fd.h"
+#include "agent/api_connection.h"
 #include "crypto/key.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "spiffe/workload.grpc.pb.h"
@@ -21,64 +13,6 @@ namespace assay {
 namespace {
 
 constexpr absl::Duration kHealthTimeout = absl::Seconds(3);
-constexpr int kMaxResponseBytes = 64 << 20;
-
-std::string_view CodeName(grpc::StatusCode code) {
-  constexpr std::string_view kNames[] = {
-      "OK",       "Canceled",       "Unknown",          "InvalidArgument",   "DeadlineExceeded",
-      "NotFound", "AlreadyExists",  "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
-      "Aborted",  "OutOfRange",     "Unimplemented",    "Internal",          "Unavailable",
-      "DataLoss", "Unauthenticated"};
-  return code >= 0 && static_cast<size_t>(code) < std::size(kNames) ? kNames[code] : "Unknown";
-}
-
-absl::Status RpcError(grpc::StatusCode code, std::string_view text) {
-  return MakeStatus(static_cast<absl::StatusCode>(code),
-                    fmt::format("rpc error: code = {} desc = {}", CodeName(code), text));
-}
-
-absl::Status RpcError(const grpc::Status& status) {
-  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
-    return RpcError(status.error_code(), "context deadline exceeded");
-  }
-  return RpcError(status.error_code(), status.error_message());
-}
-
-// gRPC hides why a socket cannot be reached, and this one is worth a clear word.
-absl::Status TryConnect(const std::string& path) {
-  const auto refused = [&](int error) {
-    std::string reason = std::strerror(error);
-    reason[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(reason[0])));
-    return RpcError(grpc::StatusCode::UNAVAILABLE,
-                    fmt::format("connection error: desc = \"transport: Error while dialing: dial "
-                                "unix {}: connect: {}\"",
-                                path, reason));
-  };
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) {
-    return refused(ENAMETOOLONG);
-  }
-  std::memcpy(address.sun_path, path.data(), path.size());
-  const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd.valid() ||
-      connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    return refused(errno);
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& socket_path) {
-  const std::string path = std::filesystem::absolute(socket_path).string();
-  RETURN_IF_ERROR(TryConnect(path));
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kMaxResponseBytes);
-  return grpc::CreateCustomChannel("unix://" + path, grpc::InsecureChannelCredentials(), arguments);
-}
-
-void SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {
-  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
-}
 
 // Nothing that does not verify is shown or written.
 absl::Status Check(const FetchedSvid& svid) {
@@ -132,7 +66,7 @@ void AddWorkloadHeader(grpc::ClientContext& context) {
 }  // namespace
 
 absl::StatusOr<FetchedX509> FetchX509Svids(const std::string& socket_path, absl::Duration timeout) {
-  ASSIGN_OR_RETURN(const auto channel, Connect(socket_path));
+  ASSIGN_OR_RETURN(const auto channel, ConnectToAgent(socket_path));
   const auto stub = SpiffeWorkloadAPI::NewStub(channel);
   grpc::ClientContext context;
   AddWorkloadHeader(context);
@@ -149,7 +83,7 @@ absl::StatusOr<FetchedX509> FetchX509Svids(const std::string& socket_path, absl:
 
 absl::Status WatchX509Svids(const std::string& socket_path,
                             const std::function<void(const FetchedX509&)>& on_update) {
-  ASSIGN_OR_RETURN(const auto channel, Connect(socket_path));
+  ASSIGN_OR_RETURN(const auto channel, ConnectToAgent(socket_path));
   const auto stub = SpiffeWorkloadAPI::NewStub(channel);
   grpc::ClientContext context;
   AddWorkloadHeader(context);
@@ -173,7 +107,7 @@ absl::Status WatchX509Svids(const std::string& socket_path,
 
 absl::Status CheckAgentHealth(const std::string& socket_path) {
   namespace health = grpc::health::v1;
-  ASSIGN_OR_RETURN(const auto channel, Connect(socket_path));
+  ASSIGN_OR_RETURN(const auto channel, ConnectToAgent(socket_path));
   const auto stub = health::Health::NewStub(channel);
   grpc::ClientContext context;
   SetDeadline(context, kHealthTimeout);

@@ -28,7 +28,13 @@ constexpr Entry kCommands[] = {
     {"api fetch x509", "Fetches X509 SVIDs from the Workload API", FetchX509Command},
     {"api watch", "Attaches to the Workload API and prints updates as they're received",
      WatchCommand},
+    {"debug", "", nullptr},
+    {"debug getinfo", "Prints debug information about the agent", DebugInfoCommand},
     {"healthcheck", "Determines agent health status", HealthcheckCommand},
+    {"logger", "", nullptr},
+    {"logger get", "Gets the logger details", LoggerGetCommand},
+    {"logger reset", "Reset the logger details to launch level", LoggerResetCommand},
+    {"logger set", "Sets the logger details", LoggerSetCommand},
     {"run", "Runs the agent", RunCommand},
     {"tpm", "", nullptr},
     {"tpm provision", "Makes a DevID key in the TPM, or installs its certificate",
@@ -86,6 +92,16 @@ int Misused(const absl::Status& why, std::string_view usage, const CommandStream
   // Twice, as scripts see it from the reference: before the usage, and as the command's error.
   streams.err << Message(why) << "\n" << usage << Message(why) << "\n";
   return 1;
+}
+
+Arguments::Reader OutputReader(bool& json) {
+  return [&json](std::string_view text) {
+    if (text != "pretty" && text != "json") {
+      return InvalidArgument("bad formatter flag: unknown format option: {}", Quoted(text));
+    }
+    json = text == "json";
+    return absl::OkStatus();
+  };
 }
 
 void SocketFlags::AddTo(Arguments& arguments, std::string_view help) {

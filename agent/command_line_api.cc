@@ -112,17 +112,7 @@ absl::Status WriteFiles(const FetchedX509& fetched, const std::string& folder, s
   return absl::OkStatus();
 }
 
-// "-output pretty|json" and "-timeout", which the reference shows as values of its own.
-Arguments::Reader OutputReader(bool& json) {
-  return [&json](std::string_view text) {
-    if (text != "pretty" && text != "json") {
-      return InvalidArgument("bad formatter flag: unknown format option: {}", Quoted(text));
-    }
-    json = text == "json";
-    return absl::OkStatus();
-  };
-}
-
+// "-timeout", which the reference shows as a value of its own.
 Arguments::Reader TimeoutReader(absl::Duration& timeout) {
   return [&timeout](std::string_view text) {
     absl::Duration parsed;

@@ -18,6 +18,10 @@ int RunCommand(const CommandArguments& arguments, const CommandStreams& streams)
 int ValidateCommand(const CommandArguments& arguments, const CommandStreams& streams);
 int HealthcheckCommand(const CommandArguments& arguments, const CommandStreams& streams);
 int FetchX509Command(const CommandArguments& arguments, const CommandStreams& streams);
+int LoggerGetCommand(const CommandArguments& arguments, const CommandStreams& streams);
+int LoggerSetCommand(const CommandArguments& arguments, const CommandStreams& streams);
+int LoggerResetCommand(const CommandArguments& arguments, const CommandStreams& streams);
+int DebugInfoCommand(const CommandArguments& arguments, const CommandStreams& streams);
 int WatchCommand(const CommandArguments& arguments, const CommandStreams& streams);
 int ProvisionCommand(const CommandArguments& arguments, const CommandStreams& streams);
 
@@ -27,6 +31,9 @@ constexpr std::string_view kHelpRequested = "flag: help requested";
 // returns the exit status.
 int Misused(const absl::Status& why, std::string_view usage, const CommandStreams& streams,
             std::string_view help_ending = "");
+
+// Of "-output pretty|json".
+Arguments::Reader OutputReader(bool& json);
 
 // The flags that say where the Workload API is.
 class SocketFlags final {

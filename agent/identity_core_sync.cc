@@ -216,7 +216,7 @@ void IdentityCore::CommitToServe() {
   }
   if (serve_ != nullptr && phase_ == Phase::kServing && changed_) {
     changed_ = false;
-    serve_->Commit(last_sync_);
+    serve_->Commit({.last_sync = last_sync_, .agent_chain = node_.has_value() ? node_->chain : ""});
   }
 }
 

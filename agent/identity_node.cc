@@ -21,7 +21,8 @@ NodeFacts FactsOf(SpiffeId id, const AgentSvid& svid) {
   return {.id = std::move(id),
           .validity = {leaf.not_before(), leaf.not_after()},
           .reattestable = svid.reattestable,
-          .authority_key_id = svid.chain.back().authority_key_id()};
+          .authority_key_id = svid.chain.back().authority_key_id(),
+          .chain = crypto::Concatenate(svid.chain)};
 }
 
 TrustBundle BundleOf(const TrustDomain& trust_domain,

@@ -26,6 +26,7 @@ struct NodeFacts {
   Validity validity;
   bool reattestable = false;
   std::string authority_key_id;  // Of the authority above its chain.
+  std::string chain;             // DER certificates, leaf first.
 };
 
 class NodeIdentity final {

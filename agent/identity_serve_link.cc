@@ -93,9 +93,9 @@ void ServeLink::OnMessage(std::string_view bytes, const UniqueFd& fd) {
   }
 }
 
-void ServeLink::Commit(absl::Time last_sync) {
+void ServeLink::Commit(Told told) {
   commit_ = true;
-  last_sync_ = last_sync;
+  told_ = std::move(told);
   if (timer_ == 0) {
     Pump();
   }
@@ -121,7 +121,8 @@ void ServeLink::Pump() {
     packet_bytes_ = 0;
     if (Fill(packet)) {
       packet.set_commit(true);
-      packet.set_last_sync(absl::ToUnixSeconds(last_sync_));
+      packet.set_last_sync(absl::ToUnixSeconds(told_.last_sync));
+      packet.set_agent_chain(told_.agent_chain);
       commit_ = false;
     }
     const absl::Status sent = channel_->Send(packet);

@@ -60,8 +60,13 @@ class ServeLink final {
   }
   void SvidChanged(std::string_view id) { svids_.emplace(id); }
   void BundleChanged(std::string_view trust_domain) { bundles_.emplace(trust_domain); }
+  // What is told with each commit.
+  struct Told {
+    absl::Time last_sync;
+    std::string agent_chain = {};  // The agent's own SVID, DER certificates, leaf first.
+  };
   // Sends what has changed so far, to be seen as a whole.
-  void Commit(absl::Time last_sync);
+  void Commit(Told told);
   // Has serve forget everything.
   void Drop();
 
@@ -90,7 +95,7 @@ class ServeLink final {
   size_t next_place_ = 0;  // Of the entries, while the complete state is told.
   bool commit_ = false;
   bool closed_ = false;
-  absl::Time last_sync_;
+  Told told_;
   std::set<std::string> entries_;
   std::set<std::string> svids_;
   std::set<std::string> bundles_;

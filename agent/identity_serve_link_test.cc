@@ -92,7 +92,7 @@ TEST_F(ServeLinkTest, TellsTheCompleteStateFirstAndAfterThatTheChangesAlone) {
   link_->SvidChanged("1");
   Run();
   EXPECT_EQ(serve_.packets, 0) << "nothing before the first commit";
-  link_->Commit(kNow);
+  link_->Commit({.last_sync = kNow});
   Run();
   EXPECT_THAT(serve_.entries, SizeIs(3));
   EXPECT_EQ(serve_.svids["1"].chain(), std::string(10, 'c'));
@@ -102,7 +102,7 @@ TEST_F(ServeLinkTest, TellsTheCompleteStateFirstAndAfterThatTheChangesAlone) {
   AddEntries(3, 1);
   link_->SvidChanged("1");
   link_->EntryChanged("3");
-  link_->Commit(kNow + absl::Seconds(5));
+  link_->Commit({.last_sync = kNow + absl::Seconds(5), .agent_chain = "chain"});
   Run();
   EXPECT_THAT(serve_.entries, SizeIs(4));
   EXPECT_THAT(serve_.svids, IsEmpty());
@@ -115,7 +115,7 @@ TEST_F(ServeLinkTest, SplitsALargeStateAndCommitsItOnce) {
     AddSvid(std::to_string(i), 5000);
     link_->SvidChanged(std::to_string(i));
   }
-  link_->Commit(kNow);
+  link_->Commit({.last_sync = kNow});
   Run();
   EXPECT_THAT(serve_.entries, SizeIs(3000));
   EXPECT_THAT(serve_.svids, SizeIs(100));
@@ -126,12 +126,12 @@ TEST_F(ServeLinkTest, SplitsALargeStateAndCommitsItOnce) {
 
 TEST_F(ServeLinkTest, AChangeDuringTheCompleteStateIsNotLost) {
   AddEntries(0, 3000, std::string(1000, 'h'));
-  link_->Commit(kNow);
+  link_->Commit({.last_sync = kNow});
   loop_->RunOnce(absl::ZeroDuration());
   ASSERT_EQ(serve_.commits, 0) << "the state must not fit in what the channel queues";
   AddEntries(0, 1, "changed");
   link_->EntryChanged("0");
-  link_->Commit(kNow);
+  link_->Commit({.last_sync = kNow});
   Run();
   EXPECT_EQ(serve_.entries["0"].hint(), "changed");
   EXPECT_THAT(serve_.entries, SizeIs(3000));
@@ -142,7 +142,7 @@ TEST_F(ServeLinkTest, WhatIsTooLargeForAPacketIsLeftOut) {
   AddSvid("small");
   link_->SvidChanged("big");
   link_->SvidChanged("small");
-  link_->Commit(kNow);
+  link_->Commit({.last_sync = kNow});
   Run();
   EXPECT_THAT(serve_.svids, SizeIs(1));
 }
@@ -151,14 +151,14 @@ TEST_F(ServeLinkTest, WhatHasBecomeTooLargeForAPacketIsGone) {
   AddEntries(0, 2);
   AddSvid("0");
   link_->SvidChanged("0");
-  link_->Commit(kNow);
+  link_->Commit({.last_sync = kNow});
   Run();
   ASSERT_THAT(serve_.svids, SizeIs(1));
   AddEntries(1, 1, std::string(200'000, 'h'));
   AddSvid("0", 200'000);
   link_->EntryChanged("1");
   link_->SvidChanged("0");
-  link_->Commit(kNow);
+  link_->Commit({.last_sync = kNow});
   Run();
   EXPECT_THAT(serve_.entries, SizeIs(1));
   EXPECT_THAT(serve_.svids, IsEmpty());
@@ -166,7 +166,7 @@ TEST_F(ServeLinkTest, WhatHasBecomeTooLargeForAPacketIsGone) {
 
 TEST_F(ServeLinkTest, DropHasServeForgetEverything) {
   AddEntries(0, 3);
-  link_->Commit(kNow);
+  link_->Commit({.last_sync = kNow});
   Run();
   link_->Drop();
   Run();

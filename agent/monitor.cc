@@ -98,6 +98,7 @@ class Monitor final {
   absl::Status TellReload(Running& role);
   void Reload(ReloadScope scope);
   void TakeUp(MonitorReload reload);
+  void SetLogLevel(int32_t level);
   void Restart(Running& role);
 
   void OnSignal();
@@ -111,6 +112,7 @@ class Monitor final {
 
   const MonitorOptions& options_;
   const Clock& clock_;
+  const absl::Time started_at_ = clock_.Now();
   EventLoop& loop_;
   UniqueFd signals_;
   std::optional<LogPipe> log_pipe_;
@@ -335,6 +337,8 @@ roles::Start Monitor::StartOf(const Running& running) const {
     start.mutable_serve()->set_trust_domain(options_.trust_domain);
     start.mutable_serve()->set_allow_unauthenticated_verifiers(allow_unauthenticated_verifiers_);
     start.mutable_serve()->set_disable_workload_api(options_.disable_workload_api);
+    start.mutable_serve()->set_started_at(absl::ToUnixSeconds(started_at_));
+    start.mutable_serve()->set_launch_log_level(static_cast<int32_t>(options_.log.level));
     start.mutable_serve()->mutable_log_selectors()->Add(log_selectors_.begin(),
                                                         log_selectors_.end());
   } else if (role == roles::PLUGIN) {
@@ -473,9 +477,27 @@ void Monitor::OnMessage(Running& role, std::string_view bytes, const UniqueFd& f
     OnReady(role);
   } else if (message.has_broken()) {
     OnBroken(role, message.broken());
+  } else if (message.has_log_level()) {
+    SetLogLevel(message.log_level());
   } else {
     log::Debug("A role ends the agent", {{"role", role.name}, {"reason", message.exit().reason()}});
     BeginStop(message.exit().code());
+  }
+}
+
+void Monitor::SetLogLevel(int32_t level) {
+  if (level < static_cast<int32_t>(log::Level::kDebug) ||
+      level > static_cast<int32_t>(log::Level::kError)) {
+    return;
+  }
+  log_.level = static_cast<log::Level>(level);
+  log::SetLevel(log_.level);
+  roles::MonitorToRole message;
+  message.set_log_level(level);
+  for (auto& [name, role] : roles_) {
+    if (role.process != nullptr && !role.process->control().Send(message).ok()) {
+      role.process->Kill();
+    }
   }
 }
 

@@ -81,6 +81,14 @@ void RoleContext::ExitAgent(int code, std::string_view reason) {
   }
 }
 
+void RoleContext::SetLogLevel(log::Level level) {
+  roles::RoleToMonitor message;
+  message.set_log_level(static_cast<int32_t>(level));
+  if (absl::Status sent = control_->Send(message); !sent.ok()) {
+    Fail(sent);
+  }
+}
+
 void RoleContext::LinkEnded(roles::Role peer, const absl::Status& why, uint32_t plugin) {
   if (absl::IsInvalidArgument(why) || absl::IsPermissionDenied(why)) {
     PeerBrokeRules(peer, why, plugin);
@@ -149,6 +157,9 @@ absl::Status RoleContext::Dispatch(const roles::MonitorToRole& message, UniqueFd
       return Configure(message.start(), fd, &RoleBody::OnStart);
     case roles::MonitorToRole::kReload:
       return Configure(message.reload(), fd, &RoleBody::OnReload);
+    case roles::MonitorToRole::kLogLevel:
+      log::SetLevel(static_cast<log::Level>(message.log_level()));
+      return absl::OkStatus();
     case roles::MonitorToRole::kLink:
       return TakeLink(message, std::move(fd));
     case roles::MonitorToRole::kListen:

@@ -13,6 +13,7 @@
 #include "agent/roles.h"
 #include "base/clock.h"
 #include "base/event_loop.h"
+#include "base/log.h"
 #include "base/sandbox/channel.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
@@ -64,6 +65,8 @@ class RoleContext final {
   // Asks the monitor to stop the whole agent with this exit status; for identity alone. The role
   // goes on until it is told to stop.
   void ExitAgent(int code, std::string_view reason);
+  // Asks the monitor to give all roles' logs this level; for serve alone.
+  void SetLogLevel(log::Level level);
   // The channel to the peer has ended. The monitor is asked to end the peer: at once when it broke
   // the channel's rules (InvalidArgument, PermissionDenied), else when no new link comes within
   // kRelinkGrace.

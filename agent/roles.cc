@@ -79,13 +79,13 @@ const std::vector<Permitted>& PermittedMessages() {
   using From = roles::RoleToMonitor;
   using Serve = roles::ServeRequest;
   static const std::vector<Permitted> kPermitted = {
-      {MONITOR, IDENTITY, {To::kStart, To::kLink, To::kStop, To::kReload}},
-      {MONITOR, SERVE, {To::kStart, To::kLink, To::kListen, To::kStop, To::kReload}},
-      {MONITOR, PROBE, {To::kStart, To::kLink, To::kStop, To::kReload}},
+      {MONITOR, IDENTITY, {To::kStart, To::kLink, To::kStop, To::kReload, To::kLogLevel}},
+      {MONITOR, SERVE, {To::kStart, To::kLink, To::kListen, To::kStop, To::kReload, To::kLogLevel}},
+      {MONITOR, PROBE, {To::kStart, To::kLink, To::kStop, To::kReload, To::kLogLevel}},
       {IDENTITY, MONITOR, {From::kReady, From::kExit, From::kBroken}},
-      {SERVE, MONITOR, {From::kReady, From::kBroken}},
+      {SERVE, MONITOR, {From::kReady, From::kBroken, From::kLogLevel}},
       {PROBE, MONITOR, {From::kReady, From::kBroken}},
-      {MONITOR, PLUGIN, {To::kStart, To::kLink, To::kStop, To::kReload}},
+      {MONITOR, PLUGIN, {To::kStart, To::kLink, To::kStop, To::kReload, To::kLogLevel}},
       {PLUGIN, MONITOR, {From::kReady, From::kExit, From::kBroken}},
       {IDENTITY, SERVE, {kWholeMessage}},  // StateChange
       {SERVE, IDENTITY, {Serve::kWanted, Serve::kRefused, Serve::kUsed}},

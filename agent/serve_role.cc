@@ -20,8 +20,10 @@
 #include "base/sandbox/channel.h"
 #include "rpc/call.h"
 #include "rpc/server.h"
+#include "workload-api/debug_service.h"
 #include "workload-api/health_service.h"
 #include "workload-api/identity_set.h"
+#include "workload-api/logger_service.h"
 #include "workload-api/reflection_service.h"
 #include "workload-api/served_state.h"
 #include "workload-api/workload_service.h"
@@ -33,21 +35,32 @@ namespace {
 constexpr size_t kMaxIdsPerMessage = 400;
 constexpr absl::Duration kRefusedInterval = absl::Seconds(1);
 
+struct AdminOptions {
+  DebugService::Options debug;
+  LoggerService::Options logger;
+};
+
 // Everything that needs the configuration.
 struct Service {
   Service(RoleContext& context, ProbeClient& probe, const ServedState& state,
-          IdentitySets::Options sets_options, WorkloadService::Options options)
+          IdentitySets::Options sets_options, WorkloadService::Options options, AdminOptions admin)
       : sets(state, context.clock(), context.loop(), std::move(sets_options)),
         callers({context.loop(), context.clock(), probe, sets}),
-        workload({context.loop(), context.clock(), state, callers}, std::move(options)) {
+        workload({context.loop(), context.clock(), state, callers}, std::move(options)),
+        debug(std::move(admin.debug), context.clock(), state),
+        logger(std::move(admin.logger)) {
     health.AddTo(registry);
     AddReflection(registry);
+    debug.AddTo(admin_registry);
+    logger.AddTo(admin_registry);
   }
 
   IdentitySets sets;
   Callers callers;
   WorkloadService workload;
   HealthService health{/*serving=*/false};
+  DebugService debug;
+  LoggerService logger;
   rpc::Registry registry;
   rpc::Registry admin_registry;
   std::unique_ptr<rpc::Server> server;
@@ -86,6 +99,7 @@ class ServeRole final : public RoleBody {
 };
 
 absl::Status ServeRole::OnStart(const roles::Start& start) {
+  ASSIGN_OR_RETURN(TrustDomain trust_domain, TrustDomain::Parse(start.serve().trust_domain()));
   service_.emplace(
       context_, probe_, state_,
       IdentitySets::Options{.trust_domain = start.serve().trust_domain(),
@@ -93,7 +107,12 @@ absl::Status ServeRole::OnStart(const roles::Start& start) {
                             .used = [this](const std::vector<std::string>& ids) { TellUsed(ids); }},
       WorkloadService::Options{
           .allow_unauthenticated_verifiers = start.serve().allow_unauthenticated_verifiers(),
-          .on_refused = [this] { TellRefused(); }});
+          .on_refused = [this] { TellRefused(); }},
+      AdminOptions{
+          .debug = {.trust_domain = std::move(trust_domain),
+                    .started_at = absl::FromUnixSeconds(start.serve().started_at())},
+          .logger = {.launch_level = static_cast<log::Level>(start.serve().launch_log_level()),
+                     .set = [this](log::Level level) { context_.SetLogLevel(level); }}});
   if (!start.serve().disable_workload_api()) {
     service_->workload.AddTo(service_->registry);
   }

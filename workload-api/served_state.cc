@@ -54,6 +54,8 @@ const ServedState::Bundle* ServedState::FindBundle(std::string_view trust_domain
   return found == tables_->bundles.end() ? nullptr : &found->second;
 }
 
+size_t ServedState::svid_count() const { return tables_->svids.size(); }
+
 uint64_t ServedState::entries_version() const { return tables_->entries_version; }
 
 uint64_t ServedState::EntryVersion(EntryIndex::Slot slot) const {
@@ -62,6 +64,10 @@ uint64_t ServedState::EntryVersion(EntryIndex::Slot slot) const {
 
 absl::StatusOr<bool> ServedState::Receive(roles::StateChange change) {
   const bool commit = change.commit();
+  if (commit) {
+    agent_chain_ = change.agent_chain();
+    last_sync_ = change.last_sync();
+  }
   if (change.reset()) {
     for (roles::StateChange& forgotten : gathered_) {
       WipeKeys(forgotten);

@@ -56,6 +56,13 @@ class ServedState final {
   const Svid* FindSvid(EntryIndex::Slot slot) const;
   const Bundle* FindBundle(std::string_view trust_domain) const;
 
+  // How many SVIDs there are.
+  size_t svid_count() const;
+  // The agent's own SVID: DER certificates, leaf first; empty: it has none.
+  const std::string& agent_chain() const { return agent_chain_; }
+  // Unix seconds of the last good sync; 0: there was none.
+  int64_t last_sync() const { return last_sync_; }
+
   // Numbers that no two states of a thing share: of the set of entries as a whole, and of one
   // entry.
   uint64_t entries_version() const;
@@ -76,6 +83,8 @@ class ServedState final {
   std::vector<roles::StateChange> gathered_;  // Changes to tables_ on their way.
   uint64_t version_ = 0;
   bool ready_ = false;
+  std::string agent_chain_;
+  int64_t last_sync_ = 0;
 };
 
 }  // namespace assay
