@@ -116,7 +116,7 @@ ExecutableFile Prober::LookAtExecutable(const Claim& claim, int folder,
   if (executable.hidden && !told_hidden_.exchange(true)) {
     log::Warn(
         "Executables of other users cannot be seen: that one executes another program between "
-        "calls is not noticed (start the agent as root)",
+        "calls is not noticed (start the agent as root, in a container with CAP_SYS_PTRACE)",
         {{"pid", claim.pid}});
   }
   return executable;
