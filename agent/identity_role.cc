@@ -172,14 +172,20 @@ struct Identity {
               .on_state = [this](const StateToServe& state) { plugins.OnState(state); }}) {}
 
   // Another NodeAttestor, and all else that is not named here, needs a restart.
-  void Reload(const std::shared_ptr<const AgentConfig>& next) {
-    core.Tune(CoreOptions(*next, trust_domain, /*has_served=*/true));
-    if (next->node_attestor == config.node_attestor) {
-      sync_thread.Run(0, [this, next] {
-        node.DropAttestor();
-        attestor_config = next;
-      });
+  void Reload(AgentConfig next) {
+    core.Tune(CoreOptions(next, trust_domain, /*has_served=*/true));
+    if (next.node_attestor != config.node_attestor) {
+      return;
     }
+    // Of what attestors are made of, these need one too.
+    next.data_dir = config.data_dir;
+    next.join_token = config.join_token.Clone();
+    next.join_token_file = config.join_token_file;
+    next.tpm_devid.tpm_device_path = config.tpm_devid.tpm_device_path;
+    sync_thread.Run(0, [this, made = std::make_shared<const AgentConfig>(std::move(next))] {
+      node.DropAttestor();
+      attestor_config = made;
+    });
   }
 
   const TrustDomain trust_domain;
@@ -254,7 +260,7 @@ absl::Status IdentityRole::OnReload(const roles::Start& start) {
   }
   // The monitor has found it valid.
   ASSIGN_OR_RETURN(AgentConfig config, ParseStart(start.identity()));
-  identity_->Reload(std::make_shared<const AgentConfig>(std::move(config)));
+  identity_->Reload(std::move(config));
   return absl::OkStatus();
 }
 
