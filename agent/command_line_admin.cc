@@ -205,7 +205,7 @@ int LoggerResetCommand(const CommandArguments& arguments, const CommandStreams& 
   const auto levels = Ask<logger::Logger>(flags, logger::ResetLogLevelRequest(),
                                           &logger::Logger::Stub::ResetLogLevel);
   return levels.ok() ? ShowLogger(flags, *levels, streams)
-                     : Failed(WithContext(levels.status(), "failed to reset log level"), streams);
+                     : Failed(WithContext(levels.status(), "failed to reset logger"), streams);
 }
 
 int DebugInfoCommand(const CommandArguments& arguments, const CommandStreams& streams) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // spire.api.agent.logger.v1.Logger of the admin socket: the level of the agent's log, which the
-// operator changes without a restart. Owned by the event loop's thread.
+// operator changes without a restart. Of levels that this log has not the nearest is taken, and
+// answered. Owned by the event loop's thread.
 #pragma once
 
 #include <functional>
