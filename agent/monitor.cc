@@ -99,11 +99,13 @@ class Monitor final {
   void Reload(ReloadScope scope);
   void TakeUp(MonitorReload reload);
   void SetLogLevel(int32_t level);
+  absl::Status CheckGroups(const User& user) const;
   void Restart(Running& role);
 
   void OnSignal();
   void OnMessage(Running& role, std::string_view bytes, const UniqueFd& fd);
   void OnReady(Running& role);
+  void OnExit(Running& role, const roles::Exit& exit);
   void OnBroken(const Running& accuser, const roles::Broken& broken);
   void Reap();
   void OnDeath(Running& role, int wait_status);
@@ -202,6 +204,16 @@ absl::Status Monitor::PreparePrivileges() {
   return self == 0 ? KeepOnlyMonitorCapabilities(capabilities) : absl::OkStatus();
 }
 
+// The identity role's group may read what the operator gave that role.
+absl::Status Monitor::CheckGroups(const User& user) const {
+  ASSIGN_OR_RETURN(const User identity, FindRoleUser(SpecOf(roles::IDENTITY)));
+  if (user.gid == identity.gid ||
+      std::find(user.groups.begin(), user.groups.end(), identity.gid) != user.groups.end()) {
+    return FailedPrecondition("{} is in the identity role's group", user.name);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Monitor::PreparePlugin(uint32_t number, const std::set<uid_t>& of_roles) {
   const MonitorPlugin& plugin = options_.plugins[number - 1];
   const std::string name = plugin.plugin.ToString();
@@ -216,6 +228,9 @@ absl::Status Monitor::PreparePlugin(uint32_t number, const std::set<uid_t>& of_r
     if (of_roles.contains(found->uid)) {
       return FailedPrecondition("plugin_user of {}: {} is a role's user, with all that it holds",
                                 name, plugin.user);
+    }
+    if (self == 0) {
+      RETURN_IF_ERROR(WithContext(CheckGroups(*found), fmt::format("plugin_user of {}", name)));
     }
     user = *std::move(found);
   }
@@ -480,14 +495,24 @@ void Monitor::OnMessage(Running& role, std::string_view bytes, const UniqueFd& f
   } else if (message.has_log_level()) {
     SetLogLevel(message.log_level());
   } else {
-    log::Debug("A role ends the agent", {{"role", role.name}, {"reason", message.exit().reason()}});
-    BeginStop(message.exit().code());
+    OnExit(role, message.exit());
   }
+}
+
+// A plugin may end the agent when it cannot be begun with, and not later.
+void Monitor::OnExit(Running& role, const roles::Exit& exit) {
+  if (role.spec->role == roles::PLUGIN && role.was_ready) {
+    role.process->Kill();
+    return;
+  }
+  log::Debug("A role ends the agent", {{"role", role.name}, {"reason", exit.reason()}});
+  BeginStop(role.spec->role == roles::PLUGIN ? 1 : exit.code());
 }
 
 void Monitor::SetLogLevel(int32_t level) {
   if (level < static_cast<int32_t>(log::Level::kDebug) ||
-      level > static_cast<int32_t>(log::Level::kError)) {
+      level > static_cast<int32_t>(log::Level::kError) ||
+      level == static_cast<int32_t>(log_.level)) {
     return;
   }
   log_.level = static_cast<log::Level>(level);
@@ -517,7 +542,8 @@ void Monitor::OnBroken(const Running& accuser, const roles::Broken& broken) {
   if (link == accuser.links.end() || link->second != broken.link()) {
     return;
   }
-  Running& peer = roles_[key];
+  // Not for the sake of a plugin: its role reads what a stranger's program says.
+  Running& peer = roles_[accuser.spec->role == roles::PLUGIN ? accuser.key : key];
   if (peer.process != nullptr) {
     log::Error("Role is ended for the sake of another that cannot talk to it",
                {{"role", peer.name}, {"told_by", accuser.name}});

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "agent/plugin_links.h"
 
+#include <sys/socket.h>
+
 #include <utility>
 
 #include "agent/roles.h"
@@ -8,6 +10,16 @@
 #include "base/log.h"
 
 namespace assay {
+namespace {
+
+// gRPC ends the process over a descriptor of another kind.
+bool IsConnection(int fd) {
+  int type = 0;
+  socklen_t size = sizeof(type);
+  return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
+}  // namespace
 
 PluginLinks::~PluginLinks() {
   for (auto& [number, link] : links_) {
@@ -75,9 +87,11 @@ void PluginLinks::OnReply(uint32_t number, std::string_view bytes, UniqueFd fd) 
   Link& link = links_[number];
   roles::PluginReply reply;
   absl::Status permitted = CheckPermitted(roles::PLUGIN, self_, kWholeMessage);
-  if (permitted.ok() && (!reply.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) ||
-                         !reply.connected() || !link.asked)) {
-    permitted = InvalidArgument("a reply that does not parse, or that nobody asked for");
+  if (permitted.ok() &&
+      (!reply.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) || !reply.connected() ||
+       !link.asked || (fd.valid() && !IsConnection(fd.get())))) {
+    permitted =
+        InvalidArgument("a reply that does not parse, is no connection, or that nobody asked for");
   }
   if (!permitted.ok()) {
     context_.PeerBrokeRules(roles::PLUGIN, permitted, number);

@@ -109,8 +109,9 @@ class Gift final {
           state_.path);
     }
     for (const std::string& name : names) {
-      const bool is_given = IsStateFile(name) && (name != kKeysFile || state_.has_keys);
-      RETURN_IF_ERROR(is_given ? GiveFile(folder_, name, info_.st_uid, user_) : absl::OkStatus());
+      RETURN_IF_ERROR(IsOurState(name) && !IsSharedAlready()
+                          ? GiveFile(folder_, name, info_.st_uid, user_)
+                          : absl::OkStatus());
     }
     return is_shared ? Share() : GiveWhole();
   }
@@ -122,10 +123,20 @@ class Gift final {
                                                                            : std::nullopt;
   }
 
+  // A server keeps its keys in a file of the same name.
+  bool IsOurState(const std::string& name) const {
+    return IsStateFile(name) && (state_.has_keys || !name.starts_with(kKeysFile));
+  }
+
+  // Then the role could have named so what was left in a folder of its own.
+  bool IsSharedAlready() const {
+    return info_.st_gid == user_.gid && (info_.st_mode & S_IWGRP) != 0;
+  }
+
   // One of its state files, or of the operator's files that it reads.
   bool IsAgents(const std::string& name) const {
     const auto info = Look(name);
-    return IsStateFile(name) || !info.has_value() ||
+    return IsOurState(name) || !info.has_value() ||
            std::any_of(state_.beside.begin(), state_.beside.end(), [&](const std::string& path) {
              struct stat other {};
              return lstat(path.c_str(), &other) == 0 && other.st_dev == info->st_dev &&
@@ -191,7 +202,7 @@ UniqueFd OpenInGuarded(const std::string& path, const User& user, int flags) {
       OpenTenantFolder(FolderOf(path), Tenants(user), std::nullopt);
   struct stat info {};
   if (!folder.ok() || !folder->fd.valid() || fstat(folder->fd.get(), &info) != 0 ||
-      info.st_uid != 0) {
+      info.st_uid != 0 || (info.st_gid == user.gid && (info.st_mode & S_IWGRP) != 0)) {
     return UniqueFd();
   }
   return UniqueFd(openat(folder->fd.get(), std::filesystem::path(path).filename().c_str(), flags));

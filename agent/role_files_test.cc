@@ -63,12 +63,20 @@ TEST_F(RoleFilesTest, GivesAFolderOfRootWithTheAgentsFilesButNoLinks) {
   EXPECT_EQ(Access(Path("elsewhere")), "0:0 600");
 }
 
-TEST_F(RoleFilesTest, GivesKeysOnlyToWhoHasThem) {
+// They may be a server's.
+TEST_F(RoleFilesTest, KeepsAFolderWithKeysThatAreNotTheAgents) {
   Write("data/agent-data.json");
-  Write("data/keys.json");
-  ASSERT_OK(Give({.path = Path("data")}));
-  EXPECT_EQ(Access(Path("data/agent-data.json")), "4242:4343 600");
-  EXPECT_EQ(Access(Path("data/keys.json")), "0:0 600");
+  for (const char* keys : {"data/keys.json", "data/keys.json.tmp"}) {
+    Write(keys);
+    EXPECT_THAT(Give({.path = Path("data")}),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("\"keys.json")));
+    std::filesystem::create_directory(Path("data/conf"));
+    EXPECT_FALSE(Give({.path = Path("data")}).ok());
+    EXPECT_EQ(Access(Path("data")), "0:0 700");
+    std::filesystem::remove(Path(keys));
+    std::filesystem::remove(Path("data/conf"));
+  }
+  EXPECT_OK(Give({.path = Path("data")}));
 }
 
 // The role could have named it so.
@@ -95,6 +103,11 @@ TEST_F(RoleFilesTest, SharesAFolderWithFoldersOfRoots) {
     EXPECT_EQ(Access(Path("data/keys.json")), "4242:4343 600");
     EXPECT_EQ(Access(Path("data/conf")).substr(0, 4), "0:0 ");
   }
+  // The role could have moved it here from a folder of its own.
+  Write("data/agent-data.json");
+  ASSERT_OK(Give({.path = Path("data"), .has_keys = true}));
+  EXPECT_OK(LetRead(Path("data/agent-data.json"), kUser));
+  EXPECT_EQ(Access(Path("data/agent-data.json")), "0:0 600");
 }
 
 TEST_F(RoleFilesTest, KeepsAFolderWithFilesOfOthers) {
