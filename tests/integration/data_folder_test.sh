@@ -44,10 +44,20 @@ sed -i '/join_token =/d' "$work/agent.conf"
 # As a data folder often is: not the agent's alone.
 mkdir "$work/agent/other"
 
+owner=""
 for program in "$agent" spire-agent "$agent"; do
   end_agent
+  # What spire-agent has written as root this agent's user may not read, until it is given to him.
+  if [[ -n "$owner" && "$program" == "$agent" ]]; then
+    ! "$agent" run -config "$work/agent.conf" >"$work/refused.log" 2>&1 ||
+      fail "the agent starts with another user's data"
+    grep -q "another agent has written it: give the files of $work/agent to this one's user" \
+      "$work/refused.log" || { cat "$work/refused.log"; fail "nothing was said of the data's user"; }
+    chown "$owner" "$work/agent"/*.json
+  fi
   begin "$program"
   check_node "$program"
+  [[ -n "$owner" ]] || owner=$(stat -c %u:%g "$work/agent/keys.json")
   echo "PASSED: ${program##*/} takes over the data folder"
 done
 
