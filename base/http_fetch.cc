@@ -3,9 +3,13 @@
 
 #include <curl/curl.h>
 #include <dlfcn.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <memory>
+
+#include "base/outside_address.h"
+#include "base/secret.h"
 
 namespace assay {
 namespace {
@@ -55,37 +59,79 @@ const Curl& TheCurl() {
   return curl;
 }
 
-struct Body {
-  std::string bytes;
-  size_t most = 0;
+// What libcurl calls back about one fetch.
+struct Fetch {
+  explicit Fetch(const HttpRequest& a_request) : request(a_request) {}
+  ~Fetch() { Wipe(body.data(), body.size()); }
+  Fetch(const Fetch&) = delete;
+  Fetch& operator=(const Fetch&) = delete;
+
+  const HttpRequest& request;
+  std::string body;  // May be a token: none of it is left behind when it grows.
   bool too_long = false;
+  bool refused = false;  // An address that is not outside.
+  char error[CURL_ERROR_SIZE] = "";
 };
 
 size_t TakeBytes(char* bytes, size_t size, size_t count, void* to) {
-  Body& body = *static_cast<Body*>(to);
-  if (size * count > body.most - body.bytes.size()) {
-    body.too_long = true;
+  Fetch& fetch = *static_cast<Fetch*>(to);
+  const size_t taken = size * count;
+  if (taken > fetch.request.max_bytes - fetch.body.size()) {
+    fetch.too_long = true;
     return 0;
   }
-  body.bytes.append(bytes, size * count);
-  return size * count;
+  const size_t needed = fetch.body.size() + taken;
+  if (needed > fetch.body.capacity()) {
+    std::string larger;
+    larger.reserve(std::min(std::max(needed, 2 * fetch.body.capacity()), fetch.request.max_bytes));
+    larger = fetch.body;
+    Wipe(fetch.body.data(), fetch.body.size());
+    fetch.body.swap(larger);
+  }
+  fetch.body.append(bytes, taken);
+  return taken;
+}
+
+curl_socket_t OpenSocket(void* of, curlsocktype, curl_sockaddr* address) {
+  if (!IsOutside(address->addr)) {
+    static_cast<Fetch*>(of)->refused = true;
+    return CURL_SOCKET_BAD;
+  }
+  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+int IsCancelled(void* of, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  const std::atomic<bool>* cancelled = static_cast<Fetch*>(of)->request.cancelled;
+  return cancelled != nullptr && *cancelled ? 1 : 0;
+}
+
+long Milliseconds(absl::Duration duration) {
+  return static_cast<long>(absl::ToInt64Milliseconds(duration));
 }
 
 // Everything about the request; false when libcurl lacks something that is asked for.
-bool Configure(const Curl& curl, CURL* easy, const HttpRequest& request, Body& body, char* error) {
+bool Configure(const Curl& curl, CURL* easy, Fetch& fetch) {
   const auto set = [&](CURLoption option, auto value) {
     return curl.easy_setopt(easy, option, value) == CURLE_OK;
   };
+  const HttpRequest& request = fetch.request;
   const bool encrypted = request.unix_socket.empty() && !request.plain;
   const char* scheme = encrypted ? "https" : "http";
+  // Since 7.87: a resolver that is slow does not hold up who gives up.
+  (void)set(CURLOPT_QUICK_EXIT, 1L);
   return set(CURLOPT_URL, request.url.c_str()) && set(CURLOPT_PROTOCOLS_STR, scheme) &&
          set(CURLOPT_REDIR_PROTOCOLS_STR, scheme) &&
          set(CURLOPT_FOLLOWLOCATION, request.plain ? 0L : 1L) &&
          set(CURLOPT_MAXREDIRS, kMaxRedirects) && set(CURLOPT_NOSIGNAL, 1L) &&
          set(CURLOPT_SSL_VERIFYPEER, 1L) && set(CURLOPT_SSL_VERIFYHOST, 2L) &&
-         set(CURLOPT_TIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(request.timeout))) &&
-         set(CURLOPT_WRITEFUNCTION, &TakeBytes) && set(CURLOPT_WRITEDATA, &body) &&
-         set(CURLOPT_ERRORBUFFER, error) && (!request.plain || set(CURLOPT_NOPROXY, "*")) &&
+         set(CURLOPT_TIMEOUT_MS, Milliseconds(request.timeout)) &&
+         set(CURLOPT_CONNECTTIMEOUT_MS, Milliseconds(request.connect_timeout)) &&
+         set(CURLOPT_WRITEFUNCTION, &TakeBytes) && set(CURLOPT_WRITEDATA, &fetch) &&
+         set(CURLOPT_NOPROGRESS, 0L) && set(CURLOPT_XFERINFOFUNCTION, &IsCancelled) &&
+         set(CURLOPT_XFERINFODATA, &fetch) && set(CURLOPT_ERRORBUFFER, fetch.error) &&
+         (!request.plain || set(CURLOPT_NOPROXY, "*")) &&
+         (!request.only_outside ||
+          (set(CURLOPT_OPENSOCKETFUNCTION, &OpenSocket) && set(CURLOPT_OPENSOCKETDATA, &fetch))) &&
          (request.method == "GET" || set(CURLOPT_CUSTOMREQUEST, request.method.c_str())) &&
          (request.ca_file.empty() || set(CURLOPT_CAINFO, request.ca_file.c_str())) &&
          (request.unix_socket.empty() ||
@@ -104,6 +150,21 @@ Headers MakeHeaders(const Curl& curl, const std::vector<std::string>& lines) {
   return headers;
 }
 
+using Easy = std::unique_ptr<CURL, decltype(&curl_easy_cleanup)>;
+
+// Ready to be performed.
+absl::StatusOr<Easy> Prepare(const Curl& curl, Fetch& fetch) {
+  if (!curl.usable) {
+    return FailedPrecondition("{} cannot be loaded: install libcurl4", kLibrary);
+  }
+  Easy easy(curl.easy_init(), curl.easy_cleanup);
+  if (easy == nullptr || !Configure(curl, easy.get(), fetch)) {
+    return FailedPrecondition("{} does not do what is needed: install libcurl4 of 7.85 or later",
+                              kLibrary);
+  }
+  return easy;
+}
+
 bool IsUnreserved(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
          c == '.' || c == '_' || c == '~';
@@ -113,34 +174,38 @@ bool IsUnreserved(char c) {
 
 absl::StatusOr<std::string> FetchHttp(const HttpRequest& request) {
   const Curl& curl = TheCurl();
-  if (!curl.usable) {
-    return FailedPrecondition("{} cannot be loaded: install libcurl4", kLibrary);
-  }
-  const std::unique_ptr<CURL, decltype(curl.easy_cleanup)> easy(curl.easy_init(),
-                                                                curl.easy_cleanup);
-  Body body{.bytes = {}, .most = request.max_bytes};
+  Fetch fetch(request);
+  ASSIGN_OR_RETURN(const Easy easy, Prepare(curl, fetch));
   const Headers headers = MakeHeaders(curl, request.headers);
-  char error[CURL_ERROR_SIZE] = "";
-  if (easy == nullptr || !Configure(curl, easy.get(), request, body, error) ||
-      curl.easy_setopt(easy.get(), CURLOPT_HTTPHEADER, headers.get()) != CURLE_OK) {
-    return FailedPrecondition("{} does not do what is needed: install libcurl4 of 7.85 or later",
-                              kLibrary);
-  }
+  curl.easy_setopt(easy.get(), CURLOPT_HTTPHEADER, headers.get());
   const CURLcode done = curl.easy_perform(easy.get());
-  if (body.too_long) {
+  if (done == CURLE_ABORTED_BY_CALLBACK) {
+    return MakeStatus(absl::StatusCode::kCancelled, fmt::format("fetching {}", request.url));
+  }
+  if (fetch.too_long) {
     return Unavailable("fetching {}: the answer has more than {} bytes", request.url,
                        request.max_bytes);
   }
+  if (done != CURLE_OK && fetch.refused) {
+    return PermissionDenied("fetching {}: the host's address is this machine's or its link's",
+                            request.url);
+  }
   if (done != CURLE_OK) {
     return Unavailable("fetching {}: {}", request.url,
-                       error[0] != '\0' ? error : curl.easy_strerror(done));
+                       fetch.error[0] != '\0' ? fetch.error : curl.easy_strerror(done));
   }
   long status = 0;
   curl.easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
   if (status != kStatusOk) {
     return Unavailable("fetching {}: the answer is status {}", request.url, status);
   }
-  return std::move(body.bytes);
+  return std::move(fetch.body);
+}
+
+absl::Status CheckHttpFetch() {
+  const HttpRequest request{.url = "http://localhost/", .plain = true, .only_outside = true};
+  Fetch fetch(request);
+  return Prepare(TheCurl(), fetch).status();
 }
 
 absl::StatusOr<UrlParts> ParseUrl(const std::string& url) {

@@ -5,6 +5,7 @@
 
 #include <absl/time/time.h>
 
+#include <atomic>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,16 +22,25 @@ struct HttpRequest {
   std::string ca_file = {};      // PEM of the trusted authorities; empty: the machine's.
   absl::Duration timeout = absl::Seconds(30);
   size_t max_bytes = 1 << 20;
-  std::string method = "GET";  // Another one has no body.
+  std::string method = "GET";                          // Another one has no body.
+  absl::Duration connect_timeout = absl::Seconds(30);  // Of the timeout.
   // To a host without TLS, proxies and redirects: metadata services, challenges.
   bool plain = false;
+  // From other machines alone (base/outside_address.h), by the address that the host's name has.
+  bool only_outside = false;
   std::vector<std::string> headers = {};  // "Name: value".
+  // The fetch ends within about a second after this becomes true; must outlive it. Null: never.
+  const std::atomic<bool>* cancelled = nullptr;
 };
 
 // The body of an answer of status 200. Redirects are followed within the URL's scheme. Unavailable
-// says what failed: the connection, the other status, an answer that is too long or too slow.
-// Blocks. Thread-safe.
+// says what failed: the connection, the other status, an answer that is too long or too slow;
+// PermissionDenied that the host is this machine and must not be; Cancelled; FailedPrecondition
+// what CheckHttpFetch would. No copy of the body is left behind. Blocks. Thread-safe.
 absl::StatusOr<std::string> FetchHttp(const HttpRequest& request);
+
+// FailedPrecondition when nothing can be fetched on this machine, with what to install.
+absl::Status CheckHttpFetch();
 
 // The scheme of a URL in lower case, and its query; nothing when it is no absolute URL with a host
 // and of visible ASCII alone.

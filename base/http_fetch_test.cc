@@ -5,8 +5,12 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <atomic>
+#include <thread>
+
 #include "base/files.h"
 #include "tests/support/fake_http_server.h"
+#include "tests/support/fake_metadata_service.h"
 #include "tests/support/openssl_command.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_folder.h"
@@ -52,6 +56,49 @@ TEST_F(HttpFetchTest, BoundsTheTime) {
   HttpRequest request = OverSocket();
   request.timeout = absl::Milliseconds(50);
   EXPECT_THAT(FetchHttp(request), StatusIs(StatusCode::kUnavailable, HasSubstr("timed out")));
+}
+
+TEST_F(HttpFetchTest, EndsWhenItIsCancelled) {
+  const FakeHttpServer server(path_, "");
+  std::atomic<bool> cancelled = false;
+  HttpRequest request = OverSocket();
+  request.cancelled = &cancelled;
+  std::thread canceller([&] {
+    while (server.requests().empty()) {
+      std::this_thread::yield();
+    }
+    cancelled = true;
+  });
+  EXPECT_THAT(FetchHttp(request), StatusIs(StatusCode::kCancelled, HasSubstr("fetching")));
+  canceller.join();
+}
+
+TEST(HttpFetchOutsideTest, AsksThisMachineOnlyWhenItMay) {
+  FakeMetadataService service;
+  service.Set("GET /a", "", "body");
+  EXPECT_OK(CheckHttpFetch());
+  EXPECT_EQ(FetchHttp({.url = service.url() + "/a", .plain = true}).value(), "body");
+  const std::string port = service.host().substr(service.host().find(':'));
+  for (std::string_view host : {"127.0.0.1", "localhost", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]",
+                                "2130706433", "0x7f.1"}) {
+    EXPECT_THAT(
+        FetchHttp(
+            {.url = fmt::format("http://{}{}/a", host, port), .plain = true, .only_outside = true}),
+        StatusIs(StatusCode::kPermissionDenied, HasSubstr("this machine's")))
+        << host;
+  }
+  EXPECT_EQ(service.requests().size(), 1u);
+}
+
+// Longer than what is read at once, so that the body grows.
+TEST_F(HttpFetchTest, KeepsLongBodiesWhole) {
+  std::string body;
+  for (int i = 0; i < 100'000; ++i) {
+    body += fmt::format("{:06}", i);
+  }
+  const FakeHttpServer server(
+      path_, fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", body.size(), body));
+  EXPECT_EQ(FetchHttp(OverSocket()).value(), body);
 }
 
 TEST_F(HttpFetchTest, SaysThatNobodyListens) {
