@@ -11,6 +11,7 @@
 #include "crypto/key.h"
 #include "crypto/path_validation.h"
 #include "crypto/pem.h"
+#include "crypto/signature_twins.h"
 
 namespace assay::crypto {
 namespace {
@@ -30,6 +31,7 @@ void TryCertificates(std::string_view bytes) {
   const Certificate& leaf = chain->front();
   Require(Certificate::Parse(leaf.der())->der() == leaf.der());
   (void)leaf.SubjectText();
+  (void)TwinsOf(leaf);
   (void)VerifyPath(leaf, *chain, *chain, {.now = leaf.not_after(), .tolerated_critical = {}});
 }
 

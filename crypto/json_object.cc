@@ -18,6 +18,23 @@ absl::Status Wanted(std::string_view name, std::string_view kind) {
   return InvalidArgument("member {} is not {}", Quoted(name), kind);
 }
 
+void WipeTexts(Json& document) {
+  // Documents may be deeper than a stack.
+  std::vector<Json*> rest = {&document};
+  while (!rest.empty()) {
+    Json& value = *rest.back();
+    rest.pop_back();
+    if (value.is_string()) {
+      auto& text = value.get_ref<std::string&>();
+      Wipe(text.data(), text.size());
+    } else if (value.is_structured()) {
+      for (Json& item : value) {
+        rest.push_back(&item);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 struct JsonObject::Node {
@@ -34,13 +51,17 @@ absl::StatusOr<JsonObject> JsonObject::Parse(std::string_view text, size_t max_b
   if (text.size() > max_bytes) {
     return InvalidArgument("{} bytes, wanted at most {}", text.size(), max_bytes);
   }
-  auto document = std::make_shared<const Json>(
-      Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false));
+  const std::shared_ptr<const Json> document(
+      new Json(Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false)),
+      [](Json* whole) {
+        WipeTexts(*whole);
+        delete whole;
+      });
   if (!document->is_object()) {
     return InvalidArgument("not a JSON object");
   }
   const Json* object = document.get();
-  return JsonObject(std::make_shared<const Node>(Node{std::move(document), object}));
+  return JsonObject(std::make_shared<const Node>(Node{document, object}));
 }
 
 bool JsonObject::Has(std::string_view name) const { return node_->Find(name) != nullptr; }
@@ -51,6 +72,14 @@ absl::StatusOr<std::string> JsonObject::Text(std::string_view name) const {
     return Wanted(name, "a string");
   }
   return member->get<std::string>();
+}
+
+absl::StatusOr<Secret> JsonObject::SecretText(std::string_view name) const {
+  const Json* member = node_->Find(name);
+  if (member == nullptr || !member->is_string()) {
+    return Wanted(name, "a string");
+  }
+  return Secret(member->get_ref<const std::string&>());
 }
 
 absl::StatusOr<std::string> JsonObject::Bytes(std::string_view name) const {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A JSON object (RFC 8259) from a peer, read member by member: attestation payloads, challenges,
 // the parts of a JWS. Its size is bounded, its depth by what its readers enter; each error names
-// the member. Of two members of one name the later counts.
+// the member. Of two members of one name the later counts. Its texts are wiped when the last object
+// of a document dies.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/secret.h"
 #include "base/status.h"
 
 namespace assay::crypto {
@@ -23,6 +25,7 @@ class JsonObject final {
   bool Has(std::string_view name) const;
   // InvalidArgument when the member is absent or of another kind.
   absl::StatusOr<std::string> Text(std::string_view name) const;
+  absl::StatusOr<Secret> SecretText(std::string_view name) const;
   absl::StatusOr<std::string> Bytes(std::string_view name) const;  // From standard base64.
   // A number; whatever is behind its point is cut.
   absl::StatusOr<int64_t> Integer(std::string_view name) const;

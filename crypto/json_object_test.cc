@@ -51,9 +51,25 @@ TEST(JsonObjectTest, NamesTheMemberThatIsAbsentOrOfAnotherKind) {
   EXPECT_FALSE(object.Objects("objects", 1).ok());
 }
 
+TEST(JsonObjectTest, GivesASecretAsOne) {
+  EXPECT_EQ(JsonObject::Parse(R"({"token":"secret"})", 32)->SecretText("token")->Reveal(),
+            "secret");
+  EXPECT_THAT(JsonObject::Parse(R"({"token":1})", 32)->SecretText("token"),
+              StatusIs(StatusCode::kInvalidArgument, HasSubstr("token")));
+}
+
+// Its texts are wiped without a stack as deep as the document.
+TEST(JsonObjectTest, TakesDeepDocuments) {
+  constexpr size_t kDepth = 100'000;
+  const std::string deep =
+      R"({"a":)" + std::string(kDepth, '[') + R"("b")" + std::string(kDepth, ']') + "}";
+  EXPECT_TRUE(JsonObject::Parse(deep, deep.size())->Has("a"));
+}
+
 TEST(JsonObjectTest, RefusesWhatIsNoObjectOrTooLong) {
   for (std::string_view bad : {"", "[]", "1", "{", "{}x", "\"a\"", "\xff"}) {
-    EXPECT_THAT(JsonObject::Parse(bad, 16), StatusIs(StatusCode::kInvalidArgument, HasSubstr("")))
+    EXPECT_THAT(JsonObject::Parse(bad, 16),
+                StatusIs(StatusCode::kInvalidArgument, HasSubstr("not a JSON object")))
         << bad;
   }
   EXPECT_THAT(JsonObject::Parse("{   }", 4),

@@ -105,8 +105,8 @@ absl::StatusOr<Jws> Jws::Parse(std::string_view token) {
   }
   jws.key_id_ = json->Text("kid").value_or("");
   jws.payload_ = *std::move(payload);
-  jws.signature_ = *std::move(signature);
-  jws.signed_text_ = token.substr(0, second);
+  jws.signature_ = Secret::TakeFrom(*signature);
+  jws.signed_text_ = Secret(token.substr(0, second));
   return jws;
 }
 
@@ -117,15 +117,15 @@ absl::Status Jws::Verify(const PublicKey& key) const {
     return PermissionDenied("the signature is of another kind than the key");
   }
   if (key.is_rsa()) {
-    return key.Verify(algorithm.scheme, signed_text_, signature_);
+    return key.Verify(algorithm.scheme, signed_text_.Reveal(), signature_.Reveal());
   }
   const size_t size = (algorithm.curve_bits + 7) / 8;
   if (signature_.size() != 2 * size) {
     return PermissionDenied("the signature has {} bytes, wanted {}", signature_.size(), 2 * size);
   }
-  const std::string_view both = signature_;
+  const std::string_view both = signature_.Reveal();
   return key.Verify(
-      algorithm.scheme, signed_text_,
+      algorithm.scheme, signed_text_.Reveal(),
       DerSequence({DerUnsigned(both.substr(0, size)), DerUnsigned(both.substr(size))}));
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/secret.h"
 #include "base/status.h"
 #include "crypto/key.h"
 
@@ -32,7 +33,7 @@ class Jws final {
   Jws() = default;
 
   std::string algorithm_, key_id_, payload_;
-  std::string signed_text_, signature_;
+  Secret signed_text_, signature_;  // Together the token, which may open doors elsewhere.
 };
 
 struct Jwk {

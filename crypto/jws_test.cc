@@ -117,10 +117,15 @@ TEST(JwkSetTest, GivesTheKeysThatMaySign) {
 }
 
 TEST(JwkSetTest, RefusesMalformedKeys) {
-  for (std::string_view bad :
-       {"[]", "{}", R"({"keys":[1]})", R"({"keys":[{"kty":"RSA","n":"AA"}]})",
-        R"({"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]})"}) {
-    EXPECT_THAT(ParseJwkSet(bad), StatusIs(StatusCode::kInvalidArgument, HasSubstr(""))) << bad;
+  const std::pair<std::string_view, std::string_view> cases[] = {
+      {"[]", "not a JSON object"},
+      {"{}", "\"keys\" is not an array of objects"},
+      {R"({"keys":[1]})", "\"keys\" is not an array of objects"},
+      {R"({"keys":[{"kty":"RSA","n":"AA"}]})", "key of the set: member \"e\""},
+      {R"({"keys":[{"kty":"RSA","n":"?","e":"AQAB"}]})", "key of the set: member \"n\""},
+      {R"({"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]})", "key of the set: "}};
+  for (const auto& [bad, words] : cases) {
+    EXPECT_THAT(ParseJwkSet(bad), StatusIs(StatusCode::kInvalidArgument, HasSubstr(words))) << bad;
   }
 }
 

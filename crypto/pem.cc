@@ -32,19 +32,25 @@ std::string_view LabelOf(std::string_view line, std::string_view start) {
   return line.substr(start.size(), line.size() - start.size() - kDashes.size());
 }
 
+// Base64 of what may be a private key, wiped however the reading ends.
+struct WipedText {
+  ~WipedText() { Wipe(text.data(), text.size()); }
+  std::string text;
+};
+
 // Reads the lines after "-----BEGIN label-----", through the one that ends the block.
 absl::StatusOr<std::string> TakeBody(std::string_view& text, std::string_view label,
                                      size_t number) {
-  std::string base64;
+  WipedText base64;
+  // All at once: text that grows leaves copies.
+  base64.text.reserve(std::min(text.find(kDashes), text.size()));
   while (!text.empty()) {
     const std::string_view line = TakeLine(text);
     if (line.starts_with(kDashes)) {
       if (LabelOf(line, kEnd) != label) {
-        Wipe(base64.data(), base64.size());
         return InvalidArgument("PEM block {} does not end in the label it began with", number);
       }
-      absl::StatusOr<std::string> der = Base64Decode(base64);
-      Wipe(base64.data(), base64.size());
+      absl::StatusOr<std::string> der = Base64Decode(base64.text);
       if (!der.ok()) {
         return WithContext(der.status(), fmt::format("PEM block {}", number));
       }
@@ -55,9 +61,8 @@ absl::StatusOr<std::string> TakeBody(std::string_view& text, std::string_view la
                              number);
     }
     const size_t start = std::min(line.find_first_not_of(kBlanks), line.size());
-    base64.append(line.substr(start));
+    base64.text.append(line.substr(start));
   }
-  Wipe(base64.data(), base64.size());
   return InvalidArgument("PEM block {} is cut off: no END line", number);
 }
 

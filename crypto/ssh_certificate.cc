@@ -92,14 +92,11 @@ absl::StatusOr<SshCertificate> SshCertificate::Parse(std::string_view blob) {
 }
 
 absl::StatusOr<SshCertificate> SshCertificate::ParseLine(std::string_view line) {
-  const size_t first = line.find(' ');
-  const std::string_view rest = first == line.npos ? "" : line.substr(first + 1);
-  const absl::StatusOr<std::string> blob =
-      Base64Decode(rest.substr(0, rest.find_first_of(" \r\n")));
-  if (!blob.ok() || blob->empty()) {
+  const absl::StatusOr<SshLine> parts = ParseSshLine(line);
+  if (!parts.ok()) {
     return InvalidArgument("no line of an SSH certificate, such as \"ssh-rsa{} AAAA...\"", kSuffix);
   }
-  return Parse(*blob);
+  return Parse(parts->blob);
 }
 
 absl::Status SshCertificate::CheckHost(const std::vector<SshPublicKey>& authorities,

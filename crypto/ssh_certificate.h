@@ -28,6 +28,9 @@ class SshCertificate final {
   const SshPublicKey& key() const { return key_; }
   const SshPublicKey& authority() const { return authority_; }
   const std::vector<std::string>& principals() const { return principals_; }
+  // What the authority signed: all before the signature.
+  const std::string& signed_part() const { return signed_part_; }
+  const SshSignature& signature() const { return signature_; }
 
   // OK when one of the authorities signed it for a host, and now is in its time: it must not have a
   // critical option but source-address, which is for others to judge. PermissionDenied otherwise.

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "crypto/pem.h"
+#include "crypto/signature_twins.h"
 #include "crypto/ssh_certificate.h"
 #include "crypto/ssh_key.h"
 
@@ -28,6 +29,7 @@ void Try(std::string_view bytes) {
   const absl::StatusOr<SshCertificate> certificate = SshCertificate::Parse(bytes);
   if (certificate.ok()) {
     Require(certificate->blob() == bytes);
+    (void)TwinsOf(*certificate);
     (void)certificate->CheckHost({certificate->authority()}, absl::FromUnixSeconds(1'800'000'000));
   }
   (void)SshPublicKey::ParseLine(bytes);

@@ -28,7 +28,7 @@ class SshPublicKey final {
 
   // InvalidArgument for another type or a key that is none.
   static absl::StatusOr<SshPublicKey> Parse(std::string_view blob);
-  // A line as in *.pub files and authorized_keys: type, base64 of the blob, and a comment.
+  // Of a line (ParseSshLine).
   static absl::StatusOr<SshPublicKey> ParseLine(std::string_view line);
   // The part of a blob after its type, as certificates carry it; the reader is behind it then.
   static absl::StatusOr<SshPublicKey> Read(std::string_view type, SshReader& reader);
@@ -37,9 +37,11 @@ class SshPublicKey final {
   const std::string& type() const { return type_; }
   const std::string& blob() const { return blob_; }
 
-  // OK when the signature is of message by this key; PermissionDenied otherwise, and for SHA-1.
+  // OK when the signature is of message by this key; PermissionDenied otherwise, and for SHA-1, and
+  // for an RSA signature of another size than the key's.
   absl::Status Verify(std::string_view message, const SshSignature& signature) const;
-  // The same, and an RSA signature with SHA-1 ("ssh-rsa") will do: for messages that hold a fresh
+  // The same, and an RSA signature with SHA-1 ("ssh-rsa") or without zeros before its number will
+  // do: for messages that hold a fresh
   // nonce, for which nobody can have prepared a collision.
   absl::Status VerifyFresh(std::string_view message, const SshSignature& signature) const;
 

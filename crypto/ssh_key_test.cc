@@ -136,14 +136,40 @@ TEST_F(SshTest, AcceptsSha1OnlyOfFreshMessages) {
 }
 
 TEST(SshLineTest, RefusesWhatIsNoKey) {
-  for (std::string_view bad :
-       {"", "ssh-ed25519", "ssh-ed25519 ", "ssh-ed25519 ?", "AAAA",
-        "ssh-ed25519 AAAAB3NzaC1yc2E=", "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAAA=="}) {
-    EXPECT_THAT(SshPublicKey::ParseLine(bad), StatusIs(StatusCode::kInvalidArgument, HasSubstr("")))
-        << bad;
-    EXPECT_THAT(SshCertificate::ParseLine(bad),
-                StatusIs(StatusCode::kInvalidArgument, HasSubstr("")))
-        << bad;
+  constexpr std::string_view kNoKey = "no line of an SSH public key";
+  constexpr std::string_view kNoCertificate = "no line of an SSH certificate";
+  struct {
+    std::string_view line, as_key, as_certificate;
+  } const cases[] = {{"", kNoKey, kNoCertificate},
+                     {"\n# ssh-ed25519 AAAA\n", kNoKey, kNoCertificate},
+                     {"ssh-ed25519", kNoKey, kNoCertificate},
+                     {"ssh-ed25519 ", kNoKey, kNoCertificate},
+                     {"ssh-ed25519 ?", kNoKey, kNoCertificate},
+                     {"AAAA", kNoKey, kNoCertificate},
+                     {"ssh-ed25519 AAAAB3NzaC1yc2E=", "RSA exponent is cut off",
+                      "\"ssh-rsa\" is not a certificate"},
+                     {"ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAAA==", "Ed25519 key has 0 bytes",
+                      "\"ssh-ed25519\" is not a certificate"}};
+  for (const auto& [line, as_key, as_certificate] : cases) {
+    EXPECT_THAT(SshPublicKey::ParseLine(line),
+                StatusIs(StatusCode::kInvalidArgument, HasSubstr(as_key)))
+        << line;
+    EXPECT_THAT(SshCertificate::ParseLine(line),
+                StatusIs(StatusCode::kInvalidArgument, HasSubstr(as_certificate)))
+        << line;
+  }
+}
+
+TEST(SshLineTest, AcceptsBlanksAndComments) {
+  const auto key = PrivateKey::Generate(KeyType::kEcP256).value();
+  const SshPublicKey wanted = SshPublicKey::FromKey(key->public_key()).value();
+  const std::string line = wanted.type() + " " + Base64Encode(wanted.blob());
+  for (const std::string& text :
+       {line, line + " me@host at home\r\n", " \t" + line, "# first\n\n  # second\n" + line + "\n",
+        wanted.type() + "\t  " + Base64Encode(wanted.blob()) + "\tme", line + "\nssh-rsa ?\n"}) {
+    const auto parsed = SshPublicKey::ParseLine(text);
+    ASSERT_OK(parsed) << text;
+    EXPECT_EQ(*parsed, wanted);
   }
 }
 

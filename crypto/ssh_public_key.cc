@@ -115,17 +115,14 @@ absl::StatusOr<SshPublicKey> SshPublicKey::Parse(std::string_view blob) {
 }
 
 absl::StatusOr<SshPublicKey> SshPublicKey::ParseLine(std::string_view line) {
-  const size_t first = line.find(' ');
-  const std::string_view type = line.substr(0, first);
-  const std::string_view rest = first == line.npos ? "" : line.substr(first + 1);
-  const absl::StatusOr<std::string> blob =
-      Base64Decode(rest.substr(0, rest.find_first_of(" \r\n")));
-  if (!blob.ok() || blob->empty()) {
+  const absl::StatusOr<SshLine> parts = ParseSshLine(line);
+  if (!parts.ok()) {
     return InvalidArgument("no line of an SSH public key, such as \"ssh-ed25519 AAAA...\"");
   }
-  ASSIGN_OR_RETURN(SshPublicKey key, Parse(*blob));
-  if (key.type() != type) {
-    return InvalidArgument("line of type {} holds an SSH key of type {}", Quoted(type), key.type());
+  ASSIGN_OR_RETURN(SshPublicKey key, Parse(parts->blob));
+  if (key.type() != parts->type) {
+    return InvalidArgument("line of type {} holds an SSH key of type {}", Quoted(parts->type),
+                           key.type());
   }
   return key;
 }
@@ -145,8 +142,13 @@ absl::StatusOr<SshPublicKey> SshPublicKey::FromKey(const PublicKey& key) {
 }
 
 absl::Status SshPublicKey::Verify(std::string_view message, const SshSignature& signature) const {
-  return signature.format == kRsa ? PermissionDenied("SHA-1 signatures (ssh-rsa) are not accepted")
-                                  : VerifyFresh(message, signature);
+  if (signature.format == kRsa) {
+    return PermissionDenied("SHA-1 signatures (ssh-rsa) are not accepted");
+  }
+  if (type_ == kRsa && signature.blob.size() != (key_->bits() + 7) / 8) {
+    return PermissionDenied("the signature has another size than its RSA key");
+  }
+  return VerifyFresh(message, signature);
 }
 
 absl::Status SshPublicKey::VerifyFresh(std::string_view message,

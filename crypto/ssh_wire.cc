@@ -3,7 +3,15 @@
 
 #include <algorithm>
 
+#include "base/trimmed.h"
+#include "crypto/digest.h"
+
 namespace assay::crypto {
+namespace {
+
+constexpr std::string_view kBlanks = " \t";
+
+}  // namespace
 
 absl::StatusOr<std::string_view> SshReader::Take(size_t size, std::string_view what) {
   if (rest_.size() < size) {
@@ -51,6 +59,25 @@ absl::StatusOr<std::string_view> SshReader::ReadUnsigned(std::string_view what) 
 absl::Status SshReader::End(std::string_view what) const {
   return rest_.empty() ? absl::OkStatus()
                        : InvalidArgument("{} bytes after the {}", rest_.size(), what);
+}
+
+absl::StatusOr<SshLine> ParseSshLine(std::string_view text) {
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = Trimmed(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.empty() || line.front() == '#') {
+      continue;
+    }
+    const std::string_view type = line.substr(0, line.find_first_of(kBlanks));
+    const std::string_view rest = Trimmed(line.substr(type.size()));
+    ASSIGN_OR_RETURN(std::string blob, Base64Decode(rest.substr(0, rest.find_first_of(kBlanks))));
+    if (blob.empty()) {
+      break;
+    }
+    return SshLine{std::string(type), std::move(blob)};
+  }
+  return InvalidArgument("no line of an SSH key");
 }
 
 std::string SshString(std::string_view bytes) {

@@ -34,6 +34,14 @@ class SshReader final {
   std::string_view rest_;
 };
 
+// The key or certificate of a line as in *.pub files and authorized_keys: its type, base64 of its
+// blob, and a comment, with blanks between. Of several lines the first counts that is neither empty
+// nor a comment ("#"). InvalidArgument when there is none such.
+struct SshLine {
+  std::string type, blob;
+};
+absl::StatusOr<SshLine> ParseSshLine(std::string_view text);
+
 std::string SshString(std::string_view bytes);
 // An mpint of big-endian bytes; zeros before them do not matter.
 std::string SshUnsigned(std::string_view bytes);
