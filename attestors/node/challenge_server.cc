@@ -11,9 +11,9 @@ namespace assay {
 namespace {
 
 constexpr size_t kMaxRequestBytes = 8 << 10;
-constexpr size_t kMaxCallers = 32;
-constexpr absl::Duration kPatience = absl::Seconds(5);
-constexpr int kBacklog = 16;
+constexpr absl::Duration kPatience = absl::Seconds(1);
+constexpr absl::Duration kPause = absl::Milliseconds(100);
+constexpr int kBacklog = 128;
 constexpr std::string_view kNotFound =
     "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
@@ -78,20 +78,40 @@ absl::Status ChallengeServer::Serve(std::string_view path, std::string_view text
 
 void ChallengeServer::Accept() {
   UniqueFd connection(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (!connection.valid() || callers_.size() >= kMaxCallers) {
+  if (!connection.valid()) {
+    const bool is_exhausted =
+        errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+    if (is_exhausted) {
+      callers_.empty() ? Pause() : End(callers_.begin()->first);
+    }
     return;
   }
+  if (callers_.size() >= kMaxCallers) {
+    End(callers_.begin()->first);
+  }
+  const uint64_t number = next_number_++;
   const int fd = connection.get();
-  if (!loop_->Watch(fd, EPOLLIN, [this, fd](uint32_t) { Read(fd); }).ok()) {
+  if (!loop_->Watch(fd, EPOLLIN, [this, number](uint32_t) { Read(number); }).ok()) {
     return;
   }
-  callers_[fd] = {.connection = std::move(connection),
-                  .request = {},
-                  .deadline = loop_->After(kPatience, [this, fd] { End(fd); })};
+  callers_[number] = {.connection = std::move(connection),
+                      .request = {},
+                      .deadline = loop_->After(kPatience, [this, number] { End(number); })};
 }
 
-void ChallengeServer::Read(int fd) {
-  Caller& caller = callers_.at(fd);
+// The listener would be ready all the time while there is no descriptor for who waits there.
+void ChallengeServer::Pause() {
+  loop_->Unwatch(listener_.get());
+  loop_->After(kPause, [this] {
+    if (!loop_->Watch(listener_.get(), EPOLLIN, [this](uint32_t) { Accept(); }).ok()) {
+      Pause();
+    }
+  });
+}
+
+void ChallengeServer::Read(uint64_t number) {
+  Caller& caller = callers_.at(number);
+  const int fd = caller.connection.get();
   char buffer[2048];
   const ssize_t size = recv(fd, buffer, sizeof(buffer), 0);
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) {
@@ -109,16 +129,16 @@ void ChallengeServer::Read(int fd) {
     (void)send(fd, answer.data(), answer.size(), MSG_NOSIGNAL);
     (void)shutdown(fd, SHUT_WR);
   }
-  End(fd);
+  End(number);
 }
 
-void ChallengeServer::End(int fd) {
-  const auto found = callers_.find(fd);
+void ChallengeServer::End(uint64_t number) {
+  const auto found = callers_.find(number);
   if (found == callers_.end()) {
     return;
   }
   loop_->Cancel(found->second.deadline);
-  loop_->Unwatch(fd);
+  loop_->Unwatch(found->second.connection.get());
   callers_.erase(found);
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A small HTTP/1.1 server (RFC 9112) on a TCP port that gives one text at one path to whoever asks,
 // and 404 for the rest. Requests are bounded in size, number and time, and their bytes are
-// compared, not parsed.
+// compared, not parsed; of too many callers the newest are served.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -20,6 +21,8 @@ namespace assay {
 
 class ChallengeServer final {
  public:
+  static constexpr size_t kMaxCallers = 32;  // At a time.
+
   // Listens on all addresses; port 0 is any free one. Callers wait until Serve.
   static absl::StatusOr<std::unique_ptr<ChallengeServer>> Listen(uint16_t port);
   ~ChallengeServer();
@@ -39,15 +42,19 @@ class ChallengeServer final {
 
   ChallengeServer(UniqueFd listener, uint16_t port) : listener_(std::move(listener)), port_(port) {}
   void Accept();
-  void Read(int fd);
-  void End(int fd);
+  void Pause();
+  // Of the caller with this number.
+  void Read(uint64_t number);
+  void End(uint64_t number);
 
   const SystemClock clock_;
   const UniqueFd listener_;
   const uint16_t port_;
   std::string request_line_, answer_;
   std::unique_ptr<EventLoop> loop_;  // Null until Serve.
-  std::map<int, Caller> callers_;    // The thread's.
+  // The thread's. The callers are numbered from the oldest on.
+  std::map<uint64_t, Caller> callers_;
+  uint64_t next_number_ = 0;
   std::thread thread_;
 };
 

@@ -49,9 +49,12 @@ class HttpChallengeAttestation final : public NodeAttestation {
       return (std::isalnum(static_cast<unsigned char>(c)) != 0) || c == '-' || c == '_' ||
              c == '=' || c == '+' || c == '/';
     });
-    if (nonce->empty() || nonce->size() > kMaxNonceBytes || !is_plain || is_serving_) {
-      return InvalidArgument("the challenge's nonce is not base64 of at most {} bytes, or a second",
+    if (nonce->empty() || nonce->size() > kMaxNonceBytes || !is_plain) {
+      return InvalidArgument("the challenge's nonce is not base64 of at most {} bytes",
                              kMaxNonceBytes);
+    }
+    if (is_serving_) {
+      return InvalidArgument("the upstream sent a second challenge");
     }
     is_serving_ = true;
     RETURN_IF_ERROR(

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "attestors/node/http_challenge.h"
 
+#include <absl/time/time.h>
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "attestors/node/challenge_server.h"
 #include "base/unique_fd.h"
 #include "tests/support/status_matchers.h"
 
@@ -28,29 +33,40 @@ constexpr std::string_view kPath =
     "/.well-known/spiffe/nodeattestor/http_challenge/default/challenge";
 constexpr std::string_view kChallenge = R"({"nonce":"bm9uY2U_-="})";
 
-UniqueFd ConnectTo(uint16_t port) {
-  UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+bool Connect(const UniqueFd& fd, uint16_t port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const bool connected =
-      connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
-  return connected ? std::move(fd) : UniqueFd();
+  return connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
 }
 
-// The whole answer to these bytes.
-std::string Ask(uint16_t port, std::string_view request) {
-  const UniqueFd fd = ConnectTo(port);
-  EXPECT_TRUE(fd.valid());
+UniqueFd ConnectTo(uint16_t port) {
+  UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return Connect(fd, port) ? std::move(fd) : UniqueFd();
+}
+
+void Send(const UniqueFd& fd, std::string_view request) {
   EXPECT_EQ(send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL),
             static_cast<ssize_t>(request.size()));
+}
+
+// All that comes until the other side ends.
+std::string Receive(const UniqueFd& fd) {
   std::string answer;
   char buffer[4096];
   for (ssize_t size; (size = recv(fd.get(), buffer, sizeof(buffer), 0)) > 0;) {
     answer.append(buffer, static_cast<size_t>(size));
   }
   return answer;
+}
+
+// The whole answer to these bytes.
+std::string Ask(uint16_t port, std::string_view request) {
+  const UniqueFd fd = ConnectTo(port);
+  EXPECT_TRUE(fd.valid());
+  Send(fd, request);
+  return Receive(fd);
 }
 
 std::string Get(std::string_view path) {
@@ -97,18 +113,51 @@ TEST(HttpChallengeTest, ListensBeforeThePayloadIsShown) {
   const Started started = Start();
   const UniqueFd early = ConnectTo(started.port());
   ASSERT_TRUE(early.valid());
+  Send(early, Get(kPath));
   ASSERT_OK(started.attestation->Answer(kChallenge));
-  EXPECT_THAT(Ask(started.port(), Get(kPath)), HasSubstr("200 OK"));
+  EXPECT_THAT(Receive(early), HasSubstr("200 OK"));
 }
 
 TEST(HttpChallengeTest, CallersThatSayNothingDoNotHoldUpOthers) {
   const Started started = Start();
   ASSERT_OK(started.attestation->Answer(kChallenge));
   std::vector<UniqueFd> silent;
-  for (int i = 0; i < 20; ++i) {
+  for (size_t i = 0; i < ChallengeServer::kMaxCallers + 8; ++i) {
     silent.push_back(ConnectTo(started.port()));
   }
   EXPECT_THAT(Ask(started.port(), Get(kPath)), HasSubstr("200 OK"));
+  EXPECT_EQ(Receive(silent.front()), "");
+}
+
+// The processor's time that this process has taken.
+absl::Duration ProcessorTime() {
+  timespec time{};
+  EXPECT_EQ(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time), 0);
+  return absl::DurationFromTimespec(time);
+}
+
+TEST(HttpChallengeTest, WaitsForADescriptorWithoutSpinning) {
+  const Started started = Start();
+  ASSERT_OK(started.attestation->Answer(kChallenge));
+  const UniqueFd caller(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const timeval patience{.tv_sec = 0, .tv_usec = 400'000};
+  ASSERT_EQ(setsockopt(caller.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few{.rlim_cur = 64, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  std::vector<UniqueFd> all;
+  for (int fd; (fd = fcntl(caller.get(), F_DUPFD_CLOEXEC, 0)) >= 0;) {
+    all.emplace_back(fd);
+  }
+  ASSERT_TRUE(Connect(caller, started.port()));
+  Send(caller, Get(kPath));
+  const absl::Duration busy = ProcessorTime();
+  EXPECT_EQ(Receive(caller), "");
+  EXPECT_LT(ProcessorTime() - busy, absl::Milliseconds(200));
+  all.clear();
+  EXPECT_THAT(Receive(caller), HasSubstr("200 OK"));
+  EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 TEST(HttpChallengeTest, StopsServingWithTheAttestation) {
@@ -130,7 +179,8 @@ TEST(HttpChallengeTest, RefusesWhatIsNoNonceAndASecondOne) {
         << bad;
   }
   ASSERT_OK(started.attestation->Answer(kChallenge));
-  EXPECT_FALSE(started.attestation->Answer(kChallenge).ok());
+  EXPECT_THAT(started.attestation->Answer(kChallenge),
+              StatusIs(StatusCode::kInvalidArgument, HasSubstr("a second challenge")));
 }
 
 TEST(HttpChallengeTest, SaysThatThePortIsTaken) {

@@ -2,6 +2,7 @@
 #include "attestors/node/k8s_psat.h"
 
 #include "attestors/node/operator_error.h"
+#include "attestors/node/shown_attestation.h"
 #include "base/files.h"
 
 namespace assay {
@@ -25,30 +26,17 @@ void AppendJsonString(std::string_view text, std::string& out) {
   out += '"';
 }
 
-class K8sPsatAttestation final : public NodeAttestation {
- public:
-  K8sPsatAttestation(std::string cluster, Secret token)
-      : cluster_(std::move(cluster)), token_(std::move(token)) {}
-
-  absl::StatusOr<Secret> Payload() override {
-    constexpr size_t kLongestEscape = 6;
-    std::string json;
-    json.reserve(kLongestEscape * (cluster_.size() + token_.size()) + 64);
-    json += R"({"cluster":)";
-    AppendJsonString(cluster_, json);
-    json += R"(,"token":)";
-    AppendJsonString(token_.Reveal(), json);
-    json += '}';
-    return Secret::TakeFrom(json);
-  }
-  absl::StatusOr<std::string> Answer(std::string_view) override {
-    return InvalidArgument("the upstream sent a challenge, which k8s_psat attestation has not");
-  }
-
- private:
-  const std::string cluster_;
-  const Secret token_;
-};
+Secret PayloadOf(const std::string& cluster, const Secret& token) {
+  constexpr size_t kLongestEscape = 6;
+  std::string json;
+  json.reserve(kLongestEscape * (cluster.size() + token.size()) + 64);
+  json += R"({"cluster":)";
+  AppendJsonString(cluster, json);
+  json += R"(,"token":)";
+  AppendJsonString(token.Reveal(), json);
+  json += '}';
+  return Secret::TakeFrom(json);
+}
 
 }  // namespace
 
@@ -64,7 +52,7 @@ absl::StatusOr<std::unique_ptr<NodeAttestation>> K8sPsatAttestor::Begin() {
   if (token->empty()) {
     return FailedPrecondition("unable to load token from {0}: {0} is empty", options_.token_path);
   }
-  return std::make_unique<K8sPsatAttestation>(options_.cluster, *std::move(token));
+  return std::make_unique<ShownAttestation>(type(), PayloadOf(options_.cluster, *token));
 }
 
 }  // namespace assay
