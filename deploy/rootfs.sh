@@ -10,8 +10,8 @@ build=$(realpath "$1")
 root=$2
 [[ ! -e "$root" ]] || { echo "${0##*/}: $root is there already" >&2; exit 1; }
 
-# What is loaded by name when a TPM is used: the API, and the ways to a device and a simulator; and
-# for a trust_bundle_url.
+# What is loaded by name: when a TPM is used the API, and the ways to a device and a simulator; when
+# something is fetched over HTTP libcurl.
 readonly loaded=(libtss2-esys.so.0 libtss2-tcti-device.so.0 libtss2-tcti-swtpm.so.0 libcurl.so.4)
 
 copy() { # file: to the same place, by its real contents
@@ -34,6 +34,7 @@ ln -s spire-agent "$root/opt/spire/bin/assay-agent"
   done
 } | sort -u | while read -r library; do copy "$library"; done
 
+# Where libcurl looks for them.
 authorities=/etc/ssl/certs/ca-certificates.crt
 if [[ -f "$authorities" ]]; then
   install -D -m 0644 "$authorities" "$root$authorities"

@@ -45,6 +45,16 @@ in_image() { # program's arguments, in the image alone but for /proc
     exec unshare --root="$root" --wd=/opt/spire "$@"' in_image "$work/rootfs" "$@"
 }
 
+loader=$(ldd "$build/agent/assay-agent" | awk '$1 ~ /ld-linux/ {print $1}')
+for library in libtss2-esys.so.0 libtss2-tcti-device.so.0 libtss2-tcti-swtpm.so.0 libcurl.so.4; do
+  path=$(find "$work/rootfs" -name "$library" -printf '/%P')
+  [[ -n "$path" ]] || fail "the image has no $library"
+  in_image "$loader" --list "$path" >"$work/list.log" 2>&1 ||
+    { cat "$work/list.log"; fail "what $library needs is not in the image"; }
+done
+[[ ! -f /etc/ssl/certs/ca-certificates.crt || -s "$work/rootfs/etc/ssl/certs/ca-certificates.crt" ]] ||
+  fail "the image has no certificate authorities for https"
+
 in_image ./bin/spire-agent --version 2>"$work/version" || fail "the agent does not run in the image"
 start_upstream "$authority"
 token=$(server_command "$authority" token generate -ttl 600 | sed -n 's/^Token: //p')
