@@ -3,16 +3,20 @@
 
 namespace assay {
 
-WorkQueue::WorkQueue(size_t threads) {
+WorkQueue::WorkQueue(size_t threads, AtEnd at_end) : at_end_(at_end) {
   for (size_t i = 0; i < threads; ++i) {
     threads_.emplace_back([this] { Serve(); });
   }
 }
 
 WorkQueue::~WorkQueue() {
+  std::deque<std::function<void()>> dropped;
   {
     MutexLock lock(mutex_);
     ended_ = true;
+    if (at_end_ == AtEnd::kDrop) {
+      queue_.swap(dropped);
+    }
   }
   changed_.NotifyAll();
   for (std::thread& thread : threads_) {

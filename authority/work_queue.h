@@ -18,8 +18,11 @@ namespace assay {
 
 class WorkQueue final {
  public:
-  explicit WorkQueue(size_t threads = 1);
-  // Does what is queued, then ends the threads.
+  // What becomes at the end of the work that has not begun.
+  enum class AtEnd { kDo, kDrop };
+
+  explicit WorkQueue(size_t threads = 1, AtEnd at_end = AtEnd::kDo);
+  // Does or drops what is queued, then ends the threads once they have done what they do.
   ~WorkQueue();
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
@@ -43,6 +46,7 @@ class WorkQueue final {
  private:
   void Serve();
 
+  const AtEnd at_end_;
   Mutex mutex_;
   CondVar changed_;
   std::deque<std::function<void()>> queue_ ABSL_GUARDED_BY(mutex_);

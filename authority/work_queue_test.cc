@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "authority/work_queue.h"
 
+#include <absl/time/clock.h>
 #include <gmock/gmock.h>
 
+#include <future>
 #include <vector>
 
 namespace assay {
@@ -19,6 +21,28 @@ TEST(WorkQueueTest, DoesItsWorkInOrderBeforeItEnds) {
     }
   }
   EXPECT_THAT(done, ElementsAre(0, 1, 2));
+}
+
+TEST(WorkQueueTest, DropsWhatHasNotBegunWhereItMay) {
+  bool second = false;
+  std::promise<void> begun;
+  {
+    WorkQueue queue(1, WorkQueue::AtEnd::kDrop);
+    std::promise<void> posted;
+    queue.Post([&] {
+      posted.get_future().wait();
+      begun.set_value();
+      // Until the queue has ended; were the second kept, not for ever.
+      const absl::Time last = absl::Now() + absl::Seconds(5);
+      while (queue.waiting() > 0 && absl::Now() < last) {
+        std::this_thread::yield();
+      }
+    });
+    queue.Post([&second] { second = true; });
+    posted.set_value();
+    begun.get_future().wait();
+  }
+  EXPECT_FALSE(second);
 }
 
 TEST(WorkQueueTest, HandsResultsToTheLoop) {
