@@ -3,21 +3,9 @@
 
 #include <algorithm>
 
+#include "base/trimmed.h"
+
 namespace assay {
-namespace {
-
-std::string_view Trimmed(std::string_view text) {
-  while (!text.empty() && text.front() == ' ') {
-    text.remove_prefix(1);
-  }
-  while (!text.empty() && text.back() == ' ') {
-    text.remove_suffix(1);
-  }
-  return text;
-}
-
-}  // namespace
-
 absl::StatusOr<AgentPathTemplate> AgentPathTemplate::Parse(
     std::string_view text, std::span<const std::string_view> names) {
   if (!text.starts_with('/')) {

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "authority/authorization.h"
-#include "authority/node_verifier.h"
+#include "authority/node_verifiers.h"
 #include "authority/state.h"
 #include "rpc/call.h"
 

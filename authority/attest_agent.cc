@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "authority/attest_agent.h"
 
+#include <algorithm>
 #include <deque>
 
 #include "authority/agent_svid.h"
@@ -50,6 +51,9 @@ class Attestation final : public rpc::CallHandler {
       : state_(state), verifiers_(verifiers), call_(call) {}
   ~Attestation() override {
     *alive_ = false;
+    if (verification_ != nullptr) {
+      verification_->Cancel();
+    }
     state_.loop.Cancel(challenge_timer_);
   }
 
@@ -73,6 +77,7 @@ class Attestation final : public rpc::CallHandler {
   // Does a step of the verification off the loop.
   template <typename Work>
   void Verify(Work work);
+  void Answer(const std::string& response);
   void Take(const Verdict& verdict);
   void Sign(const VerifiedNode& verified);
   void Keep(const crypto::Certificate& leaf);
@@ -100,10 +105,11 @@ class Attestation final : public rpc::CallHandler {
   Step step_ = Step::kParams;
   agent::AttestAgentRequest::Params params_;
   std::shared_ptr<NodeVerification> verification_;
-  bool asks_others_ = false;                // As its verifier.
+  std::string asks_;                        // The machine that the answer is about; empty: none.
   EventLoop::TimerId challenge_timer_ = 0;  // Runs while the node owes an answer.
   std::string token_digest_;                // Empty: not attested by a join token.
   std::optional<Node> node_;                // What will be recorded.
+  std::vector<SpiffeId> twins_;             // Of the verified node.
   bool only_once_ = false;                  // As the verified node's.
 };
 
@@ -124,9 +130,7 @@ void Attestation::OnMessage(std::string_view bytes) {
     case Step::kChallenged:
       step_ = Step::kWorking;
       state_.loop.Cancel(challenge_timer_);
-      Verify([verification = verification_, response = request.challenge_response()] {
-        return verification->Answer(response);
-      });
+      Answer(request.challenge_response());
       return;
     case Step::kWorking:
       Fail(InvalidArgument("malformed param: a message that nobody asked for"));
@@ -145,7 +149,7 @@ void Attestation::OnHalfClose() {
 }
 
 void Attestation::Begin() {
-  if (params_.data().type() == kJoinToken && state_.options.join_token) {
+  if (params_.data().type() == kJoinToken && state_.options.node_verifiers.join_token) {
     BeginWithToken();
   } else {
     BeginWithVerifier();
@@ -183,20 +187,36 @@ void Attestation::BeginWithVerifier() {
     return;
   }
   verification_ = found->second->Start();
-  asks_others_ = found->second->asks_others();
-  Verify([verification = verification_, payload = params_.data().payload(),
-          now = state_.clock.Now()] { return verification->Begin(payload, now); });
+  // Some payloads are secrets that somebody else could show too.
+  auto payload =
+      std::make_shared<const Secret>(Secret::TakeFrom(*params_.mutable_data()->mutable_payload()));
+  Verify([verification = verification_, payload = std::move(payload), now = state_.clock.Now()] {
+    return verification->Begin(payload->Reveal(), now);
+  });
 }
 
 template <typename Work>
 void Attestation::Verify(Work work) {
-  WorkQueue& queue = asks_others_ ? *state_.outside : state_.verification;
-  if (queue.waiting() >= kMaxWaitingVerifications) {
+  if (state_.verification.waiting() >= kMaxWaitingVerifications) {
     Fail(ResourceExhausted("too many nodes attest at this time"));
     return;
   }
-  queue.Run(state_.loop, std::move(work),
-            IfAlive([this](const Verdict& verdict) { Take(verdict); }));
+  state_.verification.Run(state_.loop, std::move(work),
+                          IfAlive([this](const Verdict& verdict) { Take(verdict); }));
+}
+
+void Attestation::Answer(const std::string& response) {
+  auto work = [verification = verification_, response] { return verification->Answer(response); };
+  if (asks_.empty()) {
+    Verify(std::move(work));
+    return;
+  }
+  const absl::Status taken =
+      state_.outside->Run({LimitedHost(call_.peer().address), asks_}, std::move(work),
+                          IfAlive([this](const Verdict& verdict) { Take(verdict); }));
+  if (!taken.ok()) {
+    Fail(taken);
+  }
 }
 
 void Attestation::Take(const Verdict& verdict) {
@@ -206,6 +226,7 @@ void Attestation::Take(const Verdict& verdict) {
   }
   if (verdict->challenge.has_value()) {
     step_ = Step::kChallenged;
+    asks_ = verdict->asks;
     challenge_timer_ = state_.loop.After(kChallengeTime, [this] {
       Fail(MakeStatus(absl::StatusCode::kDeadlineExceeded, "the challenge was not answered"));
     });
@@ -228,6 +249,12 @@ void Attestation::Sign(const VerifiedNode& verified) {
                .selectors = Normalized(verified.selectors),
                .can_reattest = verified.can_reattest};
   only_once_ = verified.only_once;
+  for (const std::string& path : verified.twin_paths) {
+    if (absl::StatusOr<SpiffeId> twin = SpiffeId::Create(state_.options.trust_domain, path);
+        twin.ok()) {
+      twins_.push_back(*std::move(twin));
+    }
+  }
   if (const absl::Status allowed = CheckAllowed(); !allowed.ok()) {
     Fail(allowed);
     return;
@@ -256,7 +283,11 @@ absl::Status Attestation::CheckAllowed() const {
   }
   if (node_.has_value()) {
     const Node* known = state_.nodes.Find(node_->id);
-    if (known != nullptr && known->banned()) {
+    const auto is_banned = [this](const SpiffeId& twin) {
+      const Node* node = state_.nodes.Find(twin);
+      return node != nullptr && node->banned();
+    };
+    if (is_banned(node_->id) || std::any_of(twins_.begin(), twins_.end(), is_banned)) {
       return PermissionDenied("failed to attest: agent is banned");
     }
     if (known != nullptr && only_once_) {

@@ -5,7 +5,7 @@
 
 #include <memory>
 
-#include "authority/node_verifier.h"
+#include "authority/node_verifiers.h"
 #include "authority/state.h"
 #include "rpc/call.h"
 

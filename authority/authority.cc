@@ -56,21 +56,12 @@ absl::StatusOr<UniqueFd> BlockEndSignals() {
   return descriptor;
 }
 
-// Verifications that may wait for other machines at a time.
-constexpr size_t kOutsideThreads = 8;
-
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Authority>> Authority::Create(
-    const AuthorityOptions& options, const Clock& clock, EventLoop& loop,
-    const NodeVerifierOptions& node_verifiers) {
-  ASSIGN_OR_RETURN(NodeVerifiers verifiers, MakeNodeVerifiers(options, node_verifiers));
+absl::StatusOr<std::unique_ptr<Authority>> Authority::Create(const AuthorityOptions& options,
+                                                             const Clock& clock, EventLoop& loop) {
+  ASSIGN_OR_RETURN(NodeVerifiers verifiers, MakeNodeVerifiers(options));
   ASSIGN_OR_RETURN(std::unique_ptr<State> state, State::Open(options, clock, loop));
-  for (const auto& [name, verifier] : verifiers) {
-    if (verifier->asks_others() && !state->outside.has_value()) {
-      state->outside.emplace(kOutsideThreads);
-    }
-  }
   std::unique_ptr<Authority> authority(new Authority(std::move(state), std::move(verifiers)));
   RETURN_IF_ERROR(authority->rotation_.Settle());
   RETURN_IF_ERROR(authority->identity_.Start());
@@ -142,14 +133,12 @@ void Authority::Prune() {
   prune_timer_ = state_->loop.After(kPruneEvery, [this] { Prune(); });
 }
 
-absl::Status RunAuthority(const AuthorityOptions& options,
-                          const NodeVerifierOptions& node_verifiers) {
+absl::Status RunAuthority(const AuthorityOptions& options) {
   RETURN_IF_ERROR(HardenProcess());
   ASSIGN_OR_RETURN(const UniqueFd signals, BlockEndSignals());
   const SystemClock clock;
   ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create(clock));
-  ASSIGN_OR_RETURN(std::unique_ptr<Authority> authority,
-                   Authority::Create(options, clock, *loop, node_verifiers));
+  ASSIGN_OR_RETURN(std::unique_ptr<Authority> authority, Authority::Create(options, clock, *loop));
   RETURN_IF_ERROR(
       loop->Watch(signals.get(), EPOLLIN, [&loop](uint32_t /*events*/) { loop->Stop(); }));
   loop->Run();

@@ -8,7 +8,7 @@
 
 #include "authority/authorization.h"
 #include "authority/ca_rotation.h"
-#include "authority/node_verifier.h"
+#include "authority/node_verifiers.h"
 #include "authority/options.h"
 #include "authority/server_identity.h"
 #include "authority/state.h"
@@ -25,9 +25,8 @@ class Authority final {
  public:
   // Opens the state, makes what is missing of it, and listens. The clock and the loop must outlive
   // it.
-  static absl::StatusOr<std::unique_ptr<Authority>> Create(
-      const AuthorityOptions& options, const Clock& clock, EventLoop& loop,
-      const NodeVerifierOptions& node_verifiers = {});
+  static absl::StatusOr<std::unique_ptr<Authority>> Create(const AuthorityOptions& options,
+                                                           const Clock& clock, EventLoop& loop);
   ~Authority();
   Authority(const Authority&) = delete;
   Authority& operator=(const Authority&) = delete;
@@ -58,7 +57,6 @@ class Authority final {
 
 // Runs an authority until SIGTERM or SIGINT, which end it in order. The log is the caller's to
 // open.
-absl::Status RunAuthority(const AuthorityOptions& options,
-                          const NodeVerifierOptions& node_verifiers);
+absl::Status RunAuthority(const AuthorityOptions& options);
 
 }  // namespace assay

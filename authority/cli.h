@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "authority/cli_command.h"
-#include "authority/node_verifier_options.h"
 #include "authority/options.h"
 #include "base/clock.h"
 #include "base/status.h"
@@ -28,7 +27,7 @@ struct CliHost {
   // SPIRE_SERVER_PRIVATE_SOCKET_TEMPLATE: the socket of -instance NAME, which stands for "%i".
   std::string socket_template;
   // Becomes the authority, until it is told to end.
-  std::function<absl::Status(const AuthorityOptions&, const NodeVerifierOptions&)> serve;
+  std::function<absl::Status(const AuthorityOptions&)> serve;
 };
 
 // The exit code: 0 done, 1 failed, 127 no such command.

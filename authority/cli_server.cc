@@ -89,7 +89,7 @@ int RunServer(const std::vector<std::string>& arguments, const CliHost& host) {
   for (const std::string& warning : config->warnings) {
     log::Warn("Configuration", {{"warning", warning}});
   }
-  const absl::Status served = host.serve(config->options, config->node_verifiers);
+  const absl::Status served = host.serve(config->options);
   if (!served.ok()) {
     host.streams.err << Message(served) << "\n";
     return kFailed;

@@ -30,15 +30,14 @@ Outcome Invoke(const std::vector<std::string>& arguments, std::string_view socke
   std::ostringstream out, err;
   FakeClock clock;
   Outcome outcome;
-  const CliHost host{
-      .streams = {.in = in, .out = out, .err = err},
-      .clock = clock,
-      .socket = std::string(socket),
-      .socket_template = std::string(socket_template),
-      .serve = [&outcome](const AuthorityOptions& options, const NodeVerifierOptions&) {
-        outcome.served = options.trust_domain.name();
-        return absl::OkStatus();
-      }};
+  const CliHost host{.streams = {.in = in, .out = out, .err = err},
+                     .clock = clock,
+                     .socket = std::string(socket),
+                     .socket_template = std::string(socket_template),
+                     .serve = [&outcome](const AuthorityOptions& options) {
+                       outcome.served = options.trust_domain.name();
+                       return absl::OkStatus();
+                     }};
   outcome.code = RunCli(arguments, host);
   outcome.out = out.str();
   outcome.err = err.str();

@@ -89,7 +89,7 @@ void CheckWhole(const AuthorityDraft& draft, ConfigReport& report) {
   if (!draft.has_key_manager) {
     report.AddError("plugins: one KeyManager must be configured");
   }
-  if (!options.join_token && !options.tpm_devid.has_value() && draft.node_verifiers.empty()) {
+  if (options.node_verifiers.empty()) {
     report.AddError("plugins: at least one NodeAttestor must be configured");
   }
 }
@@ -145,10 +145,8 @@ absl::StatusOr<AuthorityConfig> ParseAuthorityConfig(std::string_view name, std:
                            .agent_ttl = {},
                            .jwt_key_type = {},
                            .jwt_issuer = "",
-                           .log = {},
-                           .tpm_devid = {}};
-  NodeVerifierOptions node_verifiers;
-  AuthorityDraft draft(options, node_verifiers);
+                           .log = {}};
+  AuthorityDraft draft(options);
   ConfigReport report(name);
   ReadOptions(root, AuthorityRootOptions(draft), "", report);
   ApplyOverrides(overrides, draft, report);
@@ -157,7 +155,7 @@ absl::StatusOr<AuthorityConfig> ParseAuthorityConfig(std::string_view name, std:
   RETURN_IF_ERROR(report.ToStatus());
   std::vector<std::string> warnings = report.warnings();
   WarnOfFixedPaths(draft, warnings);
-  return AuthorityConfig{std::move(options), std::move(node_verifiers), std::move(warnings)};
+  return AuthorityConfig{std::move(options), std::move(warnings)};
 }
 
 absl::StatusOr<AuthorityConfig> LoadAuthorityConfig(const std::string& path, bool expand_env,

@@ -8,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "authority/node_verifier_options.h"
 #include "authority/options.h"
 #include "base/status.h"
 
@@ -16,7 +15,6 @@ namespace assay {
 
 struct AuthorityConfig {
   AuthorityOptions options;
-  NodeVerifierOptions node_verifiers;
   std::vector<std::string> warnings;  // One a line of the log.
 };
 

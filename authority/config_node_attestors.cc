@@ -41,12 +41,12 @@ OptionReader RequiredPort(std::optional<int>& field) {
 void ReadJoinToken(AuthorityDraft& draft, const ConfigValue& block, std::string_view path,
                    ConfigReport& report) {
   ReadPlugin(block, {}, path, report);
-  draft.options.join_token = IsEnabled(block);
+  draft.options.node_verifiers.join_token = IsEnabled(block);
 }
 
 void ReadTpmDevId(AuthorityDraft& draft, const ConfigValue& block, std::string_view path,
                   ConfigReport& report) {
-  AuthorityOptions::TpmDevId devid;
+  NodeVerifierOptions::TpmDevId devid;
   ReadPlugin(block,
              {{"devid_ca_path", Into(devid.devid_ca_path), "Who may sign DevID certificates."},
               {"endorsement_ca_path", Into(devid.endorsement_ca_path), "Whose TPMs are accepted."}},
@@ -57,7 +57,7 @@ void ReadTpmDevId(AuthorityDraft& draft, const ConfigValue& block, std::string_v
         fmt::format("{}: devid_ca_path and endorsement_ca_path must be configured", path));
   }
   if (IsEnabled(block)) {
-    draft.options.tpm_devid = std::move(devid);
+    draft.options.node_verifiers.tpm_devid = std::move(devid);
   }
 }
 
@@ -97,7 +97,7 @@ void ReadX509Pop(AuthorityDraft& draft, const ConfigValue& block, std::string_vi
         fmt::format("{}: one of ca_bundle_path or ca_bundle_paths must be configured", path));
   }
   if (IsEnabled(block)) {
-    draft.node_verifiers.x509pop = std::move(pop);
+    draft.options.node_verifiers.x509pop = std::move(pop);
   }
 }
 
@@ -142,7 +142,7 @@ void ReadK8sPsat(AuthorityDraft& draft, const ConfigValue& block, std::string_vi
     report.AddError(block.position, fmt::format("{}: clusters must have at least one", path));
   }
   if (IsEnabled(block)) {
-    draft.node_verifiers.k8s_psat = std::move(psat);
+    draft.options.node_verifiers.k8s_psat = std::move(psat);
   }
 }
 
@@ -162,7 +162,7 @@ void ReadSshPop(AuthorityDraft& draft, const ConfigValue& block, std::string_vie
         fmt::format("{}: cert_authorities or cert_authorities_path must be configured", path));
   }
   if (IsEnabled(block)) {
-    draft.node_verifiers.sshpop = std::move(pop);
+    draft.options.node_verifiers.sshpop = std::move(pop);
   }
 }
 
@@ -175,6 +175,8 @@ void ReadHttpChallenge(AuthorityDraft& draft, const ConfigValue& block, std::str
               {"required_port", RequiredPort(challenge.required_port), "The one port of nodes."},
               {"allow_non_root_ports", Into(challenge.allow_non_root_ports),
                "Ports from 1024 on, which any user of a node can open."},
+              {"allow_local_addresses", Into(challenge.allow_local_addresses),
+               "Hosts whose names lead to this machine."},
               {"tofu", Into(challenge.tofu), "The first node of a name keeps it."}},
              path, report);
   for (const std::string& pattern : challenge.allowed_dns_patterns) {
@@ -192,7 +194,7 @@ void ReadHttpChallenge(AuthorityDraft& draft, const ConfigValue& block, std::str
                                 path));
   }
   if (IsEnabled(block)) {
-    draft.node_verifiers.http_challenge = std::move(challenge);
+    draft.options.node_verifiers.http_challenge = std::move(challenge);
   }
 }
 

@@ -125,7 +125,7 @@ void ReadKeyManager(AuthorityDraft& draft, std::string_view name, const ConfigVa
 
 OptionTable PluginOptions(AuthorityDraft& draft) {
   // A node attests by what is configured, and by nothing else.
-  draft.options.join_token = false;
+  draft.options.node_verifiers.join_token = false;
   const auto data_store = [&draft](std::string_view name, const ConfigValue& block,
                                    std::string_view path, ConfigReport& report) {
     ReadDataStore(draft, name, block, path, report);

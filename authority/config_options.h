@@ -7,7 +7,6 @@
 #include <string_view>
 #include <vector>
 
-#include "authority/node_verifier_options.h"
 #include "authority/options.h"
 #include "base/option_table.h"
 
@@ -15,10 +14,9 @@ namespace assay {
 
 // What reading the text gathers before it is known to be whole.
 struct AuthorityDraft {
-  AuthorityDraft(AuthorityOptions& o, NodeVerifierOptions& n) : options(o), node_verifiers(n) {}
+  explicit AuthorityDraft(AuthorityOptions& o) : options(o) {}
 
   AuthorityOptions& options;
-  NodeVerifierOptions& node_verifiers;
   std::string trust_domain;
   std::string database_type, connection_string, keys_path;
   std::vector<std::string> ca_country, ca_organization;

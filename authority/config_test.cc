@@ -42,8 +42,8 @@ TEST(AuthorityConfigTest, FillsInWhatTheFileLeavesOut) {
   EXPECT_EQ(config->options.bind_port, 8081);
   EXPECT_EQ(config->options.socket_path, "/tmp/spire-server/private/api.sock");
   EXPECT_EQ(config->options.ca_ttl, absl::Hours(24));
-  EXPECT_TRUE(config->options.join_token);
-  EXPECT_FALSE(config->options.tpm_devid.has_value());
+  EXPECT_TRUE(config->options.node_verifiers.join_token);
+  EXPECT_FALSE(config->options.node_verifiers.tpm_devid.has_value());
   EXPECT_THAT(config->warnings, IsEmpty());
 }
 
@@ -90,10 +90,10 @@ TEST(AuthorityConfigTest, NodesAttestOnlyByWhatIsConfigured) {
       plugin_data { devid_ca_path = "/devid.pem" endorsement_ca_path = "/ek.pem" }
     })"));
   ASSERT_OK(config);
-  EXPECT_FALSE(config->options.join_token);
-  ASSERT_TRUE(config->options.tpm_devid.has_value());
-  EXPECT_EQ(config->options.tpm_devid->devid_ca_path, "/devid.pem");
-  EXPECT_EQ(config->options.tpm_devid->endorsement_ca_path, "/ek.pem");
+  EXPECT_FALSE(config->options.node_verifiers.join_token);
+  ASSERT_TRUE(config->options.node_verifiers.tpm_devid.has_value());
+  EXPECT_EQ(config->options.node_verifiers.tpm_devid->devid_ca_path, "/devid.pem");
+  EXPECT_EQ(config->options.node_verifiers.tpm_devid->endorsement_ca_path, "/ek.pem");
 }
 
 // What the file says of nodes, with this NodeAttestor alone.
@@ -109,23 +109,41 @@ TEST(AuthorityConfigTest, ReadsHowNodesProveThemselves) {
   const auto pop = ParseAttestor(R"("x509pop" { plugin_data { ca_bundle_paths = ["a", "b"]
       max_intermediates = 2 agent_path_template = "/{{ .Subject.CommonName }}" } })");
   ASSERT_OK(pop);
-  EXPECT_FALSE(pop->options.join_token);
-  EXPECT_THAT(pop->node_verifiers.x509pop->ca_bundle_paths, ElementsAre("a", "b"));
-  EXPECT_EQ(pop->node_verifiers.x509pop->max_intermediates, 2);
-  EXPECT_EQ(pop->node_verifiers.x509pop->agent_path_template, "/{{ .Subject.CommonName }}");
+  EXPECT_FALSE(pop->options.node_verifiers.join_token);
+  EXPECT_THAT(pop->options.node_verifiers.x509pop->ca_bundle_paths, ElementsAre("a", "b"));
+  EXPECT_EQ(pop->options.node_verifiers.x509pop->max_intermediates, 2);
+  EXPECT_EQ(pop->options.node_verifiers.x509pop->agent_path_template, "/{{ .Subject.CommonName }}");
   const auto psat = ParseAttestor(R"("k8s_psat" { plugin_data { clusters = { "demo" = {
       service_account_allow_list = ["spire:agent"] service_account_keys_path = "/k" issuer = "i"
       use_pod_uid_for_agent_id = true } } } })");
   ASSERT_OK(psat);
-  const auto& cluster = psat->node_verifiers.k8s_psat->clusters.at("demo");
+  const auto& cluster = psat->options.node_verifiers.k8s_psat->clusters.at("demo");
   EXPECT_EQ(cluster.issuer, "i");
   EXPECT_TRUE(cluster.use_pod_uid_for_agent_id);
   EXPECT_THAT(cluster.audience, ElementsAre("spire-server"));
   const auto ssh = ParseAttestor(R"("sshpop" { plugin_data { cert_authorities = ["ssh-rsa A"]
       canonical_domain = "example.org" } })");
   ASSERT_OK(ssh);
-  EXPECT_THAT(ssh->node_verifiers.sshpop->cert_authorities, ElementsAre("ssh-rsa A"));
-  EXPECT_EQ(ssh->node_verifiers.sshpop->canonical_domain, "example.org");
+  EXPECT_THAT(ssh->options.node_verifiers.sshpop->cert_authorities, ElementsAre("ssh-rsa A"));
+  EXPECT_EQ(ssh->options.node_verifiers.sshpop->canonical_domain, "example.org");
+}
+
+TEST(AuthorityConfigTest, ReadsHowHttpChallengesAreMade) {
+  const auto unset = ParseAttestor(R"("http_challenge" { plugin_data {} })");
+  ASSERT_OK(unset);
+  EXPECT_TRUE(unset->options.node_verifiers.http_challenge->tofu);
+  EXPECT_TRUE(unset->options.node_verifiers.http_challenge->allow_non_root_ports);
+  EXPECT_FALSE(unset->options.node_verifiers.http_challenge->allow_local_addresses);
+  const auto set = ParseAttestor(R"("http_challenge" { plugin_data { required_port = 80
+      tofu = false allowed_dns_patterns = ["^p$"] allow_local_addresses = true } })");
+  ASSERT_OK(set);
+  const auto& challenge = *set->options.node_verifiers.http_challenge;
+  EXPECT_EQ(challenge.required_port, 80);
+  EXPECT_FALSE(challenge.tofu);
+  EXPECT_TRUE(challenge.allow_local_addresses);
+  EXPECT_THAT(challenge.allowed_dns_patterns, ElementsAre("^p$"));
+  EXPECT_OK(ParseAttestor(
+      R"("http_challenge" { plugin_data { tofu = false allow_non_root_ports = false } })"));
 }
 
 TEST(AuthorityConfigTest, SaysWhatIsWrongWithANodeAttestor) {
@@ -141,7 +159,14 @@ TEST(AuthorityConfigTest, SaysWhatIsWrongWithANodeAttestor) {
        "\"demo\".service_account_keys_path must be configured"},
       {R"("k8s_psat" { plugin_data { clusters = { "demo" = { kube_config_file = "f" } } } })",
        "kube_config_file is not supported"},
-      {R"("sshpop" { plugin_data {} })", "cert_authorities or cert_authorities_path must be"}};
+      {R"("sshpop" { plugin_data {} })", "cert_authorities or cert_authorities_path must be"},
+      {R"("http_challenge" { plugin_data { tofu = false } })", "can not turn off trust on first"},
+      {R"("http_challenge" { plugin_data { tofu = false required_port = 1024 } })",
+       "can not turn off trust on first"},
+      {R"("http_challenge" { plugin_data { required_port = 65536 } })", "required_port"},
+      {R"("http_challenge" { plugin_data { required_port = 0 } })", "required_port"},
+      {R"("http_challenge" { plugin_data { allowed_dns_patterns = ["a", "("] } })",
+       "cannot compile allowed_dns_pattern: \"(\""}};
   for (const auto& [attestor, words] : cases) {
     EXPECT_THAT(ParseAttestor(attestor),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(words)))

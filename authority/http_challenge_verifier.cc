@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "authority/http_challenge_verifier.h"
 
+#include <arpa/inet.h>
 #include <re2/re2.h>
 
 #include <algorithm>
 #include <cctype>
 
+#include "base/log.h"
+#include "base/trimmed.h"
 #include "crypto/digest.h"
 #include "crypto/json_object.h"
 
@@ -43,17 +46,24 @@ absl::Status CheckAgentName(std::string_view name) {
   return is_valid ? absl::OkStatus() : InvalidArgument("agent name is not valid: {}", Quoted(name));
 }
 
-// What is put into a URL and into a SPIFFE ID must be a name and nothing else.
-absl::Status CheckHost(std::string_view host, const Rules& rules) {
+// What resolvers take for a number, in any of the forms of inet_aton(3), ends in one.
+bool EndsInNumber(std::string_view host) {
+  const std::string_view last = host.substr(host.rfind('.') + 1);
+  return last.starts_with("0x") || last.find_first_not_of("0123456789") == last.npos;
+}
+
+// What is put into a URL and into a SPIFFE ID must be a name and nothing else, and a host have one
+// name: lower case, no dot at the end, an IPv4 address in its usual form.
+absl::Status CheckHost(const std::string& host, const Rules& rules) {
+  in_addr address{};
   if (host.empty() || host.size() > kMaxHostBytes || !IsLetterOrDigit(host.front()) ||
+      !IsLetterOrDigit(host.back()) || host.find("..") != host.npos ||
       !std::all_of(host.begin(), host.end(),
-                   [](char c) { return IsLetterOrDigit(c) || c == '-' || c == '.' || c == '_'; })) {
+                   [](char c) { return IsLetterOrDigit(c) || c == '-' || c == '.' || c == '_'; }) ||
+      (EndsInNumber(host) && inet_pton(AF_INET, host.c_str(), &address) != 1)) {
     return InvalidArgument("hostname is not valid: {}", Quoted(host));
   }
-  std::string lower(host);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  if (lower == "localhost" || lower == "localhost.") {
+  if (host == "localhost") {
     return PermissionDenied("you can not use localhost as a hostname");
   }
   const bool is_allowed =
@@ -83,15 +93,11 @@ absl::StatusOr<Claim> ParsePayload(std::string_view payload) {
   ASSIGN_OR_RETURN(const JsonObject json, JsonObject::Parse(payload, kMaxPayloadBytes));
   Claim claim;
   ASSIGN_OR_RETURN(claim.host, json.Text("hostname"));
+  std::transform(claim.host.begin(), claim.host.end(), claim.host.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   ASSIGN_OR_RETURN(claim.agent, json.Text("agentname"));
   ASSIGN_OR_RETURN(claim.port, json.Integer("port"));
   return claim;
-}
-
-std::string_view Trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  const size_t begin = std::min(text.find_first_not_of(kSpace), text.size());
-  return text.substr(begin, text.find_last_not_of(kSpace) + 1 - begin);
 }
 
 class HttpChallengeVerification final : public NodeVerification {
@@ -108,20 +114,29 @@ class HttpChallengeVerification final : public NodeVerification {
     claim_ = *std::move(claim);
     std::string nonce = crypto::Base64UrlEncode(crypto::RandomBytes(kNonceBytes));
     nonce_ = nonce + "=";  // Padded, as the reference's.
-    return Verdict{.challenge = fmt::format(R"({{"nonce":"{}"}})", nonce_), .node = std::nullopt};
+    return Verdict{.challenge = fmt::format(R"({{"nonce":"{}"}})", nonce_),
+                   .node = std::nullopt,
+                   .asks = claim_.host};
   }
+
+  void Cancel() override { cancelled_ = true; }
 
   // What the response says does not matter: it only tells that the nonce is there.
   absl::StatusOr<Verdict> Answer(std::string_view) override {
-    const absl::StatusOr<std::string> found = rules_->fetch(
-        fmt::format("http://{}:{}/.well-known/spiffe/nodeattestor/http_challenge/{}/challenge",
-                    claim_.host, claim_.port, claim_.agent));
-    if (!found.ok()) {
-      return PermissionDenied("challenge verification failed: {}", Message(found.status()));
+    if (cancelled_) {
+      return absl::CancelledError("nobody waits for the attestation");
     }
-    if (Trimmed(*found) != nonce_) {
+    const std::string url =
+        fmt::format("http://{}:{}/.well-known/spiffe/nodeattestor/http_challenge/{}/challenge",
+                    claim_.host, claim_.port, claim_.agent);
+    const absl::StatusOr<std::string> found = rules_->fetch(url, cancelled_);
+    if (!found.ok() || Trimmed(*found) != nonce_) {
+      log::Warn("challenge verification failed",
+                {{"url", url},
+                 {"error", found.ok() ? "another text is there" : Message(found.status())}});
+      // Nothing of what is there: whoever asks could look around in this network.
       return PermissionDenied(
-          "challenge verification failed: expected nonce was not found in HTTP response");
+          "challenge verification failed: the nonce was not found at the host's name");
     }
     const bool tofu = rules_->options.tofu;
     return Verdict{.challenge = std::nullopt,
@@ -134,22 +149,10 @@ class HttpChallengeVerification final : public NodeVerification {
 
  private:
   const std::shared_ptr<const Rules> rules_;
+  std::atomic<bool> cancelled_ = false;
   // Set between Begin and Answer.
   Claim claim_;
   std::string nonce_;
-};
-
-class HttpChallengeVerifier final : public NodeVerifier {
- public:
-  explicit HttpChallengeVerifier(Rules rules)
-      : rules_(std::make_shared<const Rules>(std::move(rules))) {}
-  std::unique_ptr<NodeVerification> Start() const override {
-    return std::make_unique<HttpChallengeVerification>(rules_);
-  }
-  bool asks_others() const override { return true; }
-
- private:
-  const std::shared_ptr<const Rules> rules_;
 };
 
 std::unique_ptr<const RE2> Compiled(const std::string& pattern) {
@@ -172,7 +175,7 @@ absl::StatusOr<std::unique_ptr<NodeVerifier>> MakeHttpChallengeVerifier(
     RETURN_IF_ERROR(CheckDnsPattern(pattern));
     rules.patterns.push_back(Compiled(pattern));
   }
-  return std::make_unique<HttpChallengeVerifier>(std::move(rules));
+  return MakeVerifierOf<HttpChallengeVerification>(std::move(rules));
 }
 
 }  // namespace assay

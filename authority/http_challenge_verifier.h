@@ -3,6 +3,7 @@
 // is the host of that name. It proves as much as names, routes and the host's ports can be trusted.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,8 +14,10 @@
 
 namespace assay {
 
-// What is at a URL, of at most some hundred bytes, redirects not followed.
-using FetchChallenge = std::function<absl::StatusOr<std::string>(const std::string& url)>;
+// What is at a URL, of at most some hundred bytes, redirects not followed; ends soon once it is
+// cancelled. By any thread.
+using FetchChallenge = std::function<absl::StatusOr<std::string>(
+    const std::string& url, const std::atomic<bool>& cancelled)>;
 
 // InvalidArgument for a pattern that is no regular expression (RE2's, as Go's).
 absl::Status CheckDnsPattern(const std::string& pattern);

@@ -13,6 +13,7 @@ namespace {
 using absl::StatusCode;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 std::string Payload(std::string_view host, int port = 80, std::string_view agent = "default") {
   return fmt::format(R"({{"hostname":"{}","agentname":"{}","port":{}}})", host, agent, port);
@@ -22,7 +23,7 @@ class HttpChallengeVerifierTest : public testing::Test {
  protected:
   std::unique_ptr<NodeVerifier> Make() {
     return MakeHttpChallengeVerifier(options_,
-                                     [this](const std::string& url) {
+                                     [this](const std::string& url, const std::atomic<bool>&) {
                                        urls_.push_back(url);
                                        return answer_;
                                      })
@@ -60,15 +61,46 @@ TEST_F(HttpChallengeVerifierTest, ProvesANodeByTheNonceAtItsName) {
   }
 }
 
-TEST_F(HttpChallengeVerifierTest, RefusesAnotherTextAndNone) {
+// What is found there instead is not for the caller, who could look around by it.
+TEST_F(HttpChallengeVerifierTest, RefusesAnotherTextAndNoneInTheSameWords) {
   const auto verification = Make()->Start();
   ASSERT_OK(verification->Begin(Payload("node1"), absl::FromUnixSeconds(0)));
+  const std::string words =
+      "challenge verification failed: the nonce was not found at the host's name";
   answer_ = "other";
-  EXPECT_THAT(verification->Answer("\n"),
-              StatusIs(StatusCode::kPermissionDenied, HasSubstr("expected nonce was not found")));
+  EXPECT_THAT(verification->Answer("\n"), StatusIs(StatusCode::kPermissionDenied, words));
   answer_ = Unavailable("connection refused");
-  EXPECT_THAT(verification->Answer("\n"),
-              StatusIs(StatusCode::kPermissionDenied, HasSubstr("connection refused")));
+  EXPECT_THAT(verification->Answer("\n"), StatusIs(StatusCode::kPermissionDenied, words));
+}
+
+TEST_F(HttpChallengeVerifierTest, AsksNobodyOnceItIsCancelled) {
+  const auto verification = Make()->Start();
+  EXPECT_EQ(verification->Begin(Payload("node1"), absl::FromUnixSeconds(0))->asks, "node1");
+  verification->Cancel();
+  EXPECT_THAT(verification->Answer("\n"), StatusIs(StatusCode::kCancelled, HasSubstr("nobody")));
+  EXPECT_THAT(urls_, IsEmpty());
+}
+
+// Trust on first use is of a host, however its name is written.
+TEST_F(HttpChallengeVerifierTest, AHostHasOneName) {
+  options_.allowed_dns_patterns = {"^node1\\.example\\.org$"};
+  EXPECT_EQ(Begin(Payload("Node1.EXAMPLE.org"))->asks, "node1.example.org");
+  for (std::string_view other : {"node1.example.org.", "node1..example.org"}) {
+    EXPECT_THAT(Begin(Payload(other)),
+                StatusIs(StatusCode::kInvalidArgument, HasSubstr("hostname")));
+  }
+}
+
+TEST_F(HttpChallengeVerifierTest, TakesAnIpv4AddressInItsUsualFormAlone) {
+  EXPECT_OK(Begin(Payload("10.0.0.1")));
+  EXPECT_OK(Begin(Payload("cafe")));
+  EXPECT_OK(Begin(Payload("1.2.3.a1")));
+  for (std::string_view number : {"2130706433", "127.1", "0x7f000001", "0x7f.0.0.1", "0177.0.0.1",
+                                  "127.0.0.0x1", "127.0.0.01", "1.2.3.4.5", "a.1", "1.2.3.256"}) {
+    EXPECT_THAT(Begin(Payload(number)),
+                StatusIs(StatusCode::kInvalidArgument, HasSubstr("hostname is not valid")))
+        << number;
+  }
 }
 
 TEST_F(HttpChallengeVerifierTest, RefusesHostsThatAreNoNamesOrNotAllowed) {
@@ -76,7 +108,7 @@ TEST_F(HttpChallengeVerifierTest, RefusesHostsThatAreNoNamesOrNotAllowed) {
     EXPECT_THAT(Begin(Payload(bad)), StatusIs(StatusCode::kInvalidArgument, HasSubstr("hostname")))
         << bad;
   }
-  for (std::string_view local : {"localhost", "LocalHost", "localhost."}) {
+  for (std::string_view local : {"localhost", "LocalHost"}) {
     EXPECT_THAT(Begin(Payload(local)),
                 StatusIs(StatusCode::kPermissionDenied, HasSubstr("localhost")));
   }

@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "base/files.h"
+#include "base/log.h"
+#include "base/trimmed.h"
 #include "crypto/json_object.h"
 #include "crypto/jws.h"
 #include "crypto/pem.h"
@@ -133,9 +135,9 @@ absl::StatusOr<Pod> ParsePod(const JsonObject& claims) {
   return pod;
 }
 
-absl::StatusOr<Pod> Authenticate(std::string_view token, const Cluster& cluster, absl::Time now) {
+absl::StatusOr<Pod> Authenticate(std::string_view token, const std::vector<Jwk>& keys,
+                                 const Cluster& cluster, absl::Time now) {
   ASSIGN_OR_RETURN(const Jws jws, Jws::Parse(token));
-  ASSIGN_OR_RETURN(const std::vector<Jwk> keys, LoadKeys(cluster));
   RETURN_IF_ERROR(CheckSignature(jws, keys));
   ASSIGN_OR_RETURN(const JsonObject claims, JsonObject::Parse(jws.payload(), kMaxClaimsBytes));
   RETURN_IF_ERROR(CheckTimes(claims, now));
@@ -186,7 +188,7 @@ class K8sPsatVerification final : public NodeVerification {
     const absl::StatusOr<JsonObject> json = JsonObject::Parse(payload, kMaxPayloadBytes);
     RETURN_IF_ERROR(WithContext(json.status(), "failed to unmarshal data payload"));
     const std::string name = json->Text("cluster").value_or("");
-    const std::string token = json->Text("token").value_or("");
+    const Secret token = json->SecretText("token").value_or(Secret());
     if (name.empty() || token.empty()) {
       return InvalidArgument("missing {} in attestation data", name.empty() ? "cluster" : "token");
     }
@@ -194,7 +196,16 @@ class K8sPsatVerification final : public NodeVerification {
     if (cluster == options_->clusters.end()) {
       return InvalidArgument("not configured for cluster {}", Quoted(name));
     }
-    const absl::StatusOr<Pod> pod = Authenticate(Trimmed(token), cluster->second, now);
+    // A file that is being replaced is no fault of the node's, nor its business.
+    const absl::StatusOr<std::vector<Jwk>> keys = LoadKeys(cluster->second);
+    if (!keys.ok()) {
+      log::Error("cannot read the keys of a cluster",
+                 {{"cluster", name}, {"error", keys.status()}});
+      return Unavailable("the keys of cluster {} cannot be read at this time", Quoted(name));
+    }
+    // The file of a token may end in a newline.
+    const absl::StatusOr<Pod> pod =
+        Authenticate(Trimmed(token.Reveal()), *keys, cluster->second, now);
     if (!pod.ok()) {
       return PermissionDenied("token not authenticated for cluster {}: {}", Quoted(name),
                               Message(pod.status()));
@@ -205,24 +216,6 @@ class K8sPsatVerification final : public NodeVerification {
 
   absl::StatusOr<Verdict> Answer(std::string_view) override {
     return InvalidArgument("there was no challenge to answer");
-  }
-
- private:
-  // The file of a token may end in a newline.
-  static std::string_view Trimmed(std::string_view token) {
-    const size_t end = token.find_last_not_of(" \r\n");
-    return token.substr(0, end == token.npos ? 0 : end + 1);
-  }
-
-  const std::shared_ptr<const NodeVerifierOptions::K8sPsat> options_;
-};
-
-class K8sPsatVerifier final : public NodeVerifier {
- public:
-  explicit K8sPsatVerifier(const NodeVerifierOptions::K8sPsat& options)
-      : options_(std::make_shared<const NodeVerifierOptions::K8sPsat>(options)) {}
-  std::unique_ptr<NodeVerification> Start() const override {
-    return std::make_unique<K8sPsatVerification>(options_);
   }
 
  private:
@@ -237,7 +230,7 @@ absl::StatusOr<std::unique_ptr<NodeVerifier>> MakeK8sPsatVerifier(
     RETURN_IF_ERROR(
         WithContext(LoadKeys(cluster).status(), fmt::format("cluster {}", Quoted(name))));
   }
-  return std::make_unique<K8sPsatVerifier>(options);
+  return MakeVerifierOf<K8sPsatVerification>(options);
 }
 
 }  // namespace assay

@@ -190,6 +190,19 @@ TEST_F(K8sPsatVerifierTest, RefusesMalformedPayloads) {
               StatusIs(StatusCode::kPermissionDenied, HasSubstr("token not authenticated")));
 }
 
+TEST_F(K8sPsatVerifierTest, HasNodesTryAgainWhileItsKeysCannotBeRead) {
+  const auto verifier = MakeK8sPsatVerifier(options_).value();
+  const std::string payload = Json{{"cluster", "demo"}, {"token", cluster_.Token(Claims())}}.dump();
+  for (std::string_view broken : {"", "{", "-----BEGIN PUBLIC KEY-----\n"}) {
+    WriteKeys(broken);
+    EXPECT_THAT(verifier->Start()->Begin(payload, clock_.Now()),
+                StatusIs(StatusCode::kUnavailable,
+                         "the keys of cluster \"demo\" cannot be read at this time"));
+  }
+  WriteKeys(cluster_.Pem());
+  EXPECT_OK(verifier->Start()->Begin(payload, clock_.Now()));
+}
+
 TEST_F(K8sPsatVerifierTest, NamesTheKeyFileThatIsWrong) {
   WriteKeys("nothing here");
   EXPECT_THAT(MakeK8sPsatVerifier(options_),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// How nodes may prove themselves, besides join tokens and DevIDs (authority/options.h).
+// How nodes may prove themselves to an authority.
 #pragma once
 
 #include <map>
@@ -10,6 +10,11 @@
 namespace assay {
 
 struct NodeVerifierOptions {
+  // By their DevID (IEEE 802.1AR) and endorsement certificates.
+  struct TpmDevId {
+    std::string devid_ca_path;        // PEM: who may sign DevID certificates.
+    std::string endorsement_ca_path;  // PEM: whose TPMs are accepted.
+  };
   // By X.509 certificates of any PKI.
   struct X509Pop {
     std::vector<std::string> ca_bundle_paths;  // PEM: who may sign them; at least one.
@@ -41,17 +46,20 @@ struct NodeVerifierOptions {
     std::vector<std::string> allowed_dns_patterns = {};  // Regular expressions; empty: any name.
     std::optional<int> required_port = {};
     bool allow_non_root_ports = true;
+    bool allow_local_addresses = false;  // This machine's, as names may have them.
     bool tofu = true;  // The first node of a name keeps it: nobody attests as it again.
   };
 
+  bool join_token = true;
+  std::optional<TpmDevId> tpm_devid = {};
   std::optional<X509Pop> x509pop = {};
   std::optional<K8sPsat> k8s_psat = {};
   std::optional<SshPop> sshpop = {};
   std::optional<HttpChallenge> http_challenge = {};
 
   bool empty() const {
-    return !x509pop.has_value() && !k8s_psat.has_value() && !sshpop.has_value() &&
-           !http_challenge.has_value();
+    return !join_token && !tpm_devid.has_value() && !x509pop.has_value() && !k8s_psat.has_value() &&
+           !sshpop.has_value() && !http_challenge.has_value();
   }
 };
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "authority/node_verifier_options.h"
 #include "base/log.h"
 #include "crypto/key.h"
 #include "spiffe/trust_domain.h"
@@ -15,12 +16,6 @@
 namespace assay {
 
 struct AuthorityOptions {
-  // Verifies nodes by their DevID (IEEE 802.1AR) and endorsement certificates.
-  struct TpmDevId {
-    std::string devid_ca_path;        // PEM: who may sign DevID certificates.
-    std::string endorsement_ca_path;  // PEM: whose TPMs are accepted.
-  };
-
   TrustDomain trust_domain;  // Fixed in the data folder by the first start.
   std::string bind_address = "0.0.0.0";
   uint16_t bind_port = 8081;
@@ -40,8 +35,7 @@ struct AuthorityOptions {
   bool ratelimit_attestation = true;  // One attestation a second from one address.
   bool ratelimit_signing = true;      // 500 signatures a second for one address.
 
-  std::optional<TpmDevId> tpm_devid = {};
-  bool join_token = true;
+  NodeVerifierOptions node_verifiers = {};
 
   // The effective values.
   absl::Duration AgentTtl() const { return agent_ttl.value_or(default_x509_svid_ttl); }

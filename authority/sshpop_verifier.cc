@@ -6,8 +6,10 @@
 
 #include "authority/agent_path_template.h"
 #include "base/files.h"
+#include "base/trimmed.h"
 #include "crypto/digest.h"
 #include "crypto/json_object.h"
+#include "crypto/signature_twins.h"
 #include "crypto/ssh_certificate.h"
 
 namespace assay {
@@ -67,15 +69,13 @@ class SshPopVerification final : public NodeVerification {
     ASSIGN_OR_RETURN(SshCertificate certificate, ParsePayload(payload));
     RETURN_IF_ERROR(
         WithContext(certificate.CheckHost(trust_->authorities, now), "failed to check host key"));
-    ASSIGN_OR_RETURN(std::string host, HostOf(certificate, trust_->canonical_domain));
-    const std::pair<std::string_view, std::string> values[] = {
-        {"PluginName", std::string(kSshPop)},
-        {"Fingerprint",
-         crypto::Base64UrlEncode(crypto::Digest(crypto::Hash::kSha256, certificate.blob()))},
-        {"Hostname", std::move(host)}};
-    absl::StatusOr<std::string> path = trust_->path.Expand(values);
-    RETURN_IF_ERROR(WithContext(path.status(), "failed to create AgentID"));
-    node_ = VerifiedNode{.agent_path = *std::move(path)};
+    ASSIGN_OR_RETURN(const std::string host, HostOf(certificate, trust_->canonical_domain));
+    VerifiedNode node;
+    ASSIGN_OR_RETURN(node.agent_path, PathOf(certificate.blob(), host));
+    for (const std::string& twin : crypto::TwinsOf(certificate)) {
+      ASSIGN_OR_RETURN(node.twin_paths.emplace_back(), PathOf(twin, host));
+    }
+    node_ = std::move(node);
     key_ = certificate.key();
     nonce_ = crypto::RandomBytes(kNonceBytes);
     return Verdict{.challenge = fmt::format(R"({{"Nonce":"{}"}})", crypto::Base64Encode(nonce_)),
@@ -90,6 +90,17 @@ class SshPopVerification final : public NodeVerification {
   }
 
  private:
+  // That of a certificate of these bytes, for this host.
+  absl::StatusOr<std::string> PathOf(std::string_view blob, const std::string& host) const {
+    const std::pair<std::string_view, std::string> values[] = {
+        {"PluginName", std::string(kSshPop)},
+        {"Fingerprint", crypto::Base64UrlEncode(crypto::Digest(crypto::Hash::kSha256, blob))},
+        {"Hostname", host}};
+    absl::StatusOr<std::string> path = trust_->path.Expand(values);
+    RETURN_IF_ERROR(WithContext(path.status(), "failed to create AgentID"));
+    return path;
+  }
+
   absl::Status Check(const JsonObject& response) const {
     ASSIGN_OR_RETURN(const std::string own, response.Bytes("Nonce"));
     if (own.size() != kNonceBytes) {
@@ -109,24 +120,13 @@ class SshPopVerification final : public NodeVerification {
   std::string nonce_;
 };
 
-class SshPopVerifier final : public NodeVerifier {
- public:
-  explicit SshPopVerifier(Trust trust) : trust_(std::make_shared<const Trust>(std::move(trust))) {}
-  std::unique_ptr<NodeVerification> Start() const override {
-    return std::make_unique<SshPopVerification>(trust_);
-  }
-
- private:
-  const std::shared_ptr<const Trust> trust_;
-};
-
 // Its lines, but for empty ones and comments.
 absl::Status AddKeysOf(const std::string& path, std::vector<std::string>& lines) {
   ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
   for (std::string_view rest = text; !rest.empty();) {
     const size_t end = std::min(rest.find('\n'), rest.size());
-    if (const std::string_view line = rest.substr(0, end);
-        line.find_first_not_of(" \t\r") != line.npos && !line.starts_with('#')) {
+    if (const std::string_view line = Trimmed(rest.substr(0, end));
+        !line.empty() && line.front() != '#') {
       lines.emplace_back(line);
     }
     rest.remove_prefix(std::min(end + 1, rest.size()));
@@ -158,7 +158,7 @@ absl::StatusOr<std::unique_ptr<NodeVerifier>> MakeSshPopVerifier(
   if (trust.authorities.empty()) {
     return FailedPrecondition("must provide at least one cert authority");
   }
-  return std::make_unique<SshPopVerifier>(std::move(trust));
+  return MakeVerifierOf<SshPopVerification>(std::move(trust));
 }
 
 }  // namespace assay

@@ -104,18 +104,35 @@ TEST_F(SshPopVerifierTest, RefusesASignatureOfAnotherNonceOrKey) {
 }
 
 TEST_F(SshPopVerifierTest, RefusesMalformedMessages) {
-  for (std::string_view bad : {"", "{}", R"({"Certificate":"?"})", R"({"Certificate":"AAAA"})"}) {
+  const std::pair<std::string_view, std::string_view> payloads[] = {
+      {"", "failed to unmarshal data"},
+      {"{}", "no certificate in response"},
+      {R"({"Certificate":"?"})", "\"Certificate\" is not base64"},
+      {R"({"Certificate":"AAAA"})", "failed to parse public key: SSH certificate is cut off"}};
+  for (const auto& [bad, words] : payloads) {
     EXPECT_THAT(Start()->Begin(bad, absl::Now()),
-                StatusIs(StatusCode::kInvalidArgument, HasSubstr("")))
+                StatusIs(StatusCode::kInvalidArgument, HasSubstr(words)))
         << bad;
   }
   const auto verification = Start();
   const auto begun = verification->Begin(Payload(), absl::Now());
-  for (const std::string& bad :
-       {std::string(), std::string("{}"), Answer(*begun->challenge, "short"),
-        std::string(R"({"Nonce":"AAAA"})")}) {
-    EXPECT_THAT(verification->Answer(bad), StatusIs(StatusCode::kInvalidArgument, HasSubstr("")));
+  const std::pair<std::string, std::string_view> answers[] = {
+      {"", "failed to unmarshal challenge response"},
+      {"{}", "failed to verify signature: member \"Nonce\""},
+      {Answer(*begun->challenge, "short"), "invalid response nonce size: 5"},
+      {R"({"Nonce":"AAAA"})", "invalid response nonce size: 3"}};
+  for (const auto& [bad, words] : answers) {
+    EXPECT_THAT(verification->Answer(bad),
+                StatusIs(StatusCode::kInvalidArgument, HasSubstr(words)));
   }
+}
+
+TEST_F(SshPopVerifierTest, TakesAFileWithCommentsAndBlanks) {
+  const std::string path = Path("authorities");
+  ASSERT_OK(WriteFileAtomically(
+      path, "# ours\n\n \t" + ReadFile(Path("ca.pub")).value() + "  # theirs\n", 0600));
+  options_.cert_authorities_path = path;
+  EXPECT_OK(Prove());
 }
 
 TEST_F(SshPopVerifierTest, NamesTheAuthorityThatItCannotRead) {

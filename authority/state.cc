@@ -43,7 +43,11 @@ State::State(const AuthorityOptions& authority_options, const Clock& a_clock, Ev
       jwt_limit(clock, kSignaturesPerSecond),
       status_limit(clock, kStatusesPerSecond),
       authorized_limit(clock, kBooksPerSecond, kBooksAtOnce),
-      changes(loop, storage, *store) {}
+      changes(loop, storage, *store) {
+  if (options.node_verifiers.http_challenge.has_value()) {
+    outside.emplace(loop);
+  }
+}
 
 absl::Status State::Load() {
   ASSIGN_OR_RETURN(Store::Contents contents, store->Load());

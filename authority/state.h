@@ -17,6 +17,7 @@
 #include "authority/key_folder.h"
 #include "authority/nodes.h"
 #include "authority/options.h"
+#include "authority/outside_work.h"
 #include "authority/rate_limit.h"
 #include "authority/store.h"
 #include "authority/waiting_room.h"
@@ -75,8 +76,8 @@ struct State final {
   // After all that their work touches, for they finish it when they die.
   // Verification has its own, so that strangers do not hold up what is signed for agents.
   WorkQueue storage, signing, verification;
-  // For verifications that wait for other machines, where there are such.
-  std::optional<WorkQueue> outside;
+  // For verifications that wait for other machines, where such are configured.
+  std::optional<OutsideWork> outside;
   ChangeQueue changes;
 
  private:

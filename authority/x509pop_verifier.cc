@@ -6,6 +6,7 @@
 #include <map>
 
 #include "authority/agent_path_template.h"
+#include "authority/load_cas.h"
 #include "base/log.h"
 #include "crypto/der_writer.h"
 #include "crypto/digest.h"
@@ -13,6 +14,7 @@
 #include "crypto/json_object.h"
 #include "crypto/path_validation.h"
 #include "crypto/rsa_signature.h"
+#include "crypto/signature_twins.h"
 
 namespace assay {
 namespace {
@@ -43,8 +45,8 @@ struct Chain {
   std::vector<Certificate> intermediates;
 };
 
-std::string FingerprintOf(const Certificate& certificate) {
-  return crypto::HexEncode(crypto::Digest(crypto::Hash::kSha1, certificate.der()));
+std::string FingerprintOf(std::string_view der) {
+  return crypto::HexEncode(crypto::Digest(crypto::Hash::kSha1, der));
 }
 
 std::string SerialHex(const Certificate& certificate) {
@@ -138,18 +140,26 @@ std::vector<std::string> SanSelectors(const Certificate& leaf, const TrustDomain
   return selectors;
 }
 
-absl::StatusOr<VerifiedNode> NodeOf(const Chain& chain, const Trust& trust, absl::Time now) {
+// That of a leaf, if its DER were this.
+absl::StatusOr<std::string> PathOf(const Certificate& leaf, std::string_view der,
+                                   const Trust& trust) {
   const std::pair<std::string_view, std::string> values[] = {
       {"PluginName", std::string(kX509Pop)},
-      {"Fingerprint", FingerprintOf(chain.leaf)},
-      {"SerialNumberHex", SerialHex(chain.leaf)},
+      {"Fingerprint", FingerprintOf(der)},
+      {"SerialNumberHex", SerialHex(leaf)},
       {"TrustDomain", trust.trust_domain.name()},
-      {"Subject.CommonName", chain.leaf.subject_cn()}};
+      {"Subject.CommonName", leaf.subject_cn()}};
   absl::StatusOr<std::string> path = trust.path.Expand(values);
-  if (!path.ok()) {
-    return Internal("failed to make spiffe id: {}", Message(path.status()));
+  return path.ok() ? std::move(path)
+                   : Internal("failed to make spiffe id: {}", Message(path.status()));
+}
+
+absl::StatusOr<VerifiedNode> NodeOf(const Chain& chain, const Trust& trust, absl::Time now) {
+  VerifiedNode node;
+  ASSIGN_OR_RETURN(node.agent_path, PathOf(chain.leaf, chain.leaf.der(), trust));
+  for (const std::string& twin : crypto::TwinsOf(chain.leaf)) {
+    ASSIGN_OR_RETURN(node.twin_paths.emplace_back(), PathOf(chain.leaf, twin, trust));
   }
-  VerifiedNode node{.agent_path = *std::move(path)};
   const auto add = [&node](std::string value) {
     node.selectors.push_back({std::string(kX509Pop), std::move(value)});
   };
@@ -158,7 +168,7 @@ absl::StatusOr<VerifiedNode> NodeOf(const Chain& chain, const Trust& trust, absl
   }
   for (const Certificate& above :
        crypto::FindIssuers(chain.leaf, chain.intermediates, trust.cas, now)) {
-    add("ca:fingerprint:" + FingerprintOf(above));
+    add("ca:fingerprint:" + FingerprintOf(above.der()));
   }
   add("serialnumber:" + SerialHex(chain.leaf));
   for (std::string& selector : SanSelectors(chain.leaf, trust.trust_domain)) {
@@ -231,17 +241,6 @@ class X509PopVerification final : public NodeVerification {
   std::string nonce_;
 };
 
-class X509PopVerifier final : public NodeVerifier {
- public:
-  explicit X509PopVerifier(Trust trust) : trust_(std::make_shared<const Trust>(std::move(trust))) {}
-  std::unique_ptr<NodeVerification> Start() const override {
-    return std::make_unique<X509PopVerification>(trust_);
-  }
-
- private:
-  const std::shared_ptr<const Trust> trust_;
-};
-
 }  // namespace
 
 const std::span<const std::string_view> kX509PopPathNames(kNames);
@@ -256,7 +255,7 @@ absl::StatusOr<std::unique_ptr<NodeVerifier>> MakeX509PopVerifier(
     ASSIGN_OR_RETURN(const std::vector<Certificate> more, LoadCas("ca_bundle_path", file));
     cas.insert(cas.end(), more.begin(), more.end());
   }
-  return std::make_unique<X509PopVerifier>(
+  return MakeVerifierOf<X509PopVerification>(
       Trust{std::move(cas), *std::move(path), static_cast<size_t>(options.max_intermediates),
             static_cast<size_t>(options.max_rsa_key_size), trust_domain});
 }

@@ -11,6 +11,7 @@
 #include "crypto/issue.h"
 #include "crypto/json_object.h"
 #include "crypto/pem.h"
+#include "crypto/signature_twins.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/test_ca.h"
@@ -22,6 +23,7 @@ using absl::StatusCode;
 using crypto::Base64Encode;
 using crypto::Certificate;
 using crypto::KeyType;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using Kind = crypto::SignatureScheme::Kind;
@@ -123,6 +125,28 @@ TEST_F(X509PopVerifierTest, ProvesANodeByItsCertificateAndKey) {
                                        "ca:fingerprint:" + Print(root_.certificate()),
                                        "serialnumber:010f", "san:env:prod/eu/west"));
   }
+}
+
+// A ban of one is a ban of the other.
+TEST_F(X509PopVerifierTest, TellsUnderWhichPathsTheSameCertificateCouldBeShown) {
+  const PopNode node(root_);
+  const auto prove = [&](const Certificate& shown) {
+    const auto verification = Start();
+    const std::string payload =
+        fmt::format(R"({{"certificates":["{}","{}"]}})", Base64Encode(shown.der()),
+                    Base64Encode(node.between.certificate().der()));
+    const auto begun = verification->Begin(payload, absl::Now());
+    return *verification->Answer(node.Answer(*begun->challenge))->node;
+  };
+  const VerifiedNode proved = prove(*node.leaf);
+  for (const std::string& der : crypto::TwinsOf(*node.leaf)) {
+    const Certificate twin = Certificate::Parse(der).value();
+    EXPECT_THAT(proved.twin_paths, Contains("/spire/agent/x509pop/" + Print(twin)));
+    if (twin.VerifySignedBy(node.between.certificate().public_key()).ok()) {
+      EXPECT_THAT(prove(twin).twin_paths, Contains(proved.agent_path));
+    }
+  }
+  EXPECT_FALSE(proved.twin_paths.empty());
 }
 
 TEST_F(X509PopVerifierTest, NamesAgentsByTheTemplate) {

@@ -163,9 +163,20 @@ pop_attestor() { # name of the node
   }"
 }
 
-attest_by_http_challenge() { # agent program
+# An address of this machine that does not say that it is this machine's; empty when there is none.
+own_address() {
+  local address
+  for address in $(hostname -I); do
+    case $address in
+      *:* | 127.* | 169.254.*) ;;
+      *) echo "$address" && return ;;
+    esac
+  done
+}
+
+attest_by_http_challenge() { # agent program, own address
   start_agent "$1" "" \
-    'NodeAttestor "http_challenge" { plugin_data { hostname = "127.0.0.1" } }'
+    "NodeAttestor \"http_challenge\" { plugin_data { hostname = \"$2\" } }"
 }
 
 attest_by_x509pop() { # agent program, name of the node, lines of the agent's block
