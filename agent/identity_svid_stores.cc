@@ -144,7 +144,7 @@ std::shared_ptr<const StoredSvid> SvidStores::MakeSvid(const StateToServe& state
   for (const std::string& trust_domain : entry.federates_with()) {
     const auto bundle = state.bundles.find(trust_domain);
     if (bundle != state.bundles.end() && trust_domain != options_.trust_domain) {
-      made->federated_bundles[trust_domain] = bundle->second.X509Der();
+      made->federated_bundles[bundle->second.trust_domain.IdString()] = bundle->second.X509Der();
     }
   }
   return made;

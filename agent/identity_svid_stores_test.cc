@@ -11,6 +11,7 @@
 #include "tests/support/fake_clock.h"
 #include "tests/support/make_entry.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/test_ca.h"
 
 namespace assay {
 namespace {
@@ -23,14 +24,20 @@ constexpr std::string_view kLeaf = "\x30\x01L", kAuthority =
                                                     "\x30\x01"
                                                     "A";
 
+struct PutBundles {
+  std::vector<std::string> own;
+  std::map<std::string, std::string> federated;
+};
+
 // Notes its calls: "put W at name:a", "delete name:a".
 class FakeStore final : public SvidStoreCalls {
  public:
-  explicit FakeStore(std::vector<std::string>& calls, absl::Status& answer)
-      : calls_(calls), answer_(answer) {}
+  FakeStore(std::vector<std::string>& calls, absl::Status& answer, PutBundles& bundles)
+      : calls_(calls), answer_(answer), bundles_(bundles) {}
   absl::Status Put(const StoredSvid& svid, const std::vector<std::string>& metadata) override {
     calls_.push_back(fmt::format("put {} of {} at {}", svid.spiffe_id.substr(16), svid.chain.size(),
                                  fmt::join(metadata, ",")));
+    bundles_ = {svid.bundle, svid.federated_bundles};
     return answer_;
   }
   absl::Status Delete(const std::vector<std::string>& metadata) override {
@@ -41,6 +48,7 @@ class FakeStore final : public SvidStoreCalls {
  private:
   std::vector<std::string>& calls_;
   absl::Status& answer_;
+  PutBundles& bundles_;
 };
 
 class SvidStoresTest : public testing::Test {
@@ -50,7 +58,7 @@ class SvidStoresTest : public testing::Test {
                                 .stores = {},
                                 .run = [this](auto job) { loop_->Post(std::move(job)); },
                                 .random = [] { return 0.5; }};
-    options.stores.emplace("disk", std::make_unique<FakeStore>(calls_, answer_));
+    options.stores.emplace("disk", std::make_unique<FakeStore>(calls_, answer_, put_));
     stores_.emplace(std::move(options), *loop_, clock_);
   }
 
@@ -94,6 +102,7 @@ class SvidStoresTest : public testing::Test {
   std::map<std::string, TrustBundle> bundles_;
   std::vector<std::string> calls_;
   absl::Status answer_;
+  PutBundles put_;  // The last.
   std::optional<SvidStores> stores_;
   int64_t revision_ = 0;
 };
@@ -104,6 +113,21 @@ TEST_F(SvidStoresTest, PutsAnSvidOnceItIsSigned) {
   Sign("e");
   EXPECT_THAT(Update(), ElementsAre("put e of 2 at name:a"));
   EXPECT_THAT(Update(), IsEmpty());
+}
+
+TEST_F(SvidStoresTest, PutsTheBundlesThatTheEntryIsFor) {
+  const TestCa own, other("other.test"), foreign("foreign.test");
+  for (const TestCa* ca : {&own, &other, &foreign}) {
+    bundles_.emplace(ca->trust_domain().name(), ca->Bundle());
+  }
+  RegistrationEntry entry = Entry("e", {{"disk", "name:a"}});
+  entry.federates_with = {TestDomain("other.test"), TestDomain("unknown.test")};
+  SetEntries({entry});
+  Sign("e");
+  Update();
+  EXPECT_THAT(put_.own, ElementsAre(own.certificate().der()));
+  EXPECT_THAT(put_.federated,
+              ElementsAre(testing::Pair("spiffe://other.test", other.certificate().der())));
 }
 
 TEST_F(SvidStoresTest, PutsAgainWhatIsRenewedOrUpdated) {

@@ -18,11 +18,12 @@ namespace assay {
 // An X509-SVID with what it is used with.
 struct StoredSvid {
   std::string spiffe_id;
-  std::vector<std::string> chain;                        // DER, leaf first.
-  Secret key;                                            // PKCS#8 DER.
-  std::vector<std::string> bundle;                       // DER.
-  int64_t expires_at = 0;                                // Unix seconds.
-  std::map<std::string, std::string> federated_bundles;  // DER, by the name of the trust domain.
+  std::vector<std::string> chain;   // DER, leaf first.
+  Secret key;                       // PKCS#8 DER.
+  std::vector<std::string> bundle;  // DER.
+  int64_t expires_at = 0;           // Unix seconds.
+  // DER, by the SPIFFE ID of the foreign trust domain, "spiffe://other.test".
+  std::map<std::string, std::string> federated_bundles;
 };
 
 // What can be done with a store. The metadata say where in it, in words of its own. Calls block.

@@ -50,7 +50,7 @@ TEST_F(SvidStorePluginTest, PutsTheWholeSvid) {
                   .key = Secret("key"),
                   .bundle = {"root"},
                   .expires_at = 17,
-                  .federated_bundles = {{"other.test", "roots"}}};
+                  .federated_bundles = {{"spiffe://other.test", "roots"}}};
   ASSERT_OK(store_.Put(svid, {"name:a", "b"}));
   EXPECT_EQ(seen.svid().spiffeid(), "spiffe://example.org/w");
   EXPECT_THAT(seen.svid().cert_chain(), ElementsAre("leaf", "between"));
@@ -58,7 +58,7 @@ TEST_F(SvidStorePluginTest, PutsTheWholeSvid) {
   EXPECT_THAT(seen.svid().bundle(), ElementsAre("root"));
   EXPECT_EQ(seen.svid().expires_at(), 17);
   EXPECT_THAT(seen.metadata(), ElementsAre("name:a", "b"));
-  EXPECT_EQ(seen.federated_bundles().at("other.test"), "roots");
+  EXPECT_EQ(seen.federated_bundles().at("spiffe://other.test"), "roots");
 }
 
 TEST_F(SvidStorePluginTest, DeletesByMetadataAndTellsErrors) {
