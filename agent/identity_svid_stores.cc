@@ -85,7 +85,16 @@ void SvidStores::Update(const StateToServe& state) {
 }
 
 void SvidStores::Take(const StateToServe& state, const StoredEntry& entry) {
-  Record& record = records_[std::string(entry.id())];
+  const auto [at, is_new] = records_.try_emplace(std::string(entry.id()));
+  Record& record = at->second;
+  roles::Entry parsed;
+  const std::string_view message = entry.message();
+  parsed.ParseFromArray(message.data(), static_cast<int>(message.size()));
+  record.spiffe_id = parsed.spiffe_id();
+  SetPlace(parsed, record);
+  if (is_new && HasStore(record)) {
+    record.held = record.place;
+  }
   const ReadySvid* svid = state.svids.Find(entry.id());
   if (svid == nullptr) {
     // What was put stays until there is another; what has expired meanwhile is not put any more.
@@ -94,9 +103,6 @@ void SvidStores::Take(const StateToServe& state, const StoredEntry& entry) {
     record.digest.clear();
     return;
   }
-  roles::Entry parsed;
-  const std::string_view message = entry.message();
-  parsed.ParseFromArray(message.data(), static_cast<int>(message.size()));
   std::shared_ptr<const StoredSvid> made = MakeSvid(state, parsed, *svid);
   std::string digest = DigestOf(entry, *made);
   if (digest == record.digest && !record.is_gone) {
@@ -104,9 +110,7 @@ void SvidStores::Take(const StateToServe& state, const StoredEntry& entry) {
   }
   record.is_gone = false;
   record.digest = std::move(digest);
-  record.spiffe_id = parsed.spiffe_id();
   record.svid = std::move(made);
-  SetPlace(parsed, record);
   ++record.revision;
   record.not_before = -absl::InfiniteDuration();
   record.backoff.Reset();
@@ -126,6 +130,10 @@ void SvidStores::SetPlace(const roles::Entry& entry, Record& record) {
   if (record.place.store.empty()) {
     record.place_error = InvalidArgument("no selectors found");
   }
+}
+
+bool SvidStores::HasStore(const Record& record) const {
+  return record.place_error.ok() && options_.stores.contains(record.place.store);
 }
 
 std::shared_ptr<const StoredSvid> SvidStores::MakeSvid(const StateToServe& state,
@@ -212,8 +220,7 @@ bool SvidStores::Refuse(const std::string& id, Record& record) {
 }
 
 void SvidStores::Begin(const std::string& id, Record& record) {
-  const bool puts =
-      !record.is_gone && record.place_error.ok() && options_.stores.contains(record.place.store);
+  const bool puts = !record.is_gone && HasStore(record);
   const bool deletes = record.held.has_value() && (!puts || *record.held != record.place);
   SvidStoreCalls* from = deletes ? options_.stores.at(record.held->store).get() : nullptr;
   SvidStoreCalls* to = puts ? options_.stores.at(record.place.store).get() : nullptr;
@@ -250,8 +257,8 @@ void SvidStores::OnDone(const std::string& id, uint64_t revision, const Place& p
                 {"spiffe_id", record.spiffe_id},
                 {"subsystem_name", kSubsystem},
                 {"svid_store", put_at.store}});
+    record.held = put_at;  // Of one that failed the store may have it all the same.
     if (ok) {
-      record.held = put_at;
       record.handled = revision;
       record.backoff.Reset();
     } else {
@@ -267,12 +274,13 @@ void SvidStores::OnDone(const std::string& id, uint64_t revision, const Place& p
 }
 
 void SvidStores::OnDeleted(const std::string& id, Record& record, const absl::Status& deleted) {
-  const bool is_nowhere = absl::IsInvalidArgument(deleted);
+  const bool is_nowhere = absl::IsInvalidArgument(deleted) || absl::IsNotFound(deleted);
   const bool is_out = deleted.ok() || is_nowhere;
   log::Write(is_out ? log::Level::kDebug : log::Level::kError,
              deleted.ok() ? "SVID deleted successfully"
-             : is_nowhere ? "Failed to delete SVID because of malformed selectors"
-                          : "Failed to delete SVID",
+             : absl::IsInvalidArgument(deleted)
+                 ? "Failed to delete SVID because of malformed selectors"
+                 : "Failed to delete SVID",
              {{"entry", id},
               {deleted.ok() ? "" : "error", deleted},
               {"spiffe_id", record.spiffe_id},

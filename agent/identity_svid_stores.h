@@ -67,8 +67,10 @@ class SvidStores final {
     std::string digest;                      // Of all that the store is to have.
     bool is_gone = false;                    // The entry is.
     uint64_t revision = 0;                   // How often that has changed.
-    std::optional<Place> held;               // Where it was put last.
-    uint64_t handled = 0;                    // The revision of then, or that cannot be put.
+    // Where it may be: where it was put last, well or in vain. At first its place, for an agent
+    // before this one may have put it there.
+    std::optional<Place> held;
+    uint64_t handled = 0;  // The revision of then, or that cannot be put.
     Backoff backoff{absl::Seconds(5), absl::Minutes(1)};
     absl::Duration not_before = -absl::InfiniteDuration();
   };
@@ -79,6 +81,7 @@ class SvidStores final {
 
   void Take(const StateToServe& state, const StoredEntry& entry);
   static void SetPlace(const roles::Entry& entry, Record& record);
+  bool HasStore(const Record& record) const;
   std::shared_ptr<const StoredSvid> MakeSvid(const StateToServe& state, const roles::Entry& entry,
                                              const ReadySvid& svid) const;
   bool IsDue(const Record& record) const;

@@ -228,6 +228,39 @@ TEST_F(SvidStoresTest, WhatIsGoneWhileItIsPutIsDeletedAfterIt) {
   EXPECT_THAT(Update(), ElementsAre("put e of 2 at a", "delete a"));
 }
 
+TEST_F(SvidStoresTest, WhatWasPutInVainIsDeletedToo) {
+  SetEntries({Entry("e", {{"disk", "a"}})});
+  Sign("e");
+  answer_ = absl::DeadlineExceededError("no answer");
+  EXPECT_THAT(Update(), ElementsAre("put e of 2 at a"));
+  SetEntries({});
+  EXPECT_THAT(Update(), ElementsAre("delete a"));
+  answer_ = NotFound("nothing there");
+  clock_.Advance(absl::Seconds(11));
+  EXPECT_THAT(Run(), ElementsAre("delete a"));
+  clock_.Advance(absl::Minutes(10));
+  EXPECT_THAT(Run(), IsEmpty());
+}
+
+TEST_F(SvidStoresTest, AfterAPutInVainAnotherPlaceIsADeleteAndAPut) {
+  SetEntries({Entry("e", {{"disk", "a"}})});
+  Sign("e");
+  answer_ = absl::DeadlineExceededError("no answer");
+  Update();
+  answer_ = absl::OkStatus();
+  SetEntries({Entry("e", {{"disk", "b"}})});
+  EXPECT_THAT(Update(), ElementsAre("delete a", "put e of 2 at b"));
+}
+
+TEST_F(SvidStoresTest, WhatAnAgentBeforeMayHavePutIsDeleted) {
+  SetEntries({Entry("e", {{"disk", "a"}}), Entry("f", {{"disk", "b"}}), Entry("g", {{"s3", "c"}})});
+  EXPECT_THAT(Update(), IsEmpty());
+  SetEntries({Entry("f", {{"disk", "d"}})});
+  EXPECT_THAT(Update(), ElementsAre("delete a"));
+  Sign("f");
+  EXPECT_THAT(Update(), ElementsAre("delete b", "put f of 2 at d"));
+}
+
 TEST_F(SvidStoresTest, AnExpiredSvidIsNotPut) {
   SetEntries({Entry("e", {{"disk", "a"}})});
   Sign("e");

@@ -32,7 +32,8 @@ class SvidStoreCalls {
   virtual ~SvidStoreCalls() = default;
   // New or replaced.
   virtual absl::Status Put(const StoredSvid& svid, const std::vector<std::string>& metadata) = 0;
-  // InvalidArgument when the metadata name no place: then there is nothing to delete.
+  // InvalidArgument when the metadata name no place, NotFound when there is nothing at it: then
+  // there is nothing to delete.
   virtual absl::Status Delete(const std::vector<std::string>& metadata) = 0;
 };
 
