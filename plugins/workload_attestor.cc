@@ -3,6 +3,7 @@
 
 #include <google/protobuf/any.pb.h>
 
+#include <chrono>
 #include <string>
 #include <utility>
 
@@ -17,12 +18,13 @@ namespace attestor = spire::plugin::agent::workloadattestor::v1;
 // Of the SPIFFE broker API; its one field, 1, is the number.
 constexpr const char* kPidReference = "type.googleapis.com/spiffe.broker.WorkloadPIDReference";
 
+using TimePoint = std::chrono::system_clock::time_point;  // What gRPC takes.
 using Values = google::protobuf::RepeatedPtrField<std::string>;
 
-grpc::Status AttestPid(attestor::WorkloadAttestor::Stub& stub, pid_t pid, absl::Duration longest,
+grpc::Status AttestPid(attestor::WorkloadAttestor::Stub& stub, pid_t pid, TimePoint deadline,
                        Values& values) {
   grpc::ClientContext context;
-  SetDeadline(context, longest);
+  context.set_deadline(deadline);
   attestor::AttestRequest request;
   attestor::AttestResponse response;
   request.set_pid(pid);
@@ -31,10 +33,10 @@ grpc::Status AttestPid(attestor::WorkloadAttestor::Stub& stub, pid_t pid, absl::
   return status;
 }
 
-grpc::Status AttestReference(attestor::WorkloadAttestor::Stub& stub, pid_t pid,
-                             absl::Duration longest, Values& values) {
+grpc::Status AttestReference(attestor::WorkloadAttestor::Stub& stub, pid_t pid, TimePoint deadline,
+                             Values& values) {
   grpc::ClientContext context;
-  SetDeadline(context, longest);
+  context.set_deadline(deadline);
   attestor::AttestRequest reference;  // Of the same form.
   reference.set_pid(pid);
   attestor::AttestReferenceRequest request;
@@ -49,13 +51,14 @@ grpc::Status AttestReference(attestor::WorkloadAttestor::Stub& stub, pid_t pid,
 }  // namespace
 
 absl::StatusOr<std::vector<Selector>> WorkloadAttestorPlugin::Attest(const Subject& subject) {
-  const absl::Duration longest = timeout_ / 2;
-  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, connection_.Await(longest));
+  const TimePoint deadline =
+      std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout_);
+  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, connection_.Await(timeout_ / 2));
   const auto stub = attestor::WorkloadAttestor::NewStub(channel);
   Values values;
-  grpc::Status status = AttestPid(*stub, subject.pid, longest, values);
+  grpc::Status status = AttestPid(*stub, subject.pid, deadline, values);
   if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
-    status = AttestReference(*stub, subject.pid, longest, values);
+    status = AttestReference(*stub, subject.pid, deadline, values);
   }
   RETURN_IF_ERROR(connection_.Ended(channel, status));
   std::vector<Selector> selectors;

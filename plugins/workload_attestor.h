@@ -16,8 +16,8 @@ namespace assay {
 
 class WorkloadAttestorPlugin final : public WorkloadAttestor {
  public:
-  // For one attestation: half of it to wait for a plugin that is being started, half for its
-  // answer. A caller waits for half a minute, and there may be several plugins.
+  // For one attestation in all, of which at most half to wait for a plugin that is being started. A
+  // caller waits for half a minute, and there may be several plugins.
   static constexpr absl::Duration kTimeout = absl::Seconds(10);
   static constexpr size_t kMaxSelectors = 1024;
   static constexpr size_t kMaxSelectorBytes = 64 << 10;  // In all.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "plugins/workload_attestor.h"
 
+#include <absl/strings/numbers.h>
+#include <absl/time/clock.h>
 #include <gmock/gmock.h>
 #include <google/protobuf/any.pb.h>
 #include <gtest/gtest.h>
@@ -49,6 +51,15 @@ attestor::AttestResponse Selectors(const std::vector<std::string>& values) {
   return response;
 }
 
+// As gRPC's requests have it, in seconds or milliseconds.
+absl::Duration TimeoutOf(const rpc::Call& call) {
+  const std::string text(call.Metadata("grpc-timeout").at(0));
+  int64_t count = 0;
+  EXPECT_TRUE(absl::SimpleAtoi(text.substr(0, text.size() - 1), &count)) << text;
+  EXPECT_THAT(text.back(), testing::AnyOf('S', 'm')) << text;
+  return text.back() == 'S' ? absl::Seconds(count) : absl::Milliseconds(count);
+}
+
 TEST_F(WorkloadAttestorPluginTest, ItsValuesAreSelectorsOfItsName) {
   Answer([](pid_t pid) { return Selectors({"pid:" + std::to_string(pid), "b"}); });
   server_.Start();
@@ -91,6 +102,28 @@ TEST_F(WorkloadAttestorPluginTest, OneThatDoesNotAnswerFailsInTime) {
   EXPECT_THAT(Attest().status(), StatusIs(absl::StatusCode::kDeadlineExceeded,
                                           StartsWith("workloadattestor(test): ")));
   EXPECT_EQ(wanted_, 0);
+}
+
+TEST_F(WorkloadAttestorPluginTest, BothCallsHaveOneDeadline) {
+  constexpr absl::Duration kSlowness = absl::Milliseconds(300);
+  std::vector<absl::Duration> left;  // Written by the server's thread before it answers.
+  for (const char* method : {kAttest, kReference}) {
+    server_.OnStream(
+        method,
+        [](rpc::Call& call, std::string_view) {
+          absl::SleepFor(kSlowness);
+          call.Finish(absl::UnimplementedError("not so"));
+        },
+        [&](rpc::Call& call) { left.push_back(TimeoutOf(call)); });
+  }
+  server_.Start();
+  Connect();
+  timeout_ = absl::Seconds(9);
+  EXPECT_THAT(Attest().status(), StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("not so")));
+  ASSERT_EQ(left.size(), 2U);
+  EXPECT_LE(left[0], timeout_);
+  // gRPC rounds up.
+  EXPECT_LE(left[1], left[0] - kSlowness + absl::Milliseconds(100));
 }
 
 TEST_F(WorkloadAttestorPluginTest, OneThatDoesNotRunFailsInTime) {
