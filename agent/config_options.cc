@@ -195,7 +195,7 @@ OptionTable AgentOptions(AgentConfig& config) {
        .reloads = true},
       {.name = "x509_svid_cache_max_size",
        .read = CacheSize(config.x509_svid_cache_max_size),
-       .doc = "How many X509-SVIDs to have ready.",
+       .doc = "How many X509-SVIDs to have ready; those for stores do not count.",
        .reloads = true},
       {"jwt_svid_cache_max_size", WithoutEffect(kNoJwt), "How many JWT-SVIDs to keep."},
       {.name = "allow_unauthenticated_verifiers",

@@ -110,7 +110,7 @@ void IdentityCore::CollectDue() {
     if (serve_ != nullptr) {
       serve_->SvidChanged(id);
     }
-    changed_ = true;
+    NoteChange();
     Enqueue(id, Urgency::kExpiring, now);
   }
   for (const auto& [id, expires] : svids_.TakeDue(now)) {

@@ -50,7 +50,7 @@ class IdentityCore final {
     // The agent has served callers before, by a process before this one: what is wrong with the
     // upstream, short of a ban, no more ends it.
     bool has_served = false;
-    // There are stores outside: SVIDs for them are always kept ready, be there room or not.
+    // There are stores outside: SVIDs for them are always kept ready, besides those of cache_size.
     bool has_stores = false;
   };
   struct Surroundings {
@@ -151,12 +151,15 @@ class IdentityCore final {
   void SyncEarly();
   void OnRequest(const roles::ServeRequest& request);
   void OnWanted(const std::string& entry_id);
+  void NoteChange() { changed_ = changed_for_stores_ = true; }
   void CommitToServe();
 
   // identity_core_signing.cc: SVIDs.
   void Enqueue(const std::string& entry_id, Urgency urgency, absl::Time expires);
   void PrefetchMore();
   void EvictUnused();
+  size_t StoreSvids() const;
+  size_t PlacesTaken(const std::string& id) const;
   void DropSvid(const std::string& entry_id);
   bool IsOfOrder(const SigningOrder& order, const StoredEntry& entry) const;
   void BeginSigning();
@@ -214,7 +217,8 @@ class IdentityCore final {
   Backoff signing_backoff_;
 
   std::unique_ptr<ServeLink> serve_;
-  bool changed_ = false;  // Something that serve has not been told.
+  bool changed_ = false;             // Something that serve has not been told.
+  bool changed_for_stores_ = false;  // As that, on_state.
   EventLoop::TimerId timer_ = 0;
 };
 

@@ -114,7 +114,7 @@ void IdentityCore::TellOfBundle(const std::string& name) {
   if (serve_ != nullptr) {
     serve_->BundleChanged(name);
   }
-  changed_ = true;
+  NoteChange();
 }
 
 void IdentityCore::TakeBundle(const std::string& name, TrustBundle bundle) {

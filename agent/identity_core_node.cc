@@ -86,7 +86,7 @@ void IdentityCore::TakeNode(const NodeFacts& facts) {
   }
   node_ = facts;
   ++node_number_;
-  changed_ = true;
+  NoteChange();
   if (std::exchange(rotate_by_trust_, NodeIdentity::Trust::kKnown) == NodeIdentity::Trust::kAnew) {
     for (const auto& [name, bundle] : bundles_) {
       foreign_numbers_.insert(name);

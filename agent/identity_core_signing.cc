@@ -32,42 +32,62 @@ void IdentityCore::Enqueue(const std::string& entry_id, Urgency urgency, absl::T
   queue_.Add(entry_id, urgency, expires);
 }
 
-// Has as many SVIDs ready as there is room for.
+// Has as many SVIDs ready as there is room for; those for stores take none.
 void IdentityCore::PrefetchMore() {
-  size_t taken = svids_.size() + queue_.size() + away_.size() + retries_.size();
-  const auto is_wanted = [&](const StoredEntry& entry) {
-    return entry.for_store ? options_.has_stores
-                           : entry.wants_prefetch && taken < options_.cache_size;
-  };
-  for (size_t place = 0;
-       place < entries_.places() && (taken < options_.cache_size || options_.has_stores); ++place) {
-    const StoredEntry* entry = entries_.At(place);
-    if (entry == nullptr || !is_wanted(*entry)) {
-      continue;
-    }
-    const std::string id(entry->id());
-    if (svids_.Find(id) == nullptr && !queue_.Contains(id) && !away_.contains(id) &&
-        !failing_.contains(id)) {
+  const auto prefetch = [this](const std::string& id) {
+    const bool is_new = svids_.Find(id) == nullptr && !queue_.Contains(id) && !away_.contains(id) &&
+                        !failing_.contains(id);
+    if (is_new) {
       queue_.Add(id, Urgency::kPrefetch);
+    }
+    return is_new;
+  };
+  size_t taken = svids_.size() + queue_.size() + away_.size() + retries_.size();
+  for (const std::string& id : entries_.for_stores()) {
+    taken -= PlacesTaken(id);
+  }
+  for (size_t place = 0; place < entries_.places() && taken < options_.cache_size; ++place) {
+    const StoredEntry* entry = entries_.At(place);
+    if (entry != nullptr && entry->wants_prefetch && prefetch(std::string(entry->id()))) {
       ++taken;
+    }
+  }
+  if (options_.has_stores) {
+    for (const std::string& id : entries_.for_stores()) {
+      prefetch(id);
     }
   }
 }
 
+// In how many of svids_, queue_, away_ and retries_ it is.
+size_t IdentityCore::PlacesTaken(const std::string& id) const {
+  const auto failing = failing_.find(id);
+  return (svids_.Find(id) != nullptr ? 1 : 0) + (queue_.Contains(id) ? 1 : 0) + away_.count(id) +
+         (failing != failing_.end() ? retries_.count({failing->second.retry_at, id}) : 0);
+}
+
+// How many SVIDs for stores outside are ready.
+size_t IdentityCore::StoreSvids() const {
+  const auto& ids = entries_.for_stores();
+  return std::count_if(ids.begin(), ids.end(),
+                       [this](const std::string& id) { return svids_.Find(id) != nullptr; });
+}
+
 void IdentityCore::EvictUnused() {
-  for (size_t place = 0; options_.has_stores && place < entries_.places(); ++place) {
-    if (const StoredEntry* entry = entries_.At(place); entry != nullptr && entry->for_store) {
-      svids_.Use(entry->id(), Now());
+  if (options_.has_stores) {
+    for (const std::string& id : entries_.for_stores()) {
+      svids_.Use(id, Now());
     }
   }
-  for (const std::string& id : svids_.Evict(options_.cache_size, Now() - kLeastKept)) {
+  for (const std::string& id :
+       svids_.Evict(options_.cache_size + StoreSvids(), Now() - kLeastKept)) {
     log::Debug("X509-SVID makes way for others",
                {{"entry", id}, {"subsystem_name", kCacheSubsystem}});
     queue_.Remove(id);
     if (serve_ != nullptr) {
       serve_->SvidChanged(id);
     }
-    changed_ = true;
+    NoteChange();
   }
 }
 
@@ -75,7 +95,7 @@ void IdentityCore::DropSvid(const std::string& entry_id) {
   if (svids_.Remove(entry_id) && serve_ != nullptr) {
     serve_->SvidChanged(entry_id);
   }
-  changed_ = true;
+  NoteChange();
 }
 
 void IdentityCore::BeginSigning() {
@@ -186,7 +206,7 @@ void IdentityCore::TakeSvid(SignedSvid& result, Urgency urgency) {
   if (serve_ != nullptr) {
     serve_->SvidChanged(id);
   }
-  changed_ = true;
+  NoteChange();
 }
 
 bool IdentityCore::IsOfOrder(const SigningOrder& order, const StoredEntry& entry) const {

@@ -65,7 +65,7 @@ void IdentityCore::OnSynced(const SyncOutcome& outcome, SyncPass& pass) {
     ApplyEntries(changes);
     is_stored_svid_ = false;
     last_sync_ = around_.clock.Now();
-    changed_ = true;
+    NoteChange();
     sync_backoff_.Reset();
     next_sync_ = Now() + Jittered(options_.sync_interval, around_.random);
     if (std::exchange(sync_fails_, false)) {
@@ -130,6 +130,9 @@ void IdentityCore::ApplyEntries(const EntryStore::Changes& changes) {
       Enqueue(update.id, Urgency::kExpiring, around_.clock.Now());
     } else if (svids_.Find(update.id) != nullptr) {
       Enqueue(update.id, Urgency::kExpiring, around_.clock.Now());
+      if (update.was_for_store && serve_ != nullptr) {
+        serve_->SvidChanged(update.id);  // Till then it was not told.
+      }
     }
     tell(update.id);
   }
@@ -211,12 +214,16 @@ void IdentityCore::OnWanted(const std::string& entry_id) {
 
 // Nothing is told before the first sync: half a state would look like entries taken away.
 void IdentityCore::CommitToServe() {
-  if (around_.on_state && phase_ == Phase::kServing && changed_) {
+  if (phase_ != Phase::kServing) {
+    return;
+  }
+  if (around_.on_state && std::exchange(changed_for_stores_, false)) {
     around_.on_state({entries_, svids_, bundles_});
   }
-  if (serve_ != nullptr && phase_ == Phase::kServing && changed_) {
-    changed_ = false;
-    serve_->Commit({.last_sync = last_sync_, .agent_chain = node_.has_value() ? node_->chain : ""});
+  if (serve_ != nullptr && std::exchange(changed_, false)) {
+    serve_->Commit({.last_sync = last_sync_,
+                    .agent_chain = node_.has_value() ? node_->chain : "",
+                    .store_svids = static_cast<int>(StoreSvids())});
   }
 }
 

@@ -140,6 +140,51 @@ TEST_F(IdentityCoreTest, SvidsAreReadyUpToTheLimitAndForCallersBeyondIt) {
   EXPECT_TRUE(role->serve.svids.contains("4")) << "prefetched ones make way first";
 }
 
+TEST_F(IdentityCoreTest, AStoreTakesNoRoom) {
+  for (int i = 0; i < 4; ++i) {
+    upstream_.entries.push_back(MakeEntry("store-" + std::to_string(i)));
+    upstream_.entries.back().store_svid = true;
+  }
+  const auto role = Started(5, {.cache_size = 3, .has_stores = true});
+  EXPECT_THAT(role->serve.svids, SizeIs(3));
+  EXPECT_EQ(role->serve.store_svids, 4);
+  role->Want("4");
+  role->Want("3");
+  role->Settle();
+  EXPECT_THAT(role->serve.svids, SizeIs(5));
+  role->Pass(absl::Seconds(70), absl::Seconds(5));
+  EXPECT_THAT(role->serve.svids, SizeIs(3));
+  EXPECT_EQ(role->serve.store_svids, 4);
+}
+
+TEST_F(IdentityCoreTest, AnEntryForCallersIsNotServedWhileItIsForAStore) {
+  const auto role = Started(1, {.has_stores = true});
+  ASSERT_THAT(role->serve.svids, SizeIs(1));
+  upstream_.entries[0].revision_number = 1;
+  upstream_.entries[0].store_svid = true;
+  role->Pass(absl::Seconds(10));
+  EXPECT_THAT(role->serve.svids, IsEmpty());
+  EXPECT_THAT(role->serve.entries, IsEmpty());
+  EXPECT_EQ(role->serve.store_svids, 1);
+  upstream_.entries[0].revision_number = 2;
+  upstream_.entries[0].store_svid = false;
+  clock_.Advance(absl::Seconds(10));
+  role->RunLoop();
+  role->RunSyncJob();
+  EXPECT_THAT(role->serve.svids, SizeIs(1)) << "the one that is there, before it is renewed";
+}
+
+TEST_F(IdentityCoreTest, WhileServeIsDownStoresAreToldOfChangesAlone) {
+  const auto role = Started(2, {.has_stores = true});
+  role->BreakRules();
+  ASSERT_FALSE(role->serve_ended.ok());
+  role->Pass(absl::Seconds(10));
+  const int states = role->states, syncs = upstream_.syncs;
+  role->Pass(absl::Seconds(30));
+  EXPECT_GT(upstream_.syncs, syncs);
+  EXPECT_EQ(role->states - states, upstream_.syncs - syncs);
+}
+
 TEST_F(IdentityCoreTest, SvidsInUseStayThoughTheyAreMoreThanTheLimit) {
   const auto role = Started(10, {.cache_size = 8});
   for (int i = 0; i < 10; ++i) {

@@ -85,6 +85,7 @@ EntryStore::Changes EntryStore::Apply(SyncPass& pass) {
     }
     CountDomains(slot, -1);
     changes.removed.emplace_back(slot.id());
+    for_stores_.erase(changes.removed.back());
     index_.Erase(place, slot.id());
     slot = StoredEntry();
     free_.push_back(place);
@@ -106,6 +107,11 @@ EntryStore::Changes EntryStore::Apply(SyncPass& pass) {
 
 void EntryStore::Put(StoredEntry fresh, Changes& changes) {
   CountDomains(fresh, +1);
+  if (fresh.for_store) {
+    for_stores_.emplace(fresh.id());
+  } else if (const auto at = for_stores_.find(fresh.id()); at != for_stores_.end()) {
+    for_stores_.erase(at);
+  }
   const std::optional<uint32_t> known = PlaceOf(fresh.id());
   if (!known.has_value()) {
     changes.created.emplace_back(fresh.id());
@@ -118,7 +124,8 @@ void EntryStore::Put(StoredEntry fresh, Changes& changes) {
   CountDomains(slot, -1);
   // A full answer repeats what has not changed.
   if (slot.revision_number != fresh.revision_number || slot.bytes != fresh.bytes) {
-    changes.updated.push_back({std::string(fresh.id()), SpiffeIdOf(slot) != SpiffeIdOf(fresh)});
+    changes.updated.push_back(
+        {std::string(fresh.id()), SpiffeIdOf(slot) != SpiffeIdOf(fresh), slot.for_store});
   }
   slot = std::move(fresh);
 }

@@ -39,7 +39,8 @@ class EntryStore final {
  public:
   struct Update {
     std::string id;
-    bool new_identity;  // Its SPIFFE ID is another one now.
+    bool new_identity;   // Its SPIFFE ID is another one now.
+    bool was_for_store;  // For a store outside, until now.
   };
   struct Changes {
     std::vector<std::string> created;
@@ -66,6 +67,8 @@ class EntryStore final {
     return slots_[place].bytes.empty() ? nullptr : &slots_[place];
   }
 
+  // Ids of the entries that are for a store outside.
+  const std::set<std::string, std::less<>>& for_stores() const { return for_stores_; }
   // Names of the foreign trust domains that some entry federates with.
   std::vector<std::string> FederatedDomains() const;
 
@@ -79,7 +82,8 @@ class EntryStore final {
 
   std::deque<StoredEntry> slots_;
   std::vector<uint32_t> free_;
-  SlotTable index_;                     // By id.
+  SlotTable index_;  // By id.
+  std::set<std::string, std::less<>> for_stores_;
   std::map<std::string, int> domains_;  // How many entries name each.
   // Since when, after boot, the upstream has had a revision before the one here.
   std::map<std::string, absl::Duration, std::less<>> older_since_;

@@ -123,6 +123,7 @@ void ServeLink::Pump() {
       packet.set_commit(true);
       packet.set_last_sync(absl::ToUnixSeconds(told_.last_sync));
       packet.set_agent_chain(told_.agent_chain);
+      packet.set_store_svids(told_.store_svids);
       commit_ = false;
     }
     const absl::Status sent = channel_->Send(packet);
@@ -157,15 +158,19 @@ bool ServeLink::Fits(size_t size) {
 bool ServeLink::FillFromPlaces(roles::StateChange& packet) {
   for (; next_place_ < state_.entries.places(); ++next_place_) {
     const StoredEntry* entry = state_.entries.At(next_place_);
-    if (entry != nullptr && !AddEntry(std::string(entry->id()), packet)) {
+    if (entry != nullptr && !entry->for_store && !AddEntry(std::string(entry->id()), packet)) {
       return false;
     }
   }
   return true;
 }
 
+bool ServeLink::IsForStore(const std::string& id) const {
+  return state_.entries.for_stores().contains(id);
+}
+
 bool ServeLink::AddEntry(const std::string& id, roles::StateChange& packet) {
-  const StoredEntry* entry = state_.entries.Find(id);
+  const StoredEntry* entry = IsForStore(id) ? nullptr : state_.entries.Find(id);
   const std::string_view bytes = entry == nullptr ? std::string_view() : entry->message();
   const bool is_large = bytes.size() > kMostPacketBytes;
   if (entry == nullptr || is_large) {
@@ -186,7 +191,7 @@ bool ServeLink::AddEntry(const std::string& id, roles::StateChange& packet) {
 }
 
 bool ServeLink::AddSvid(const std::string& id, roles::StateChange& packet) {
-  const ReadySvid* svid = state_.svids.Find(id);
+  const ReadySvid* svid = IsForStore(id) ? nullptr : state_.svids.Find(id);
   const size_t size =
       svid == nullptr ? 0 : id.size() + svid->chain.size() + svid->key.size() + 2 * kItemOverhead;
   const bool is_large = size > kMostPacketBytes;

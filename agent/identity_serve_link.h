@@ -29,7 +29,8 @@ class ServeRequest;
 class StateChange;
 }  // namespace roles
 
-// What serve may know. By the names of trust domains, the bundles.
+// What serve may know, but for entries that are for stores outside, and their SVIDs. By the names
+// of trust domains, the bundles.
 struct StateToServe {
   const EntryStore& entries;
   const SvidStore& svids;
@@ -64,6 +65,7 @@ class ServeLink final {
   struct Told {
     absl::Time last_sync;
     std::string agent_chain = {};  // The agent's own SVID, DER certificates, leaf first.
+    int store_svids = 0;           // How many SVIDs for stores outside are ready.
   };
   // Sends what has changed so far, to be seen as a whole.
   void Commit(Told told);
@@ -77,6 +79,8 @@ class ServeLink final {
   void Pump();
   bool Fill(roles::StateChange& packet);
   bool FillFromPlaces(roles::StateChange& packet);
+  bool IsForStore(const std::string& id) const;
+  // What is for a store outside is told as gone: no caller may have it.
   // What is too large for a packet is told as gone: serve must not go on with what it was.
   bool AddEntry(const std::string& id, roles::StateChange& packet);
   bool AddSvid(const std::string& id, roles::StateChange& packet);

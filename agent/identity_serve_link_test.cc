@@ -164,6 +164,36 @@ TEST_F(ServeLinkTest, WhatHasBecomeTooLargeForAPacketIsGone) {
   EXPECT_THAT(serve_.svids, IsEmpty());
 }
 
+TEST_F(ServeLinkTest, WhatIsForAStoreIsNotTold) {
+  const auto set = [this](const std::string& id, bool store_svid) {
+    SyncPass pass(entries_, absl::ZeroDuration());
+    for (const char* known : {"0", "1"}) {
+      pass.NeedsEntry({known, revision_, 7});
+    }
+    RegistrationEntry entry = MakeEntry(id, ++revision_);
+    entry.store_svid = store_svid;
+    pass.OnEntry(std::move(entry));
+    entries_.Apply(pass);
+    AddSvid(id);
+    link_->EntryChanged(id);
+    link_->SvidChanged(id);
+    link_->Commit({.last_sync = kNow, .store_svids = store_svid ? 1 : 0});
+    Run();
+  };
+  set("0", true);
+  EXPECT_THAT(serve_.entries, IsEmpty());
+  EXPECT_THAT(serve_.svids, IsEmpty());
+  EXPECT_EQ(serve_.store_svids, 1);
+  set("1", true);
+  EXPECT_THAT(serve_.svids, IsEmpty());
+  set("1", false);
+  EXPECT_THAT(serve_.entries, SizeIs(1));
+  EXPECT_THAT(serve_.svids, SizeIs(1));
+  set("1", true);
+  EXPECT_THAT(serve_.entries, IsEmpty());
+  EXPECT_THAT(serve_.svids, IsEmpty());
+}
+
 TEST_F(ServeLinkTest, DropHasServeForgetEverything) {
   AddEntries(0, 3);
   link_->Commit({.last_sync = kNow});

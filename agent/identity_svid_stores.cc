@@ -58,18 +58,13 @@ SvidStores::SvidStores(Options options, EventLoop& loop, const Clock& clock)
 SvidStores::~SvidStores() { loop_.Cancel(timer_); }
 
 void SvidStores::Update(const StateToServe& state) {
-  std::vector<std::string> known;
-  for (size_t place = 0; place < state.entries.places(); ++place) {
-    const StoredEntry* entry = state.entries.At(place);
-    if (entry != nullptr && entry->for_store) {
-      Take(state, *entry);
-      known.emplace_back(entry->id());
-    }
+  const auto& known = state.entries.for_stores();
+  for (const std::string& id : known) {
+    Take(state, *state.entries.Find(id));
   }
-  std::sort(known.begin(), known.end());
   for (auto record = records_.begin(); record != records_.end();) {
     auto& [id, gone] = *record;
-    const bool is_gone = !std::binary_search(known.begin(), known.end(), id);
+    const bool is_gone = !known.contains(id);
     if (is_gone && !gone.held.has_value() && busy_id_ != id) {
       record = records_.erase(record);
       continue;

@@ -40,6 +40,7 @@ class DebugServiceTest : public testing::Test {
     bundle.set_trust_domain("example.org");
     bundle.set_x509_authorities(authority.der());
     change.set_agent_chain(leaf_.der());
+    change.set_store_svids(3);
     change.set_last_sync(1'800'000'000);
     change.set_commit(true);
     ASSERT_OK(state_.Receive(std::move(change)));
@@ -74,6 +75,7 @@ TEST_F(DebugServiceTest, TellsTheAgentsChainAndItsCounts) {
   EXPECT_EQ(info.last_sync_success(), 1'800'000'000);
   EXPECT_EQ(info.cached_x509_svids_count(), 1);
   EXPECT_EQ(info.svids_count(), 1);
+  EXPECT_EQ(info.cached_svidstore_x509_svids_count(), 3);
 }
 
 TEST_F(DebugServiceTest, FailsWithoutAChainToTheBundle) {

@@ -66,6 +66,7 @@ absl::StatusOr<bool> ServedState::Receive(roles::StateChange change) {
   const bool commit = change.commit();
   if (commit) {
     agent_chain_ = change.agent_chain();
+    store_svid_count_ = change.store_svids();
     last_sync_ = change.last_sync();
   }
   if (change.reset()) {

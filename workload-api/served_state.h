@@ -60,6 +60,8 @@ class ServedState final {
   size_t svid_count() const;
   // The agent's own SVID: DER certificates, leaf first; empty: it has none.
   const std::string& agent_chain() const { return agent_chain_; }
+  // How many SVIDs for stores outside the identity role has ready. They are not here.
+  int store_svid_count() const { return store_svid_count_; }
   // Unix seconds of the last good sync; 0: there was none.
   int64_t last_sync() const { return last_sync_; }
 
@@ -84,6 +86,7 @@ class ServedState final {
   uint64_t version_ = 0;
   bool ready_ = false;
   std::string agent_chain_;
+  int store_svid_count_ = 0;
   int64_t last_sync_ = 0;
 };
 

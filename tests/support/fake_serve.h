@@ -14,6 +14,7 @@ struct FakeServe {
   std::map<std::string, roles::Svid> svids;  // By the entry's id.
   std::map<std::string, roles::Bundle> bundles;
   int64_t last_sync = 0;
+  int store_svids = 0;
   int packets = 0, commits = 0;
 
   void Take(const roles::StateChange& change) {
@@ -44,6 +45,7 @@ struct FakeServe {
     if (change.commit()) {
       ++commits;
       last_sync = change.last_sync();
+      store_svids = change.store_svids();
     }
   }
 };

@@ -28,6 +28,7 @@ namespace assay {
 struct TestRoleOptions {
   size_t cache_size = 1000;
   bool has_served = false;
+  bool has_stores = false;
   RebootstrapMode rebootstrap_mode = RebootstrapMode::kNever;
   // Unset: what the upstream has.
   NodeIdentity::FetchBootstrap bootstrap = {};
@@ -58,7 +59,8 @@ class TestRole final {
                .cache_size = options.cache_size,
                .sync_interval = absl::Seconds(5),
                .rebootstrap_mode = options.rebootstrap_mode,
-               .has_served = options.has_served},
+               .has_served = options.has_served,
+               .has_stores = options.has_stores},
               {.loop = *loop_,
                .clock = clock,
                .upstream = upstream,
@@ -73,7 +75,8 @@ class TestRole final {
                      exit_code = code;
                      exit_reason = reason;
                    },
-               .on_serve_ended = [this](const absl::Status& why) { serve_ended = why; }}) {
+               .on_serve_ended = [this](const absl::Status& why) { serve_ended = why; },
+               .on_state = [this](const StateToServe&) { ++states; }}) {
     LinkServe();
     core_.Start();
   }
@@ -147,6 +150,7 @@ class TestRole final {
   std::string exit_reason;
   absl::Status serve_ended;
   FakeServe serve;
+  int states = 0;  // Told for stores.
 
  private:
   using Jobs = std::deque<std::function<void()>>;
