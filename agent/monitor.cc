@@ -380,7 +380,11 @@ roles::Start Monitor::StartOf(const Running& running) const {
 absl::Status Monitor::TellReload(Running& role) {
   roles::MonitorToRole message;
   *message.mutable_reload() = StartOf(role);
-  return role.process->control().Send(message, ReloadedStartOf(role));
+  const int file = ReloadedStartOf(role);
+  if (SealedStartOf(role) >= 0 && file < 0) {
+    message.mutable_reload()->clear_role();  // Nothing new of its own: the log's options alone.
+  }
+  return role.process->control().Send(message, file);
 }
 
 // A role that cannot be told is ended: it is started anew with the new options.
@@ -419,9 +423,7 @@ void Monitor::TakeUp(MonitorReload reload) {
     log::Error("Log options were not taken up", {{"error", opened}});
   }
   for (auto& [name, role] : roles_) {
-    const bool has_file = SealedStartOf(role) >= 0;
-    if (role.process != nullptr && has_file == (ReloadedStartOf(role) >= 0) &&
-        !TellReload(role).ok()) {
+    if (role.process != nullptr && !TellReload(role).ok()) {
       role.process->Kill();
     }
   }

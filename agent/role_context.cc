@@ -22,6 +22,11 @@ absl::StatusOr<log::Options> ToLogOptions(const roles::LogOptions& options) {
                       .source_location = options.source_location()};
 }
 
+absl::Status OpenLog(const roles::Start& start) {
+  ASSIGN_OR_RETURN(const log::Options options, ToLogOptions(start.log()));
+  return log::Open(options);
+}
+
 }  // namespace
 
 absl::Status RoleBody::OnReload(const roles::Start& /*start*/) { return absl::OkStatus(); }
@@ -156,6 +161,9 @@ absl::Status RoleContext::Dispatch(const roles::MonitorToRole& message, UniqueFd
       started_ = true;
       return Configure(message.start(), fd, &RoleBody::OnStart);
     case roles::MonitorToRole::kReload:
+      if (message.reload().role_case() == roles::Start::ROLE_NOT_SET) {
+        return OpenLog(message.reload());
+      }
       return Configure(message.reload(), fd, &RoleBody::OnReload);
     case roles::MonitorToRole::kLogLevel:
       log::SetLevel(static_cast<log::Level>(message.log_level()));
@@ -175,8 +183,7 @@ absl::Status RoleContext::Dispatch(const roles::MonitorToRole& message, UniqueFd
 
 absl::Status RoleContext::Configure(roles::Start start, const UniqueFd& fd,
                                     absl::Status (RoleBody::*take)(const roles::Start& start)) {
-  ASSIGN_OR_RETURN(const log::Options options, ToLogOptions(start.log()));
-  RETURN_IF_ERROR(log::Open(options));
+  RETURN_IF_ERROR(OpenLog(start));
   if (start.has_identity()) {
     RETURN_IF_ERROR(OpenSealedStart(fd.get(), *start.mutable_identity()));
   } else if (start.has_plugin()) {

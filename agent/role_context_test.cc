@@ -11,6 +11,7 @@
 
 #include "agent/sealed_start.h"
 #include "assay/roles.pb.h"
+#include "base/log.h"
 #include "tests/support/status_matchers.h"
 
 namespace assay {
@@ -27,6 +28,10 @@ class FakeBody final : public RoleBody {
     calls.push_back("start " + start.serve().trust_domain() + start.identity().config_text());
     context_.Ready();
     context_.Ready();
+    return absl::OkStatus();
+  }
+  absl::Status OnReload(const roles::Start& start) override {
+    calls.push_back("reload " + start.serve().trust_domain());
     return absl::OkStatus();
   }
   absl::Status OnLink(roles::Role peer, UniqueFd channel) override {
@@ -152,6 +157,28 @@ TEST(RoleContextTest, GetsItsConfigurationFromASealedFileAlone) {
     EXPECT_EQ(bad.context->Run(*bad.body), 1);
     EXPECT_TRUE(bad.body->calls.empty());
   }
+}
+
+TEST(RoleContextTest, AReloadOfTheLogAloneIsNoneOfTheBodysBusiness) {
+  const log::Level before = log::GetLevel();
+  Fixture fixture(roles::PLUGIN);
+  roles::MonitorToRole message;
+  message.mutable_start()->mutable_serve()->set_trust_domain("a");
+  EXPECT_OK(fixture.monitor->Send(message));
+  message.mutable_reload()->mutable_log()->set_level(static_cast<int>(log::Level::kError));
+  EXPECT_OK(fixture.monitor->Send(message));
+  fixture.Stop();
+  EXPECT_EQ(fixture.context->Run(*fixture.body), 0);
+  EXPECT_THAT(fixture.body->calls, ElementsAre("start a"));
+  EXPECT_EQ(log::GetLevel(), log::Level::kError);
+  message.mutable_reload()->mutable_serve()->set_trust_domain("b");
+  Fixture with_role;
+  with_role.Start();
+  EXPECT_OK(with_role.monitor->Send(message));
+  with_role.Stop();
+  EXPECT_EQ(with_role.context->Run(*with_role.body), 0);
+  EXPECT_THAT(with_role.body->calls, ElementsAre("start example.org", "reload b"));
+  log::SetLevel(before);
 }
 
 TEST(RoleContextTest, EndsWhenTheMonitorIsGone) {

@@ -187,6 +187,15 @@ svid_store() {
   await "an empty store" agent not_in_store two
   server_command "$upstream" entry delete -entryID "$other" >/dev/null
   echo "PASSED: a removed entry's SVID is taken out"
+
+  sed -i 's/log_level = "DEBUG"/& log_format = "json"/' "$work/agent.conf"
+  kill -HUP "$(agent_pid)"
+  awaited '"msg":"Configuration reloaded"'
+  kill -KILL "$(plugin_pid svid-store)"
+  await "the end of the plugin's role as JSON" agent grep -q '"msg":"Role failed".*"plugin' \
+    "$work/agent.log"
+  logged "Plugin reconfigured" && fail "options of the log alone reconfigure a plugin"
+  echo "PASSED: HUP takes up the log's options in a plugin's role"
   stop_all
 }
 
