@@ -140,7 +140,8 @@ class Client final : public Upstream {
 };
 
 // A connection may have died since it was made, or been told to go away; the call that finds out is
-// made again, on a new one. Where there are several hosts each is tried.
+// made again, on a new one. Where there are several hosts each is tried. An upstream that lives and
+// says that it is unavailable has answered: to ask it again at once would make that worse.
 absl::Status Client::Run(const Try& call) {
   for (size_t tries = 1;; ++tries) {
     ASSIGN_OR_RETURN(const Link::Lease lease, link_.Get());
@@ -149,10 +150,11 @@ absl::Status Client::Run(const Try& call) {
                          absl::ToChronoMilliseconds(options_.call_deadline));
     const Outcome outcome = call(lease.connection->channel, context);
     absl::Status status = link_.Explain(lease.connection, outcome.status);
-    const bool lost = status.code() == absl::StatusCode::kUnavailable;
+    const bool unavailable = status.code() == absl::StatusCode::kUnavailable;
     const bool late = status.code() == absl::StatusCode::kDeadlineExceeded;
-    if (lost || late) {
-      link_.Drop(lease.connection, /*host_failed=*/late || lease.fresh);
+    const bool lost = unavailable && !lease.connection->tunnel->takes_calls();
+    if (unavailable || late) {
+      link_.Drop(lease.connection, /*host_failed=*/!lost || lease.fresh);
     }
     // A new connection that fails with a reason would do so again.
     const bool can_repeat =

@@ -56,7 +56,7 @@ absl::StatusOr<Link::Lease> Link::Get() {
     MutexLock lock(mutex_);
     const uint64_t seen_failures = failures_;
     while (true) {
-      if (current_ != nullptr && current_->tunnel->alive()) {
+      if (current_ != nullptr && current_->tunnel->takes_calls()) {
         return Lease{current_, /*fresh=*/false};
       }
       if (failures_ != seen_failures) {

@@ -100,7 +100,11 @@ bool Tunnel::ReadNetwork() {
 
 // Whether the tunnel goes on.
 bool Tunnel::TakeDecrypted() {
-  to_local_.Append(tls_->TakePlaintext());
+  std::string plaintext = tls_->TakePlaintext();
+  // Before the library learns of it and fails calls.
+  goaway_watch_.Feed(plaintext);
+  told_to_go_ = goaway_watch_.seen();
+  to_local_.Append(std::move(plaintext));
   if (tls_->peer_closed()) {
     static_cast<void>(Flush(local_, to_local_));
     End(absl::OkStatus());

@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "crypto/tls.h"
+#include "upstream/goaway_watch.h"
 
 namespace assay {
 
@@ -30,6 +31,8 @@ class Tunnel final : public std::enable_shared_from_this<Tunnel> {
 
   // Whether bytes still pass.
   bool alive() const { return alive_; }
+  // Whether new calls may be made: it is alive, and the upstream has not told it to go away.
+  bool takes_calls() const { return alive_ && !told_to_go_; }
   // Why they pass no more: OK while they do, and after a mere end.
   absl::Status failure() const;
   // Ends the connection, telling the upstream.
@@ -62,8 +65,10 @@ class Tunnel final : public std::enable_shared_from_this<Tunnel> {
   UniqueFd local_;
   std::unique_ptr<crypto::TlsConnection> tls_;
   Outlet to_network_, to_local_;
+  GoawayWatch goaway_watch_;
 
   std::atomic<bool> alive_ = true;
+  std::atomic<bool> told_to_go_ = false;
   mutable Mutex mutex_;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
 };

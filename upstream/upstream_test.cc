@@ -73,6 +73,7 @@ class UpstreamTest : public testing::Test {
         "/spire.api.server.agent.v1.Agent/PostStatus",
         [this](const agent::PostStatusRequest& request,
                rpc::Call&) -> absl::StatusOr<agent::PostStatusResponse> {
+          ++posts_;
           posted_version_ = request.agent_version();
           if (!post_status_.ok()) {
             return post_status_;
@@ -104,6 +105,7 @@ class UpstreamTest : public testing::Test {
   const TestCa ca_, evil_;
   const TestCa foreign_{"foreign.test"};
   types::Bundle bundle_message_;
+  int posts_ = 0;
   std::string posted_version_;
   absl::Status post_status_;
   FakeUpstream server_;  // After what its thread uses.
@@ -230,6 +232,18 @@ TEST_F(UpstreamTest, ACallThatIsNotAnsweredEnds) {
   EXPECT_THAT(client->MintJwtSvid("entry", {"a"}),
               StatusIs(StatusCode::kDeadlineExceeded, testing::_));
   EXPECT_OK(client->FetchBundle()) << "on a new connection";
+}
+
+TEST_F(UpstreamTest, AnUpstreamThatSaysItIsUnavailableIsNotAskedAgainAtOnce) {
+  const auto client = Client();
+  ASSERT_OK(client->FetchBundle());
+  post_status_ = Unavailable("too many calls");
+  EXPECT_EQ(client->PostStatus("1"), post_status_) << "on a connection that there was";
+  EXPECT_EQ(posts_, 1);
+  EXPECT_EQ(client->PostStatus("1"), post_status_) << "on a new one";
+  EXPECT_EQ(posts_, 2);
+  post_status_ = absl::OkStatus();
+  EXPECT_OK(client->PostStatus("1"));
 }
 
 // Descriptors and threads of this process.
