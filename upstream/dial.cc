@@ -66,11 +66,15 @@ std::vector<SocketAddress> ByTurns(const std::vector<SocketAddress>& sorted) {
 class Race final {
  public:
   Race(const std::vector<SocketAddress>& addresses, const DialOptions& options)
-      : addresses_(addresses), options_(options) {}
+      : addresses_(addresses), options_(options), ends_(clock_.SinceBoot() + options.within) {}
 
   absl::StatusOr<Dialed> Run() {
     while (next_ < addresses_.size() || !attempts_.empty()) {
       const absl::Duration now = clock_.SinceBoot();
+      if (next_ < addresses_.size() && now >= ends_) {
+        next_ = addresses_.size();
+        continue;
+      }
       if (next_ < addresses_.size() && (attempts_.empty() || next_at_ <= now)) {
         Begin(now);
         continue;
@@ -100,11 +104,12 @@ class Race final {
         (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address.bytes), address.size) != 0 &&
          errno != EINPROGRESS)) {
       last_failure_ = Lost(errno);
+      next_at_ = now;
     } else {
-      attempts_.push_back({std::move(fd), next_, now + options_.timeout});
+      attempts_.push_back({std::move(fd), next_, std::min(now + options_.timeout, ends_)});
+      next_at_ = now + options_.stagger;
     }
     ++next_;
-    next_at_ = now + options_.stagger;
   }
 
   // Until some attempt has come to something, or the next is to begin.
@@ -156,6 +161,7 @@ class Race final {
   const std::vector<SocketAddress>& addresses_;
   const DialOptions& options_;
   const SystemClock clock_;
+  const absl::Duration ends_;
   size_t next_ = 0;
   absl::Duration next_at_;
   std::vector<Attempt> attempts_;

@@ -28,6 +28,7 @@ absl::StatusOr<std::vector<SocketAddress>> ResolveHost(const std::string& host, 
 struct DialOptions {
   absl::Duration timeout = absl::Seconds(10);        // For each address.
   absl::Duration stagger = absl::Milliseconds(250);  // Until the next is tried beside it.
+  absl::Duration within = absl::InfiniteDuration();  // For all of them.
 };
 struct Dialed {
   // Connected, non-blocking, with TCP keepalive, so that a peer that vanished is noticed within two

@@ -84,6 +84,41 @@ TEST(DialTest, AnAddressThatIsSilentHoldsUpTheOthersForAMoment) {
   EXPECT_LT(clock.SinceBoot() - begun, absl::Seconds(30));
 }
 
+// An address that a connection of TCP is refused to at once.
+SocketAddress Broadcast() {
+  SocketAddress address = Closed();
+  sockaddr_in four;
+  std::memcpy(&four, &address.bytes, sizeof(four));
+  four.sin_addr.s_addr = htonl(INADDR_BROADCAST);
+  std::memcpy(&address.bytes, &four, sizeof(four));
+  return address;
+}
+
+TEST(DialTest, AnAddressThatFailsAtOnceHoldsUpNone) {
+  const BlackHole hole;
+  const UniqueFd listener = Listener();
+  std::vector<SocketAddress> addresses(60, Broadcast());
+  addresses.insert(addresses.begin(), hole.address());
+  addresses.push_back(AddressOf(listener));
+  const SystemClock clock;
+  const absl::Duration begun = clock.SinceBoot();
+  const auto dialed =
+      DialTcp(addresses, {.timeout = absl::Minutes(1), .stagger = absl::Milliseconds(200)});
+  ASSERT_OK(dialed);
+  EXPECT_EQ(dialed->index, addresses.size() - 1);
+  EXPECT_LT(clock.SinceBoot() - begun, absl::Seconds(10));
+}
+
+TEST(DialTest, AllTogetherGetTheTimeThatThereIs) {
+  const BlackHole hole;
+  const SystemClock clock;
+  const absl::Duration begun = clock.SinceBoot();
+  EXPECT_THAT(DialTcp(std::vector<SocketAddress>(40, hole.address()),
+                      {.timeout = absl::Minutes(1), .within = absl::Milliseconds(300)}),
+              StatusIs(StatusCode::kUnavailable, HasSubstr("timed out")));
+  EXPECT_LT(clock.SinceBoot() - begun, absl::Seconds(9)) << "the stagger of all";
+}
+
 TEST(DialTest, SaysWhyNoneAnswers) {
   EXPECT_THAT(DialTcp({Closed(), Closed()}),
               StatusIs(StatusCode::kUnavailable, "connect: Connection refused"));
