@@ -87,7 +87,8 @@ OptionTable ExperimentalOptions(AgentConfig& config) {
       {"broker", NotSupported(), "The Broker API."},
       {"feature_flags", NotSupported(), "Features under development."},
       {"server_load_balancing_config", NotSupported(), "How to choose among upstreams."},
-      {"rpc_timeout", Into(config.rpc_timeout), "Deadline of calls to the upstream."},
+      {"rpc_timeout", Into(config.rpc_timeout),
+       "Time that a call to the upstream may take, connecting included."},
       {"max_bundle_workers", WithoutEffect("each is fetched apart, one after the other"),
        "Federated bundles fetched at once."},
   };

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "base/log.h"
+#include "crypto/issue.h"
+#include "upstream/call_status.h"
 
 namespace assay {
 namespace {
@@ -58,6 +60,11 @@ absl::Status AddFederation(const types::Entry& message, RegistrationEntry& entry
     entry.federates_with.push_back(*std::move(trust_domain));
   }
   return absl::OkStatus();
+}
+
+// A check of an answer that failed. PermissionDenied would be the upstream's word.
+absl::Status WrongAnswer(const absl::Status& checked) {
+  return checked.ok() ? checked : Internal("the upstream's answer: {}", Message(checked));
 }
 
 }  // namespace
@@ -139,6 +146,44 @@ absl::StatusOr<std::vector<crypto::Certificate>> ChainOf(const types::X509SVID& 
     chain.push_back(*std::move(certificate));
   }
   return chain;
+}
+
+absl::StatusOr<AttestationResult> AgentSvidOf(const types::X509SVID& message,
+                                              const crypto::Signer& key,
+                                              const TrustDomain& trust_domain) {
+  ASSIGN_OR_RETURN(std::vector<crypto::Certificate> chain, ChainOf(message));
+  absl::StatusOr<SpiffeId> id = ParseLeafId(chain.front());
+  RETURN_IF_ERROR(WrongAnswer(id.status()));
+  RETURN_IF_ERROR(WrongAnswer(CheckIssuedSvid(chain, *id, key.public_key())));
+  if (id->trust_domain() != trust_domain || !id->is_agent()) {
+    return Internal("the upstream's answer: svid is of {}, which is no agent of {}", id->ToString(),
+                    trust_domain.name());
+  }
+  return AttestationResult{.id = *std::move(id), .chain = std::move(chain), .reattestable = false};
+}
+
+SvidResult SvidOf(const SvidRequest& request,
+                  const spire::api::server::svid::v1::BatchNewX509SVIDResponse::Result& answer) {
+  if (answer.status().code() != 0) {
+    return {.status = CallStatus(answer.status().code(), answer.status().message(), {}),
+            .chain = {}};
+  }
+  const auto csr = crypto::CertificateRequest::Parse(request.csr);
+  if (!csr.ok()) {
+    return {.status = csr.status(), .chain = {}};
+  }
+  auto chain = ChainOf(answer.svid());
+  if (!chain.ok()) {
+    return {.status = chain.status(), .chain = {}};
+  }
+  const auto id =
+      csr->uris.empty() ? ParseLeafId(chain->front()) : SpiffeId::Parse(csr->uris.front());
+  absl::Status checked =
+      WrongAnswer(id.ok() ? CheckIssuedSvid(*chain, *id, csr->public_key) : id.status());
+  if (!checked.ok()) {
+    return {.status = std::move(checked), .chain = {}};
+  }
+  return {.status = absl::OkStatus(), .chain = *std::move(chain)};
 }
 
 }  // namespace assay

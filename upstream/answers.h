@@ -13,9 +13,11 @@
 #include "base/status.h"
 #include "spiffe/registration_entry.h"
 #include "spiffe/trust_bundle.h"
+#include "spire/api/server/svid/v1/svid.pb.h"
 #include "spire/api/types/bundle.pb.h"
 #include "spire/api/types/entry.pb.h"
 #include "spire/api/types/svid.pb.h"
+#include "upstream/upstream.h"
 
 namespace assay {
 
@@ -33,6 +35,16 @@ absl::StatusOr<RegistrationEntry> EntryOf(const spire::api::types::Entry& messag
 
 // The certificates of an SVID, leaf first, at least one.
 absl::StatusOr<std::vector<crypto::Certificate>> ChainOf(const spire::api::types::X509SVID& svid);
+
+// The SVID of an agent of this trust domain, which must be of the key that was sent.
+absl::StatusOr<AttestationResult> AgentSvidOf(const spire::api::types::X509SVID& message,
+                                              const crypto::Signer& key,
+                                              const TrustDomain& trust_domain);
+
+// The chain answered to a request, which must be of the request's key and of the SPIFFE ID that it
+// names, if it does.
+SvidResult SvidOf(const SvidRequest& request,
+                  const spire::api::server::svid::v1::BatchNewX509SVIDResponse::Result& answer);
 
 absl::StatusOr<SpiffeId> IdOf(const spire::api::types::SPIFFEID& message);
 

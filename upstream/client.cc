@@ -3,12 +3,13 @@
 #include <google/protobuf/message_lite.h>
 #include <grpcpp/client_context.h>
 
-#include <atomic>
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <utility>
 
 #include "base/log.h"
+#include "base/mutex.h"
 #include "crypto/issue.h"
 #include "spire/api/server/agent/v1/agent.grpc.pb.h"
 #include "spire/api/server/bundle/v1/bundle.grpc.pb.h"
@@ -31,13 +32,15 @@ namespace types = spire::api::types;
 
 constexpr int kMaxChallenges = 16;
 constexpr size_t kMaxSvidRequests = 500;
+// An upstream that did not know a call may have been replaced by a newer one by then.
+constexpr absl::Duration kLacksSyncFor = absl::Minutes(10);
 
 // What became of one try of a call.
 struct Outcome {
   absl::Status status;
   bool answered = false;  // Something of an answer came, so it must not be tried again.
 };
-using Try = std::function<Outcome(const std::shared_ptr<grpc::Channel>&, grpc::ClientContext&)>;
+using Try = std::function<Outcome(const Link::Connection&, grpc::ClientContext&)>;
 
 absl::Status StatusOfCall(const grpc::Status& status) {
   return CallStatus(status.error_code(), status.error_message(), status.error_details());
@@ -47,9 +50,9 @@ absl::Status StatusOfCall(const grpc::Status& status) {
 template <typename Stub, typename Request, typename Response>
 Try UnaryCall(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
               const Request& request, Response& response) {
-  return [method, &request, &response](const std::shared_ptr<grpc::Channel>& channel,
+  return [method, &request, &response](const Link::Connection& connection,
                                        grpc::ClientContext& context) {
-    Stub stub(channel);
+    Stub stub(connection.channel);
     return Outcome{.status = StatusOfCall((stub.*method)(&context, request, &response))};
   };
 }
@@ -59,55 +62,13 @@ absl::StatusOr<std::string> AgentRequest(const crypto::Signer& key) {
       {.subject = {{"C", "US"}, {"O", "SPIRE"}}, .uris = {}, .dns_names = {}}, key);
 }
 
-// A check of an answer that failed. PermissionDenied would be the upstream's word.
-absl::Status WrongAnswer(const absl::Status& checked) {
-  return checked.ok() ? checked : Internal("the upstream's answer: {}", Message(checked));
-}
-
-absl::StatusOr<AttestationResult> AgentSvid(const types::X509SVID& message,
-                                            const crypto::Signer& key,
-                                            const TrustDomain& trust_domain) {
-  ASSIGN_OR_RETURN(std::vector<crypto::Certificate> chain, ChainOf(message));
-  absl::StatusOr<SpiffeId> id = ParseLeafId(chain.front());
-  RETURN_IF_ERROR(WrongAnswer(id.status()));
-  RETURN_IF_ERROR(WrongAnswer(CheckIssuedSvid(chain, *id, key.public_key())));
-  if (id->trust_domain() != trust_domain || !id->is_agent()) {
-    return Internal("the upstream's answer: svid is of {}, which is no agent of {}", id->ToString(),
-                    trust_domain.name());
-  }
-  return AttestationResult{.id = *std::move(id), .chain = std::move(chain), .reattestable = false};
-}
-
-// The chain answered to a request, which must be of the request's key and of the SPIFFE ID that it
-// names, if it does.
-SvidResult SvidOf(const SvidRequest& request,
-                  const svid::BatchNewX509SVIDResponse::Result& answer) {
-  if (answer.status().code() != 0) {
-    return {.status = CallStatus(answer.status().code(), answer.status().message(), {}),
-            .chain = {}};
-  }
-  const auto csr = crypto::CertificateRequest::Parse(request.csr);
-  if (!csr.ok()) {
-    return {.status = csr.status(), .chain = {}};
-  }
-  auto chain = ChainOf(answer.svid());
-  if (!chain.ok()) {
-    return {.status = chain.status(), .chain = {}};
-  }
-  const auto id =
-      csr->uris.empty() ? ParseLeafId(chain->front()) : SpiffeId::Parse(csr->uris.front());
-  absl::Status checked =
-      WrongAnswer(id.ok() ? CheckIssuedSvid(*chain, *id, csr->public_key) : id.status());
-  if (!checked.ok()) {
-    return {.status = std::move(checked), .chain = {}};
-  }
-  return {.status = absl::OkStatus(), .chain = *std::move(chain)};
-}
-
 class Client final : public Upstream {
  public:
   Client(const UpstreamOptions& options, const Clock& clock)
-      : options_(options), trust_domain_(options.trust_domain), link_(options, clock) {}
+      : options_(options),
+        clock_(clock),
+        trust_domain_(options.trust_domain),
+        link_(options, clock) {}
 
   absl::StatusOr<TrustBundle> FetchBundle() override;
   absl::StatusOr<TrustBundle> FetchFederatedBundle(const TrustDomain& trust_domain) override;
@@ -128,27 +89,45 @@ class Client final : public Upstream {
  private:
   using AttestCall = BidiCall<agent::AttestAgentRequest, agent::AttestAgentResponse>;
 
+  // The host that did not know SyncAuthorizedEntries, and when, since boot.
+  struct LacksSync {
+    size_t host;
+    absl::Duration since;
+  };
+
   absl::Status Run(const Try& call);
+  bool CanSync(size_t host) const;
+  Outcome SyncBy(const Link::Connection& connection, grpc::ClientContext& context, EntrySink& sink);
   absl::Status Converse(AttestCall& call, NodeAttestor& attestor, const crypto::Signer& key,
                         agent::AttestAgentResponse& response);
 
   const UpstreamOptions options_;
+  const Clock& clock_;
   const TrustDomain trust_domain_;
   Link link_;
-  std::atomic<bool> lacks_sync_ = false;
+  mutable Mutex mutex_;
+  std::optional<LacksSync> lacks_sync_ ABSL_GUARDED_BY(mutex_);
   ToldEntries told_entries_;
 };
 
 // A connection may have died since it was made, or been told to go away; the call that finds out is
 // made again, on a new one. Where there are several hosts each is tried. An upstream that lives and
-// says that it is unavailable has answered: to ask it again at once would make that worse.
+// says that it is unavailable has answered: to ask it again at once would make that worse. The
+// deadline is that of all of it.
 absl::Status Client::Run(const Try& call) {
+  const absl::Duration deadline = clock_.SinceBoot() + options_.call_deadline;
   for (size_t tries = 1;; ++tries) {
-    ASSIGN_OR_RETURN(const Link::Lease lease, link_.Get());
+    ASSIGN_OR_RETURN(const Link::Lease lease, link_.Get(deadline));
+    const absl::Duration left = deadline - clock_.SinceBoot();
+    if (left <= absl::ZeroDuration()) {
+      // The connection is good, and the next call's.
+      return MakeStatus(absl::StatusCode::kDeadlineExceeded,
+                        fmt::format("connecting to the upstream took the {} that a call has",
+                                    absl::FormatDuration(options_.call_deadline)));
+    }
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() +
-                         absl::ToChronoMilliseconds(options_.call_deadline));
-    const Outcome outcome = call(lease.connection->channel, context);
+    context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(left));
+    const Outcome outcome = call(*lease.connection, context);
     absl::Status status = link_.Explain(lease.connection, outcome.status);
     const bool unavailable = status.code() == absl::StatusCode::kUnavailable;
     const bool late = status.code() == absl::StatusCode::kDeadlineExceeded;
@@ -214,7 +193,7 @@ absl::StatusOr<AttestationResult> Client::Attest(NodeAttestor& attestor, const c
   const absl::Status finished = call.Finish(Converse(call, attestor, key, response));
   RETURN_IF_ERROR(link_.Explain(connection, finished));
   ASSIGN_OR_RETURN(AttestationResult result,
-                   AgentSvid(response.result().svid(), key, trust_domain_));
+                   AgentSvidOf(response.result().svid(), key, trust_domain_));
   result.reattestable = response.result().reattestable();
   return result;
 }
@@ -254,7 +233,7 @@ absl::StatusOr<AttestationResult> Client::Renew(const crypto::Signer& key) {
   ASSIGN_OR_RETURN(*request.mutable_params()->mutable_csr(), AgentRequest(key));
   agent::RenewAgentResponse response;
   RETURN_IF_ERROR(Run(UnaryCall(&agent::Agent::Stub::RenewAgent, request, response)));
-  ASSIGN_OR_RETURN(AttestationResult result, AgentSvid(response.svid(), key, trust_domain_));
+  ASSIGN_OR_RETURN(AttestationResult result, AgentSvidOf(response.svid(), key, trust_domain_));
   if (const auto own = link_.own_id(); own.has_value() && *own != result.id) {
     return Internal("the upstream's answer: renewed svid is of {}, wanted {}", result.id.ToString(),
                     own->ToString());
@@ -262,24 +241,42 @@ absl::StatusOr<AttestationResult> Client::Renew(const crypto::Signer& key) {
   return result;
 }
 
-absl::Status Client::Sync(EntrySink& sink) {
-  if (options_.use_sync_authorized_entries && !lacks_sync_) {
-    absl::Status status =
-        Run([&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context) {
-          EntrySync sync(trust_domain_, sink, told_entries_, options_.max_sync_items);
-          absl::Status ended = sync.Run(channel, context);
-          return Outcome{.status = std::move(ended), .answered = sync.answered()};
-        });
-    if (!absl::IsUnimplemented(status)) {
-      return status;
-    }
-    lacks_sync_ = true;
+bool Client::CanSync(size_t host) const {
+  MutexLock lock(mutex_);
+  return options_.use_sync_authorized_entries &&
+         (!lacks_sync_.has_value() || lacks_sync_->host != host ||
+          clock_.SinceBoot() - lacks_sync_->since >= kLacksSyncFor);
+}
+
+Outcome Client::SyncBy(const Link::Connection& connection, grpc::ClientContext& context,
+                       EntrySink& sink) {
+  EntrySync sync(trust_domain_, sink, told_entries_, options_.max_sync_items);
+  absl::Status ended = sync.Run(connection.channel, context);
+  if (absl::IsUnimplemented(ended)) {
     log::Info(
         "The upstream does not know SyncAuthorizedEntries: all entries are fetched each time");
+    MutexLock lock(mutex_);
+    lacks_sync_ = {.host = connection.host, .since = clock_.SinceBoot()};
   }
+  return {.status = std::move(ended), .answered = sync.answered()};
+}
+
+absl::Status Client::Sync(EntrySink& sink) {
+  const entry::GetAuthorizedEntriesRequest request = AllEntriesRequest();
   entry::GetAuthorizedEntriesResponse response;
-  RETURN_IF_ERROR(
-      Run(UnaryCall(&entry::Entry::Stub::GetAuthorizedEntries, AllEntriesRequest(), response)));
+  const Try list = UnaryCall(&entry::Entry::Stub::GetAuthorizedEntries, request, response);
+  bool listed = false;
+  const auto sync_or_list = [&](const Link::Connection& connection, grpc::ClientContext& context) {
+    listed = !CanSync(connection.host);
+    return listed ? list(connection, context) : SyncBy(connection, context, sink);
+  };
+  absl::Status status = Run(sync_or_list);
+  if (absl::IsUnimplemented(status) && !listed) {
+    status = Run(sync_or_list);
+  }
+  if (!status.ok() || !listed) {
+    return status;
+  }
   EntryIntake intake(trust_domain_, sink, told_entries_, options_.max_sync_items);
   return TakeAllEntries(response, intake);
 }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <set>
 #include <utility>
@@ -23,6 +24,20 @@ using testing::HasSubstr;
 using Request = entry::SyncAuthorizedEntriesRequest;
 using Response = entry::SyncAuthorizedEntriesResponse;
 using Answer = StreamAnswer<Response>;
+
+// The kernel's clock, moved on.
+class MovedClock final : public Clock {
+ public:
+  absl::Time Now() const override { return system_.Now(); }
+  absl::Duration SinceBoot() const override {
+    return system_.SinceBoot() + absl::Seconds(seconds_.load());
+  }
+  void Move(int seconds) { seconds_ += seconds; }
+
+ private:
+  const SystemClock system_;
+  std::atomic<int> seconds_ = 0;
+};
 
 // Holds entries by their revision, as an agent does.
 class FakeStore final : public EntrySink {
@@ -151,7 +166,7 @@ class EntrySyncTest : public testing::Test {
     return client_->Sync(store_);
   }
 
-  SystemClock clock_;
+  MovedClock clock_;
   const TestCa ca_;
   std::map<std::string, types::Entry> entries_;
   std::function<Answer(const Request&)> answer_;
@@ -362,6 +377,11 @@ TEST_F(EntrySyncTest, AnUpstreamWithoutTheCallIsAskedForAllEntries) {
   EXPECT_EQ(store_.taken_count, 4);
   ASSERT_OK(Sync());
   EXPECT_TRUE(requests_.empty()) << "it is remembered";
+  EXPECT_EQ(lists_, 2);
+  clock_.Move(601);
+  answer_ = nullptr;
+  ASSERT_OK(Sync());
+  EXPECT_FALSE(requests_.empty()) << "but not for ever";
   EXPECT_EQ(lists_, 2);
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "rpc/listen_socket.h"
 #include "spire/api/server/bundle/v1/bundle.pb.h"
 #include "tests/support/fake_upstream.h"
 #include "tests/support/status_matchers.h"
@@ -89,6 +90,24 @@ TEST_F(HostsTest, OnlyWhenNoneIsTrustedIsTheUpstreamUntrusted) {
   EXPECT_FALSE(IsUntrusted(Client({"127.0.0.3", "127.0.0.1"})->FetchBundle().status()));
   second_->UseIdentity(evil_, "spiffe://example.org/spire/server");
   EXPECT_TRUE(IsUntrusted(Client()->FetchBundle().status()));
+}
+
+TEST_F(HostsTest, HostsThatSayNothingTakeNoMoreTimeThanTheCallHas) {
+  // The kernel accepts connections, and nobody speaks TLS on them.
+  const UniqueFd silent = rpc::ListenTcp("0.0.0.0", 0).value();
+  sockaddr_in address{};
+  socklen_t size = sizeof(address);
+  getsockname(silent.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  const auto client = MakeUpstream({.addresses = {"127.0.0.1", "127.0.0.2", "127.0.0.3"},
+                                    .port = ntohs(address.sin_port),
+                                    .trust_domain = ca_.trust_domain(),
+                                    .call_deadline = absl::Milliseconds(300)},
+                                   clock_);
+  client->SetBundle(ca_.Bundle());
+  const absl::Duration begun = clock_.SinceBoot();
+  const absl::Status failed = client->FetchBundle().status();
+  EXPECT_THAT(failed, StatusIs(StatusCode::kUnavailable, HasSubstr("no answer")));
+  EXPECT_LT(clock_.SinceBoot() - begun, absl::Seconds(9));
 }
 
 TEST_F(HostsTest, SaysWhatTheLastAnswered) {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <numeric>
 #include <utility>
 
@@ -17,8 +18,9 @@
 namespace assay {
 namespace {
 
-// No further host is tried after this long.
+// Nothing further is tried after this long, even where there is more time.
 constexpr absl::Duration kConnectPatience = absl::Seconds(30);
+constexpr absl::Duration kLongestWait = absl::Seconds(10);
 constexpr absl::Duration kFailedFor = absl::Minutes(2);
 constexpr int kMaxMessageBytes = 16 << 20;
 constexpr std::string_view kServerPath = "/spire/server";
@@ -50,7 +52,7 @@ Link::Link(UpstreamOptions options, const Clock& clock)
 
 Link::~Link() = default;
 
-absl::StatusOr<Link::Lease> Link::Get() {
+absl::StatusOr<Link::Lease> Link::Get(absl::Duration deadline) {
   Plan plan;
   {
     MutexLock lock(mutex_);
@@ -65,10 +67,16 @@ absl::StatusOr<Link::Lease> Link::Get() {
       if (!connecting_) {
         break;
       }
-      changed_.Wait(mutex_);
+      const absl::Duration left = deadline - clock_.SinceBoot();
+      if (left <= absl::ZeroDuration()) {
+        return TooLate(0);
+      }
+      changed_.WaitFor(mutex_, absl::ToChronoMilliseconds(std::min(left, kLongestWait)) +
+                                   std::chrono::milliseconds(1));
     }
     connecting_ = true;
     plan = plan_;
+    plan.deadline = deadline;
   }
   auto connection = Connect(plan);
   MutexLock lock(mutex_);
@@ -104,15 +112,23 @@ absl::StatusOr<TunnelThread*> Link::Thread() {
   return thread_.get();
 }
 
-absl::StatusOr<Link::SharedConnection> Link::Connect(const Plan& plan) {
+absl::Status Link::TooLate(size_t host) const {
+  return Unavailable("connecting to {}: not within the time that the call has", NameOf(host));
+}
+
+absl::StatusOr<Link::SharedConnection> Link::Connect(Plan plan) {
   if (plan.bundle == nullptr && !options_.insecure_bootstrap) {
     return FailedPrecondition("connecting to {}: no trust bundle to verify the upstream by",
                               NameOf(0));
   }
-  const absl::Duration begun = clock_.SinceBoot();
-  absl::Status failure = Unavailable("no address of the upstream is configured");
+  plan.deadline = std::min(plan.deadline, clock_.SinceBoot() + kConnectPatience);
+  absl::Status failure;
   bool all_untrusted = true;
   for (const size_t host : HostsInOrder()) {
+    if (clock_.SinceBoot() >= plan.deadline) {
+      // Whoever was not asked may be trusted.
+      return failure.ok() ? TooLate(host) : failure;
+    }
     auto connection = ConnectTo(host, plan);
     NoteHost(host, !connection.ok());
     if (connection.ok()) {
@@ -120,23 +136,26 @@ absl::StatusOr<Link::SharedConnection> Link::Connect(const Plan& plan) {
     }
     all_untrusted = all_untrusted && IsUntrusted(connection.status());
     failure = Unavailable("connecting to {}: {}", NameOf(host), Message(connection.status()));
-    if (all_untrusted) {
-      failure = MarkedUntrusted(std::move(failure));
-    }
-    if (clock_.SinceBoot() - begun > kConnectPatience) {
-      break;
-    }
   }
-  return failure;
+  if (failure.ok()) {
+    return Unavailable("no address of the upstream is configured");
+  }
+  return all_untrusted ? MarkedUntrusted(std::move(failure)) : failure;
 }
 
-// By the first of the host's addresses that both answers and is trusted.
+// By the first of the host's addresses that both answers and is trusted. Untrusted is one of whose
+// addresses all that answer are: often one of two families does not.
 absl::StatusOr<Link::SharedConnection> Link::ConnectTo(size_t host, const Plan& plan) {
   ASSIGN_OR_RETURN(std::vector<SocketAddress> addresses,
                    ResolveHost(options_.addresses[host], options_.port));
   absl::Status failure;
+  bool all_untrusted = true;
   while (!addresses.empty()) {
-    absl::StatusOr<Dialed> dialed = DialTcp(addresses);
+    const absl::Duration left = plan.deadline - clock_.SinceBoot();
+    if (left <= absl::ZeroDuration()) {
+      return Unavailable("{}", failure.ok() ? "no time is left" : Message(failure));
+    }
+    absl::StatusOr<Dialed> dialed = DialTcp(addresses, {.within = left});
     if (!dialed.ok()) {
       return failure.ok() ? dialed.status() : failure;
     }
@@ -144,7 +163,11 @@ absl::StatusOr<Link::SharedConnection> Link::ConnectTo(size_t host, const Plan& 
     if (connection.ok()) {
       return connection;
     }
-    failure = connection.status();
+    all_untrusted = all_untrusted && IsUntrusted(connection.status());
+    failure = Unavailable("{}", Message(connection.status()));
+    if (all_untrusted) {
+      failure = MarkedUntrusted(std::move(failure));
+    }
     addresses.erase(addresses.begin() + static_cast<std::ptrdiff_t>(dialed->index));
   }
   return failure;
@@ -154,10 +177,12 @@ absl::StatusOr<Link::SharedConnection> Link::Tunneled(size_t host, UniqueFd netw
                                                       const Plan& plan) {
   ASSIGN_OR_RETURN(TunnelThread * thread, Thread());
   ASSIGN_OR_RETURN(auto ends, SocketPair());
-  ASSIGN_OR_RETURN(std::unique_ptr<crypto::TlsConnection> tls,
-                   MakeHandshake(network, {.identity = plan.identity,
-                                           .verify_server = VerifierFor(plan.bundle),
-                                           .require_post_quantum = options_.require_post_quantum}));
+  HandshakeOptions handshake{.identity = plan.identity,
+                             .verify_server = VerifierFor(plan.bundle),
+                             .require_post_quantum = options_.require_post_quantum};
+  handshake.timeout =
+      std::clamp(plan.deadline - clock_.SinceBoot(), absl::ZeroDuration(), handshake.timeout);
+  ASSIGN_OR_RETURN(std::unique_ptr<crypto::TlsConnection> tls, MakeHandshake(network, handshake));
   std::shared_ptr<Tunnel> tunnel =
       Tunnel::Start(thread->loop(), std::move(network), std::move(ends.first), std::move(tls));
   return std::make_shared<const Connection>(Connection{

@@ -44,8 +44,9 @@ class Link final {
   Link& operator=(const Link&) = delete;
 
   // The connection with the agent's SVID, or without one when there is none. Of several callers one
-  // connects, and the others share what becomes of it.
-  absl::StatusOr<Lease> Get();
+  // connects, and the others share what becomes of it. The deadline is since boot; Unavailable when
+  // it comes first. Only a resolver that hangs may outlast it.
+  absl::StatusOr<Lease> Get(absl::Duration deadline);
   // A connection of the caller's own, without a certificate.
   absl::StatusOr<SharedConnection> ConnectAnonymously();
   // Later calls shall not use this connection; nor its host, where there are others, when the host
@@ -66,12 +67,14 @@ class Link final {
     std::shared_ptr<const crypto::TlsIdentity> identity;
     std::shared_ptr<const TrustBundle> bundle;
     uint64_t generation = 0;
+    absl::Duration deadline = absl::InfiniteDuration();  // Since boot.
   };
 
   absl::StatusOr<TunnelThread*> Thread();
-  absl::StatusOr<SharedConnection> Connect(const Plan& plan);
+  absl::StatusOr<SharedConnection> Connect(Plan plan);
   absl::StatusOr<SharedConnection> ConnectTo(size_t host, const Plan& plan);
   absl::StatusOr<SharedConnection> Tunneled(size_t host, UniqueFd network, const Plan& plan);
+  absl::Status TooLate(size_t host) const;
   std::vector<size_t> HostsInOrder() const;
   void NoteHost(size_t host, bool failed);
   std::string NameOf(size_t host) const;

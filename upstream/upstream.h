@@ -86,7 +86,7 @@ class Upstream {
   virtual absl::StatusOr<TrustBundle> FetchBundle() = 0;
   virtual absl::StatusOr<TrustBundle> FetchFederatedBundle(const TrustDomain& trust_domain) = 0;
   // The number alone of the bundle of the own or a foreign trust domain; nothing when it has none.
-  // It is another one whenever the bundle is.
+  // It is another one whenever the bundle is, but where an operator set a bundle under the old one.
   virtual absl::StatusOr<std::optional<uint64_t>> FetchSequenceNumber(
       const TrustDomain& trust_domain) = 0;
   // Node attestation over a fresh connection without a certificate. An upstream makes the agents
@@ -124,7 +124,7 @@ struct UpstreamOptions {
   // What an upstream may send in one sync: revisions and entries count each, and a large node gets
   // all of both in its first.
   size_t max_sync_items = 1'000'000;
-  absl::Duration call_deadline = absl::Seconds(30);  // Of each call but attestation.
+  absl::Duration call_deadline = absl::Seconds(30);  // Of each but attestation; connecting counts.
   bool require_post_quantum = false;  // Of the key exchange (crypto::HasPostQuantum).
   // No bundle is known and the operator accepts that: the server's chain is not verified, only its
   // SPIFFE ID, until SetBundle is called.
