@@ -7,6 +7,8 @@ namespace assay {
 namespace {
 
 constexpr absl::Duration kLongestWait = absl::Minutes(4);
+// A sequence number is believed for so long.
+constexpr absl::Duration kWholeEvery = absl::Minutes(5);
 
 }  // namespace
 
@@ -84,6 +86,17 @@ bool BundleSchedule::Succeed(const std::string& name, absl::Duration now, const 
   at->second.backoff.Reset();
   at->second.at = now + Jittered(interval_, random);
   return std::exchange(at->second.fails, false);
+}
+
+void BundleSchedule::NoteWhole(const std::string& name, absl::Duration now) {
+  if (const auto at = polls_.find(name); at != polls_.end()) {
+    at->second.fetched_at = now;
+  }
+}
+
+bool BundleSchedule::WantsWhole(const std::string& name, absl::Duration now) const {
+  const auto at = polls_.find(name);
+  return at != polls_.end() && now + interval_ >= at->second.fetched_at + kWholeEvery;
 }
 
 bool BundleSchedule::Fail(const std::string& name, bool is_away, absl::Duration now,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Keeping trust bundles in step with the upstream, each apart from the others: when to ask for
 // which, and the asking itself. A bundle's sequence number is asked for first, and the bundle only
-// when that is another one.
+// when that is another one; but every five minutes anyway, for an operator who sets a bundle may
+// leave its number as it was.
 #pragma once
 
 #include <absl/time/time.h>
@@ -41,6 +42,11 @@ class BundleSchedule final {
 
   // Whether it had failed before.
   bool Succeed(const std::string& name, absl::Duration now, const Random& random);
+  // The whole bundle has come.
+  void NoteWhole(const std::string& name, absl::Duration now);
+  // Whether the whole bundle is to be fetched now, whatever its number: by the next time it would
+  // be five minutes old.
+  bool WantsWhole(const std::string& name, absl::Duration now) const;
   // Whether this is the first failure in a row. When nobody answers at all the others wait, too.
   bool Fail(const std::string& name, bool is_away, absl::Duration now, const Random& random);
   // The upstream is another one: all are due, and what failed before says nothing.
@@ -52,6 +58,7 @@ class BundleSchedule final {
   struct Poll {
     Backoff backoff;
     absl::Duration at;
+    absl::Duration fetched_at = -absl::InfiniteDuration();  // The whole of it.
     bool fails = false;
   };
 

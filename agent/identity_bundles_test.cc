@@ -79,6 +79,15 @@ TEST(BundleScheduleTest, AnotherUpstreamIsAskedForAllAtOnce) {
   EXPECT_EQ(schedule.Due(kNow), "a.test");
 }
 
+TEST(BundleScheduleTest, TheWholeIsWantedBeforeItIsFiveMinutesOld) {
+  BundleSchedule schedule = Schedule();
+  EXPECT_TRUE(schedule.WantsWhole("own.test", kNow));
+  schedule.NoteWhole("own.test", kNow);
+  EXPECT_FALSE(schedule.WantsWhole("own.test", kNow + absl::Seconds(294)));
+  EXPECT_TRUE(schedule.WantsWhole("own.test", kNow + absl::Seconds(295)));
+  EXPECT_FALSE(schedule.WantsWhole("other.test", kNow));
+}
+
 TEST(BundleScheduleTest, WhatIsNeededAnewIsDue) {
   BundleSchedule schedule = Schedule();
   schedule.Succeed("own.test", kNow, kMiddle);

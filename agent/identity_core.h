@@ -119,6 +119,7 @@ class IdentityCore final {
   void BeginRotation();
   void OnRotated(const absl::StatusOr<NodeFacts>& rotated);
   void OnRefusal(Refusal refusal, const absl::Status& why);
+  bool IsAboutToBeginAnew(absl::Duration until_rebootstrap) const;
   void OnUntrusted(absl::Duration until_rebootstrap);
   void ForgetAndExit(std::string_view phrase, const absl::Status& why);
 
@@ -133,6 +134,7 @@ class IdentityCore final {
   SyncOutcome Sync(SyncPass& pass, bool post_status);
   void OnSynced(const SyncOutcome& outcome, SyncPass& pass);
   void OnSyncFailed(const SyncOutcome& outcome);
+  absl::Duration WaitAfterFailed(const SyncOutcome& outcome);
   void ApplyEntries(const EntryStore::Changes& changes);
   void ServeOnceComplete();
 

@@ -60,7 +60,8 @@ void IdentityCore::BeginBundle(const std::string& name) {
   const absl::StatusOr<TrustDomain> domain = TrustDomain::Parse(name);
   const auto at = bundles_.find(name);
   std::optional<uint64_t> known;
-  if (at != bundles_.end() && !foreign_numbers_.contains(name)) {
+  if (at != bundles_.end() && !foreign_numbers_.contains(name) &&
+      !bundle_schedule_.WantsWhole(name, Now())) {
     known = at->second.sequence_number;
   }
   bundle_busy_ = true;
@@ -88,6 +89,7 @@ void IdentityCore::OnBundle(const std::string& name, BundleAnswer& answer, uint6
                 {{"subsystem_name", kSubsystem}, {"trust_domain_id", name}});
     }
     if (answer.ok() && answer->has_value()) {
+      bundle_schedule_.NoteWhole(name, Now());
       TakeBundle(name, **std::move(answer));
     } else if (answer.ok()) {
       older_since_.erase(name);

@@ -200,16 +200,16 @@ void IdentityCore::OnRefusal(Refusal refusal, const absl::Status& why) {
   rotate_after_ = absl::ZeroDuration();
 }
 
+// Whether the node may begin anew, and has not been told to yet.
+bool IdentityCore::IsAboutToBeginAnew(absl::Duration until_rebootstrap) const {
+  return until_rebootstrap != absl::InfiniteDuration() && rotate_by_attestation_ &&
+         rotate_by_trust_ != NodeIdentity::Trust::kAnew;
+}
+
 // Its certificate is of an authority that the bundle does not have. That may be an impostor, or the
 // upstream after a disaster: only the bootstrap source knows.
 void IdentityCore::OnUntrusted(absl::Duration until_rebootstrap) {
-  if (!rotate_by_attestation_ || rotate_by_trust_ == NodeIdentity::Trust::kAnew) {
-    return;
-  }
-  // Tried at the usual pace, so that the delay is kept to.
-  sync_backoff_.Reset();
-  next_sync_ = Now() + Jittered(options_.sync_interval, around_.random);
-  if (until_rebootstrap <= absl::ZeroDuration()) {
+  if (IsAboutToBeginAnew(until_rebootstrap) && until_rebootstrap <= absl::ZeroDuration()) {
     rotate_by_trust_ = NodeIdentity::Trust::kAnew;
     rotation_ = Rotation::kNow;
     rotate_after_ = absl::ZeroDuration();

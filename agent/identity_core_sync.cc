@@ -93,9 +93,18 @@ void IdentityCore::OnSynced(const SyncOutcome& outcome, SyncPass& pass) {
   Step();
 }
 
+absl::Duration IdentityCore::WaitAfterFailed(const SyncOutcome& outcome) {
+  if (!IsAboutToBeginAnew(outcome.until_rebootstrap.value_or(absl::InfiniteDuration()))) {
+    return sync_backoff_.Next(around_.random);
+  }
+  // Tried at the usual pace, so that the delay is kept to.
+  sync_backoff_.Reset();
+  return Jittered(options_.sync_interval, around_.random);
+}
+
 void IdentityCore::OnSyncFailed(const SyncOutcome& outcome) {
   const absl::Status& why = outcome.status;
-  const absl::Duration wait = sync_backoff_.Next(around_.random);
+  const absl::Duration wait = WaitAfterFailed(outcome);
   next_sync_ = Now() + wait;
   sync_fails_ = true;
   log::Warn("Synchronize failed",

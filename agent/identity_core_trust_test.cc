@@ -82,6 +82,21 @@ TEST_F(IdentityCoreTrustTest, BundlesAreFetchedOnlyWhenTheirNumberChanges) {
   EXPECT_THAT(upstream_.federated_asked, SizeIs(2));
 }
 
+TEST_F(IdentityCoreTrustTest, ABundleThatChangesUnderTheSameNumberIsTakenWithinFiveMinutes) {
+  FederateEntryWith({"b.test"});
+  Federate("b.test", 7);
+  const auto role = Started(0);
+  const std::string before = role->serve.bundles["b.test"].SerializeAsString();
+  upstream_.RotateAuthority();
+  Federate("b.test", 7);
+  role->Pass(absl::Minutes(5));
+  EXPECT_NE(role->serve.bundles["b.test"].SerializeAsString(), before);
+  const size_t asked = upstream_.federated_asked.size();
+  role->Pass(absl::Minutes(20));
+  EXPECT_THAT(upstream_.federated_asked, SizeIs(testing::Ge(asked + 4)));
+  EXPECT_THAT(upstream_.federated_asked, SizeIs(testing::Le(asked + 5)));
+}
+
 TEST_F(IdentityCoreTrustTest, ABundleWithoutANumberIsFetchedEachTime) {
   FederateEntryWith({"b.test"});
   Federate("b.test", 0);
@@ -189,8 +204,11 @@ TEST_F(IdentityCoreTrustTest, AnUpstreamOfAnotherAuthorityIsNotTrusted) {
   upstream_.reattestable = true;
   const auto role = Started(1);
   upstream_.Replace();
+  upstream_.syncs = 0;
   role->Pass(absl::Hours(1), absl::Seconds(10));
   EXPECT_EQ(role->exit_code, -1);
+  EXPECT_GE(upstream_.syncs, 15);
+  EXPECT_LE(upstream_.syncs, 30) << "at most every four minutes in the end";
   EXPECT_EQ(upstream_.attests, 1);
   EXPECT_THAT(role->serve.svids, SizeIs(1));
 }
