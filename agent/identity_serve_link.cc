@@ -12,6 +12,8 @@ namespace {
 
 // Room for the fields around the items of a packet.
 constexpr size_t kMostPacketBytes = Channel::kMaxMessageBytes - 1024;
+// Of the agent's own certificates; a longer chain is not told.
+constexpr size_t kMostChainBytes = 32 << 10;
 // Around each item: its tag and its length.
 constexpr size_t kItemOverhead = 16;
 constexpr size_t kMostQueuedBytes = 1 << 20;
@@ -96,6 +98,9 @@ void ServeLink::OnMessage(std::string_view bytes, const UniqueFd& fd) {
 void ServeLink::Commit(Told told) {
   commit_ = true;
   told_ = std::move(told);
+  if (told_.agent_chain.size() > kMostChainBytes) {
+    told_.agent_chain.clear();
+  }
   if (timer_ == 0) {
     Pump();
   }
@@ -119,7 +124,9 @@ void ServeLink::Pump() {
     roles::StateChange packet;
     packet.set_reset(std::exchange(reset_, false));
     packet_bytes_ = 0;
-    if (Fill(packet)) {
+    // In a packet of its own where the last one is full.
+    if (Fill(packet) &&
+        (packet_bytes_ == 0 || packet_bytes_ + told_.agent_chain.size() <= kMostPacketBytes)) {
       packet.set_commit(true);
       packet.set_last_sync(absl::ToUnixSeconds(told_.last_sync));
       packet.set_agent_chain(told_.agent_chain);

@@ -137,6 +137,15 @@ TEST_F(ServeLinkTest, AChangeDuringTheCompleteStateIsNotLost) {
   EXPECT_THAT(serve_.entries, SizeIs(3000));
 }
 
+TEST_F(ServeLinkTest, TheAgentsChainFindsRoomBesideALargeEntry) {
+  AddEntries(0, 1, std::string(Channel::kMaxMessageBytes - 1700, 'h'));
+  link_->Commit({.last_sync = kNow, .agent_chain = std::string(1800, 'c')});
+  Run();
+  EXPECT_EQ(serve_.commits, 1);
+  EXPECT_THAT(serve_.entries, SizeIs(1));
+  EXPECT_OK(closed_);
+}
+
 TEST_F(ServeLinkTest, WhatIsTooLargeForAPacketIsLeftOut) {
   AddSvid("big", 200'000);
   AddSvid("small");
