@@ -8,23 +8,13 @@
 
 #include "base/clock.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/tcp_listener.h"
 
 namespace assay {
 namespace {
 
 using absl::StatusCode;
 using testing::HasSubstr;
-
-// On a free port of this machine.
-UniqueFd Listener() {
-  UniqueFd listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  EXPECT_EQ(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-  EXPECT_EQ(listen(listener.get(), SOMAXCONN), 0);
-  return listener;
-}
 
 SocketAddress AddressOf(const UniqueFd& listener) {
   SocketAddress address;
@@ -63,18 +53,18 @@ class BlackHole final {
 };
 
 // An address where nobody listens.
-SocketAddress Closed() { return AddressOf(Listener()); }
+SocketAddress Closed() { return AddressOf(ListenOn(INADDR_LOOPBACK)); }
 
 TEST(DialTest, TheFirstThatAnswersIsTaken) {
-  const UniqueFd one = Listener();
-  const UniqueFd two = Listener();
+  const UniqueFd one = ListenOn(INADDR_LOOPBACK);
+  const UniqueFd two = ListenOn(INADDR_LOOPBACK);
   EXPECT_EQ(DialTcp({AddressOf(one), AddressOf(two)}).value().index, 0u);
   EXPECT_EQ(DialTcp({Closed(), AddressOf(two)}).value().index, 1u);
 }
 
 TEST(DialTest, AnAddressThatIsSilentHoldsUpTheOthersForAMoment) {
   const BlackHole hole;
-  const UniqueFd listener = Listener();
+  const UniqueFd listener = ListenOn(INADDR_LOOPBACK);
   const SystemClock clock;
   const absl::Duration begun = clock.SinceBoot();
   const auto dialed = DialTcp({hole.address(), hole.address(), AddressOf(listener)},
@@ -96,7 +86,7 @@ SocketAddress Broadcast() {
 
 TEST(DialTest, AnAddressThatFailsAtOnceHoldsUpNone) {
   const BlackHole hole;
-  const UniqueFd listener = Listener();
+  const UniqueFd listener = ListenOn(INADDR_LOOPBACK);
   std::vector<SocketAddress> addresses(60, Broadcast());
   addresses.insert(addresses.begin(), hole.address());
   addresses.push_back(AddressOf(listener));

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "rpc/listen_socket.h"
 #include "spire/api/server/bundle/v1/bundle.pb.h"
 #include "tests/support/fake_upstream.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/tcp_listener.h"
 #include "tests/support/test_ca.h"
 #include "upstream/upstream.h"
 
@@ -94,7 +94,7 @@ TEST_F(HostsTest, OnlyWhenNoneIsTrustedIsTheUpstreamUntrusted) {
 
 TEST_F(HostsTest, HostsThatSayNothingTakeNoMoreTimeThanTheCallHas) {
   // The kernel accepts connections, and nobody speaks TLS on them.
-  const UniqueFd silent = rpc::ListenTcp("0.0.0.0", 0).value();
+  const UniqueFd silent = ListenOn(INADDR_ANY);
   sockaddr_in address{};
   socklen_t size = sizeof(address);
   getsockname(silent.get(), reinterpret_cast<sockaddr*>(&address), &size);
