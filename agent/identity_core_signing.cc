@@ -12,8 +12,8 @@ namespace {
 constexpr std::string_view kSubsystem = "manager";
 constexpr std::string_view kCacheSubsystem = "cache_manager";
 // What a caller asked for or has open so lately is kept, though there be more than should be ready.
-// Serve tells of what is in use several times in this time.
-constexpr absl::Duration kLeastKept = absl::Minutes(1);
+// Serve tells of what is in use twice in this time.
+constexpr absl::Duration kLeastKept = absl::Seconds(40);
 // While a caller waits the upstream is tried at least so often.
 constexpr absl::Duration kLongestWaitingRetry = absl::Seconds(5);
 constexpr absl::Duration kFirstItemRetry = absl::Seconds(1);
