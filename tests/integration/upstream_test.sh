@@ -256,8 +256,9 @@ goaway() {
   done
   [[ "$(connection_of_agent)" != "$first" ]] || fail "the server has not ended the connection"
   sleep 3
-  tail -n "+$((logged + 1))" "$work/agent.log" | grep -E 'level=(warning|error)' &&
-    fail "a call has failed"
+  # What callers were refused before the entry was known is counted later.
+  tail -n "+$((logged + 1))" "$work/agent.log" | grep -E 'level=(warning|error)' |
+    grep -v "Refused calls were not logged" && fail "a call has failed"
   passed "the server's GOAWAY fails no call"
   stop_all
 }
