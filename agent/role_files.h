@@ -22,8 +22,9 @@ struct StateFolder {
 // Absent, it is made (mode 0700). One of root is given to the user with the agent's own files
 // inside; those of `beside` stay root's. If it holds folders of root's too it stays root's, and
 // becomes sticky and writable for the user's group, so that the user can touch none of them. In a
-// folder that is the user's already, or shared so, and below it, nothing changes hands. The system's own folders
-// do not either. FailedPrecondition, with what to do, when the user cannot keep its state there.
+// folder that is the user's already, or shared so, and below it, nothing changes hands. The
+// system's own folders do not either. FailedPrecondition, with what to do, when the user cannot
+// keep its state there.
 absl::Status GiveFolder(const StateFolder& state, const User& user);
 
 // Lets the user's group read a regular file of root that has no other name. Others, and those that
