@@ -8,21 +8,6 @@ namespace {
 
 constexpr int kMostSvids = 1'000'000;
 
-OptionReader LogLevel(log::Level& field) {
-  return {[&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
-            const std::optional<std::string> text = TextOf(value, path, report);
-            if (!text.has_value()) {
-              return;
-            }
-            if (const auto level = log::ParseLevel(*text); level.ok()) {
-              field = *level;
-            } else {
-              report.AddError(value.position, fmt::format("{}: {}", path, Message(level.status())));
-            }
-          },
-          {.kind = "`debug`, `info`, `warn` or `error`", .initial = "info"}};
-}
-
 // Accepts the names alone, and does nothing.
 OptionReader OnlyOneOf(std::vector<std::string_view> names) {
   const std::string kind = ChoiceText(names);
@@ -165,7 +150,7 @@ OptionTable AgentOptions(AgentConfig& config) {
       {"join_token", Into(config.join_token), "A join token."},
       {"join_token_file", Into(config.join_token_file), "A file with a join token."},
       {.name = "log_level",
-       .read = LogLevel(config.log.level),
+       .read = Into(config.log.level),
        .doc = "The least that is logged.",
        .reloads = true},
       {.name = "log_format",

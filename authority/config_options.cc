@@ -6,20 +6,6 @@
 namespace assay {
 namespace {
 
-OptionReader LogLevel(log::Level& field) {
-  return [&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
-    const std::optional<std::string> text = TextOf(value, path, report);
-    if (!text.has_value()) {
-      return;
-    }
-    if (const auto level = log::ParseLevel(*text); level.ok()) {
-      field = *level;
-    } else {
-      report.AddError(value.position, fmt::format("{}: {}", path, Message(level.status())));
-    }
-  };
-}
-
 // A lifetime, which must be more than nothing.
 OptionReader Lifetime(absl::Duration& field) {
   return [&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
@@ -193,7 +179,7 @@ OptionTable AuthorityServerOptions(AuthorityDraft& draft) {
       {"log_format",
        OneOf(options.log.format, {{"text", log::Format::kText}, {"json", log::Format::kJson}}),
        "text or json."},
-      {"log_level", LogLevel(options.log.level), "debug, info, warn or error."},
+      {"log_level", Into(options.log.level), "debug, info, warn or error."},
       {"log_source_location", WithoutEffect(), "File and line in the log."},
       {"max_attested_node_info_staleness", WithoutEffect(), "Nodes are always current."},
       {"profiling_enabled", WithoutEffect(), "Profiles of the program."},

@@ -186,6 +186,21 @@ OptionReader Into(Secret& field) {
           {.kind = "text"}};
 }
 
+OptionReader Into(log::Level& field) {
+  return {[&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+            const std::optional<std::string> text = TextOf(value, path, report);
+            if (!text.has_value()) {
+              return;
+            }
+            if (const auto level = log::ParseLevel(*text); level.ok()) {
+              field = *level;
+            } else {
+              report.AddError(value.position, fmt::format("{}: {}", path, Message(level.status())));
+            }
+          },
+          {.kind = "`debug`, `info`, `warn` or `error`", .initial = "info"}};
+}
+
 OptionReader Into(bool& field) {
   return {[&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
             const bool is_text = value.kind == Kind::kString || value.kind == Kind::kBool;

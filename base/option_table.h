@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/hcl.h"
+#include "base/log.h"
 #include "base/secret.h"
 #include "base/status.h"
 
@@ -114,6 +115,8 @@ void ReadOptions(const ConfigValue& block, const OptionTable& table, std::string
 OptionReader Into(std::string& field);
 OptionReader Into(Secret& field);
 OptionReader Into(bool& field);
+// "debug", "info", "warn" or "error", as log::ParseLevel takes them.
+OptionReader Into(log::Level& field);
 OptionReader Into(std::vector<std::string>& field);
 // With units, as Go writes them: "5s", "1h30m", "250ms"; negative ones are refused.
 OptionReader Into(absl::Duration& field);
