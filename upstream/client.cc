@@ -95,7 +95,9 @@ class Client final : public Upstream {
     absl::Duration since;
   };
 
-  absl::Status Run(const Try& call);
+  absl::Duration Deadline() const { return clock_.SinceBoot() + options_.call_deadline; }
+  absl::Status Run(const Try& call) { return Run(call, Deadline()); }
+  absl::Status Run(const Try& call, absl::Duration deadline);
   bool CanSync(size_t host) const;
   Outcome SyncBy(const Link::Connection& connection, grpc::ClientContext& context, EntrySink& sink);
   absl::Status Converse(AttestCall& call, NodeAttestor& attestor, const crypto::Signer& key,
@@ -111,34 +113,35 @@ class Client final : public Upstream {
 };
 
 // A connection may have died since it was made, or been told to go away; the call that finds out is
-// made again, on a new one. Where there are several hosts each is tried. An upstream that lives and
-// says that it is unavailable has answered: to ask it again at once would make that worse. The
-// deadline is that of all of it.
-absl::Status Client::Run(const Try& call) {
-  const absl::Duration deadline = clock_.SinceBoot() + options_.call_deadline;
+// made again, on a new one. Where there are several hosts each is tried. An only upstream that
+// lives and says that it is unavailable has answered: to ask it again at once would make that
+// worse. The deadline, since boot, is that of all of it.
+absl::Status Client::Run(const Try& call, absl::Duration deadline) {
   for (size_t tries = 1;; ++tries) {
     ASSIGN_OR_RETURN(const Link::Lease lease, link_.Get(deadline));
     const absl::Duration left = deadline - clock_.SinceBoot();
     if (left <= absl::ZeroDuration()) {
       // The connection is good, and the next call's.
-      return MakeStatus(absl::StatusCode::kDeadlineExceeded,
-                        fmt::format("connecting to the upstream took the {} that a call has",
-                                    absl::FormatDuration(options_.call_deadline)));
+      return Unavailable("connecting to the upstream took the {} that a call has",
+                         absl::FormatDuration(options_.call_deadline));
     }
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(left));
     const Outcome outcome = call(*lease.connection, context);
     absl::Status status = link_.Explain(lease.connection, outcome.status);
+    const bool has_others = link_.hosts() > 1;
     const bool unavailable = status.code() == absl::StatusCode::kUnavailable;
-    const bool late = status.code() == absl::StatusCode::kDeadlineExceeded;
     const bool lost = unavailable && !lease.connection->tunnel->takes_calls();
-    if (unavailable || late) {
+    // One that was left little time, for others before it took theirs, is not to blame.
+    const bool silent =
+        status.code() == absl::StatusCode::kDeadlineExceeded && left >= options_.call_deadline / 2;
+    if (lost || silent || (unavailable && has_others)) {
       link_.Drop(lease.connection, /*host_failed=*/!lost || lease.fresh);
     }
     // A new connection that fails with a reason would do so again.
     const bool can_repeat =
-        !lease.fresh || link_.hosts() > 1 || lease.connection->tunnel->failure().ok();
-    if (!lost || !can_repeat || outcome.answered || tries > link_.hosts() + 1) {
+        has_others || (lost && (!lease.fresh || lease.connection->tunnel->failure().ok()));
+    if (!unavailable || !can_repeat || outcome.answered || tries > link_.hosts() + (lost ? 1 : 0)) {
       return status;
     }
   }
@@ -253,9 +256,11 @@ Outcome Client::SyncBy(const Link::Connection& connection, grpc::ClientContext& 
   EntrySync sync(trust_domain_, sink, told_entries_, options_.max_sync_items);
   absl::Status ended = sync.Run(connection.channel, context);
   if (absl::IsUnimplemented(ended)) {
-    log::Info(
-        "The upstream does not know SyncAuthorizedEntries: all entries are fetched each time");
     MutexLock lock(mutex_);
+    if (!lacks_sync_.has_value() || lacks_sync_->host != connection.host) {
+      log::Info(
+          "The upstream does not know SyncAuthorizedEntries: all entries are fetched each time");
+    }
     lacks_sync_ = {.host = connection.host, .since = clock_.SinceBoot()};
   }
   return {.status = std::move(ended), .answered = sync.answered()};
@@ -270,9 +275,10 @@ absl::Status Client::Sync(EntrySink& sink) {
     listed = !CanSync(connection.host);
     return listed ? list(connection, context) : SyncBy(connection, context, sink);
   };
-  absl::Status status = Run(sync_or_list);
+  const absl::Duration deadline = Deadline();
+  absl::Status status = Run(sync_or_list, deadline);
   if (absl::IsUnimplemented(status) && !listed) {
-    status = Run(sync_or_list);
+    status = Run(sync_or_list, deadline);
   }
   if (!status.ok() || !listed) {
     return status;

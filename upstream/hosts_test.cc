@@ -33,7 +33,11 @@ class HostsTest : public testing::Test {
     auto server = std::make_unique<FakeUpstream>(ca_, address);
     server->On<bundle::GetBundleRequest, types::Bundle>(
         "/spire.api.server.bundle.v1.Bundle/GetBundle",
-        [this](const bundle::GetBundleRequest&, rpc::Call&) -> absl::StatusOr<types::Bundle> {
+        [this, address](const bundle::GetBundleRequest&,
+                        rpc::Call&) -> absl::StatusOr<types::Bundle> {
+          if (address == unavailable_) {
+            return Unavailable("the database is away");
+          }
           types::Bundle message;
           message.set_trust_domain(ca_.trust_domain().name());
           message.add_x509_authorities()->set_asn1(ca_.certificate().der());
@@ -53,6 +57,7 @@ class HostsTest : public testing::Test {
 
   SystemClock clock_;
   const TestCa ca_, evil_;
+  std::string unavailable_;  // The address of the host that says so, between two calls.
   std::unique_ptr<FakeUpstream> first_, second_;
 };
 
@@ -108,6 +113,14 @@ TEST_F(HostsTest, HostsThatSayNothingTakeNoMoreTimeThanTheCallHas) {
   const absl::Status failed = client->FetchBundle().status();
   EXPECT_THAT(failed, StatusIs(StatusCode::kUnavailable, HasSubstr("no answer")));
   EXPECT_LT(clock_.SinceBoot() - begun, absl::Seconds(9));
+}
+
+TEST_F(HostsTest, TheNextIsAskedWhenOneSaysThatItIsUnavailable) {
+  const auto client = Client();
+  ASSERT_OK(client->FetchBundle());
+  unavailable_ = "127.0.0.1";
+  EXPECT_OK(client->FetchBundle());
+  EXPECT_EQ(second_->connections().size(), 1u);
 }
 
 TEST_F(HostsTest, SaysWhatTheLastAnswered) {

@@ -54,6 +54,7 @@ Link::~Link() = default;
 
 absl::StatusOr<Link::Lease> Link::Get(absl::Duration deadline) {
   Plan plan;
+  SharedConnection replaced;  // Dies without the lock.
   {
     MutexLock lock(mutex_);
     const uint64_t seen_failures = failures_;
@@ -69,7 +70,7 @@ absl::StatusOr<Link::Lease> Link::Get(absl::Duration deadline) {
       }
       const absl::Duration left = deadline - clock_.SinceBoot();
       if (left <= absl::ZeroDuration()) {
-        return TooLate(0);
+        return Unavailable("connecting to the upstream: not within the time that the call has");
       }
       changed_.WaitFor(mutex_, absl::ToChronoMilliseconds(std::min(left, kLongestWait)) +
                                    std::chrono::milliseconds(1));
@@ -78,7 +79,7 @@ absl::StatusOr<Link::Lease> Link::Get(absl::Duration deadline) {
     plan = plan_;
     plan.deadline = deadline;
   }
-  auto connection = Connect(plan);
+  const auto connection = Connect(plan);
   MutexLock lock(mutex_);
   connecting_ = false;
   changed_.NotifyAll();
@@ -89,7 +90,7 @@ absl::StatusOr<Link::Lease> Link::Get(absl::Duration deadline) {
   }
   // An SVID that came meanwhile wants a connection of its own.
   if (plan_.generation == plan.generation) {
-    current_ = *connection;
+    replaced = std::exchange(current_, *connection);
   }
   return Lease{*connection, /*fresh=*/true};
 }
@@ -112,10 +113,6 @@ absl::StatusOr<TunnelThread*> Link::Thread() {
   return thread_.get();
 }
 
-absl::Status Link::TooLate(size_t host) const {
-  return Unavailable("connecting to {}: not within the time that the call has", NameOf(host));
-}
-
 absl::StatusOr<Link::SharedConnection> Link::Connect(Plan plan) {
   if (plan.bundle == nullptr && !options_.insecure_bootstrap) {
     return FailedPrecondition("connecting to {}: no trust bundle to verify the upstream by",
@@ -127,7 +124,9 @@ absl::StatusOr<Link::SharedConnection> Link::Connect(Plan plan) {
   for (const size_t host : HostsInOrder()) {
     if (clock_.SinceBoot() >= plan.deadline) {
       // Whoever was not asked may be trusted.
-      return failure.ok() ? TooLate(host) : failure;
+      return failure.ok() ? Unavailable("connecting to {}: not within the time that the call has",
+                                        NameOf(host))
+                          : failure;
     }
     auto connection = ConnectTo(host, plan);
     NoteHost(host, !connection.ok());
@@ -265,7 +264,7 @@ void Link::SetSvid(std::optional<X509Svid> svid) {
         crypto::TlsIdentity{.chain = svid->chain, .signer = svid->key});
     id = svid->id;
   }
-  SharedConnection replaced;  // Dies after the lock is released.
+  SharedConnection replaced;  // Dies without the lock.
   MutexLock lock(mutex_);
   plan_.identity = std::move(identity);
   ++plan_.generation;

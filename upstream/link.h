@@ -74,7 +74,6 @@ class Link final {
   absl::StatusOr<SharedConnection> Connect(Plan plan);
   absl::StatusOr<SharedConnection> ConnectTo(size_t host, const Plan& plan);
   absl::StatusOr<SharedConnection> Tunneled(size_t host, UniqueFd network, const Plan& plan);
-  absl::Status TooLate(size_t host) const;
   std::vector<size_t> HostsInOrder() const;
   void NoteHost(size_t host, bool failed);
   std::string NameOf(size_t host) const;
