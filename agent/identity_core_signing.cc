@@ -12,8 +12,8 @@ namespace {
 constexpr std::string_view kSubsystem = "manager";
 constexpr std::string_view kCacheSubsystem = "cache_manager";
 // What a caller asked for or has open so lately is kept, though there be more than should be ready.
-// Serve tells of what is in use twice in this time.
-constexpr absl::Duration kLeastKept = absl::Seconds(40);
+// Serve tells of what is in use every 20 to 40 seconds.
+constexpr absl::Duration kLeastKept = absl::Seconds(50);
 // While a caller waits the upstream is tried at least so often.
 constexpr absl::Duration kLongestWaitingRetry = absl::Seconds(5);
 constexpr absl::Duration kFirstItemRetry = absl::Seconds(1);
@@ -22,7 +22,8 @@ constexpr absl::Duration kLongestItemRetry = absl::Minutes(5);
 }  // namespace
 
 void IdentityCore::Enqueue(const std::string& entry_id, Urgency urgency, absl::Time expires) {
-  if (entries_.Find(entry_id) == nullptr) {
+  const StoredEntry* entry = entries_.Find(entry_id);
+  if (entry == nullptr || (entry->for_store && !options_.has_stores)) {
     return;
   }
   if (const auto at = away_.find(entry_id); at != away_.end()) {

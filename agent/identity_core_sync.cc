@@ -133,15 +133,14 @@ void IdentityCore::ApplyEntries(const EntryStore::Changes& changes) {
   }
   for (const EntryStore::Update& update : changes.updated) {
     LogEntry("Entry updated", *entries_.Find(update.id));
-    if (update.new_identity) {
-      // The old SVID must not be handed out for what the entry grants now.
+    if (update.needs_new_svid) {
+      // The old one must not be handed out for what the entry grants now.
       DropSvid(update.id);
+      queue_.Remove(update.id);
+      StopRetrying(update.id);
+    }
+    if (update.needs_new_svid || svids_.Find(update.id) != nullptr) {
       Enqueue(update.id, Urgency::kExpiring, around_.clock.Now());
-    } else if (svids_.Find(update.id) != nullptr) {
-      Enqueue(update.id, Urgency::kExpiring, around_.clock.Now());
-      if (update.was_for_store && serve_ != nullptr) {
-        serve_->SvidChanged(update.id);  // Till then it was not told.
-      }
     }
     tell(update.id);
   }

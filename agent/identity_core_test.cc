@@ -135,7 +135,7 @@ TEST_F(IdentityCoreTest, SvidsAreReadyUpToTheLimitAndForCallersBeyondIt) {
   role->Want("3");
   role->Settle();
   EXPECT_THAT(role->serve.svids, SizeIs(5));
-  role->Pass(absl::Seconds(70), absl::Seconds(5));
+  role->Pass(absl::Seconds(80), absl::Seconds(5));
   EXPECT_THAT(role->serve.svids, SizeIs(3));
   EXPECT_TRUE(role->serve.svids.contains("4")) << "prefetched ones make way first";
 }
@@ -149,29 +149,43 @@ TEST_F(IdentityCoreTest, AStoreTakesNoRoom) {
   EXPECT_THAT(role->serve.svids, SizeIs(3));
   EXPECT_EQ(role->serve.store_svids, 4);
   role->Want("4");
-  role->Want("3");
   role->Settle();
-  EXPECT_THAT(role->serve.svids, SizeIs(5));
-  role->Pass(absl::Seconds(70), absl::Seconds(5));
+  EXPECT_THAT(role->serve.svids, SizeIs(4));
+  role->Pass(absl::Seconds(80), absl::Seconds(5));
   EXPECT_THAT(role->serve.svids, SizeIs(3));
   EXPECT_EQ(role->serve.store_svids, 4);
 }
 
-TEST_F(IdentityCoreTest, AnEntryForCallersIsNotServedWhileItIsForAStore) {
+TEST_F(IdentityCoreTest, CallersAndAStoreShareNoKeyOfAnEntry) {
   const auto role = Started(1, {.has_stores = true});
   ASSERT_THAT(role->serve.svids, SizeIs(1));
+  const std::string first = role->serve.svids["0"].key();
   upstream_.entries[0].revision_number = 1;
   upstream_.entries[0].store_svid = true;
   role->Pass(absl::Seconds(10));
   EXPECT_THAT(role->serve.svids, IsEmpty());
   EXPECT_THAT(role->serve.entries, IsEmpty());
   EXPECT_EQ(role->serve.store_svids, 1);
+  EXPECT_THAT(upstream_.batches, SizeIs(2)) << "the store has one of its own";
   upstream_.entries[0].revision_number = 2;
   upstream_.entries[0].store_svid = false;
   clock_.Advance(absl::Seconds(10));
   role->RunLoop();
   role->RunSyncJob();
-  EXPECT_THAT(role->serve.svids, SizeIs(1)) << "the one that is there, before it is renewed";
+  EXPECT_THAT(role->serve.svids, IsEmpty()) << "not the store's";
+  role->Settle();
+  EXPECT_THAT(upstream_.batches, SizeIs(3));
+  EXPECT_NE(role->serve.svids["0"].key(), first);
+}
+
+TEST_F(IdentityCoreTest, AnEntryForAStoreThatIsNotThereHasNoSvid) {
+  const auto role = Started(1);
+  ASSERT_THAT(role->serve.svids, SizeIs(1));
+  upstream_.entries[0].revision_number = 1;
+  upstream_.entries[0].store_svid = true;
+  role->Pass(absl::Hours(2), absl::Minutes(1));
+  EXPECT_EQ(role->serve.store_svids, 0);
+  EXPECT_THAT(upstream_.batches, SizeIs(1));
 }
 
 TEST_F(IdentityCoreTest, WhileServeIsDownStoresAreToldOfChangesAlone) {

@@ -124,8 +124,8 @@ void EntryStore::Put(StoredEntry fresh, Changes& changes) {
   CountDomains(slot, -1);
   // A full answer repeats what has not changed.
   if (slot.revision_number != fresh.revision_number || slot.bytes != fresh.bytes) {
-    changes.updated.push_back(
-        {std::string(fresh.id()), SpiffeIdOf(slot) != SpiffeIdOf(fresh), slot.for_store});
+    changes.updated.push_back({std::string(fresh.id()), SpiffeIdOf(slot) != SpiffeIdOf(fresh) ||
+                                                            slot.for_store != fresh.for_store});
   }
   slot = std::move(fresh);
 }

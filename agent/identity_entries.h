@@ -39,8 +39,9 @@ class EntryStore final {
  public:
   struct Update {
     std::string id;
-    bool new_identity;   // Its SPIFFE ID is another one now.
-    bool was_for_store;  // For a store outside, until now.
+    // Its SPIFFE ID is another one now, or it is for a store outside instead of for callers, or for
+    // callers instead: they share no key.
+    bool needs_new_svid;
   };
   struct Changes {
     std::vector<std::string> created;

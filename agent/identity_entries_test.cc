@@ -75,14 +75,19 @@ TEST(EntryStoreTest, AnEntryMadeAnewUnderTheSameIdIsAnother) {
   EXPECT_TRUE(pass.NeedsEntry({"a", 0, 8}));
 }
 
-TEST(EntryStoreTest, SaysWhenAnEntryHasANewIdentity) {
+TEST(EntryStoreTest, SaysWhenAnEntryNeedsANewSvid) {
   EntryStore store;
   SyncAll(store, {MakeEntry("a")});
   RegistrationEntry entry = MakeEntry("a", 1);
-  EXPECT_FALSE(SyncAll(store, {entry}).updated.at(0).new_identity);
+  EXPECT_FALSE(SyncAll(store, {entry}).updated.at(0).needs_new_svid);
   entry.revision_number = 2;
   entry.spiffe_id = *SpiffeId::Parse("spiffe://d.test/other");
-  EXPECT_TRUE(SyncAll(store, {entry}).updated.at(0).new_identity);
+  EXPECT_TRUE(SyncAll(store, {entry}).updated.at(0).needs_new_svid);
+  for (const bool for_store : {true, false}) {
+    ++entry.revision_number;
+    entry.store_svid = for_store;
+    EXPECT_TRUE(SyncAll(store, {entry}).updated.at(0).needs_new_svid);
+  }
 }
 
 TEST(EntryStoreTest, AFailedSyncChangesNothing) {

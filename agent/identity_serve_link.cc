@@ -55,7 +55,9 @@ ServeLink::ServeLink(EventLoop& loop, const StateToServe& state, OnRequest on_re
       on_request_(std::move(on_request)),
       on_closed_(std::move(on_closed)) {
   for (const auto& id : state_.svids.Ids()) {
-    svids_.insert(id);
+    if (!IsForStore(id)) {
+      svids_.insert(id);
+    }
   }
   for (const auto& [name, bundle] : state_.bundles) {
     bundles_.insert(name);
@@ -99,6 +101,7 @@ void ServeLink::Commit(Told told) {
   commit_ = true;
   told_ = std::move(told);
   if (told_.agent_chain.size() > kMostChainBytes) {
+    log::Error("Agent's SVID is too large to be told of", {{"bytes", told_.agent_chain.size()}});
     told_.agent_chain.clear();
   }
   if (timer_ == 0) {
