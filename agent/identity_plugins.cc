@@ -8,10 +8,11 @@
 namespace assay {
 
 IdentityPlugins::IdentityPlugins(RoleContext& context, const AgentConfig& config)
-    : links_(context, roles::IDENTITY) {
+    : links_(context, roles::IDENTITY),
+      store_threads_(config.external_plugins.size(), config.external_plugins.size()) {
   SvidStores::Options options{.trust_domain = config.trust_domain,
                               .stores = {},
-                              .run = [this](auto job) { store_thread_.Run(0, std::move(job)); },
+                              .run = [this](auto job) { store_threads_.Run(0, std::move(job)); },
                               .random = SystemRandom()};
   for (uint32_t number = 1; number <= config.external_plugins.size(); ++number) {
     const PluginName& plugin = config.external_plugins[number - 1].plugin;

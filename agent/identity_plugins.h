@@ -33,7 +33,7 @@ class IdentityPlugins final {
   PluginLinks links_;
   PluginConnection* node_attestor_ = nullptr;
   std::optional<SvidStores> stores_;
-  WorkerThreads store_thread_{1, 4};  // Last: its jobs use the stores.
+  WorkerThreads store_threads_;  // Last: its jobs use the stores.
 };
 
 }  // namespace assay

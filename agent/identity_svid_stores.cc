@@ -65,7 +65,7 @@ void SvidStores::Update(const StateToServe& state) {
   for (auto record = records_.begin(); record != records_.end();) {
     auto& [id, gone] = *record;
     const bool is_gone = !known.contains(id);
-    if (is_gone && !gone.held.has_value() && busy_id_ != id) {
+    if (is_gone && !gone.held.has_value() && !gone.is_busy) {
       record = records_.erase(record);
       continue;
     }
@@ -169,20 +169,21 @@ bool SvidStores::IsDue(const Record& record) const {
 
 void SvidStores::Step() {
   loop_.Cancel(std::exchange(timer_, 0));
-  if (is_busy_) {
-    return;
-  }
   const absl::Duration now = clock_.SinceBoot();
   absl::Duration next = absl::InfiniteDuration();
   for (auto& [id, record] : records_) {
-    if (!IsDue(record) || Refuse(id, record)) {
+    if (record.is_busy || !IsDue(record) || Refuse(id, record)) {
       continue;
     }
-    if (record.not_before <= now) {
-      Begin(id, record);
-      return;
+    if (record.not_before > now) {
+      next = std::min(next, record.not_before);
+      continue;
     }
-    next = std::min(next, record.not_before);
+    const Job job = NextJob(id, record);
+    if (!busy_.contains(job.place.store)) {
+      record.is_busy = true;
+      Begin(job);
+    }
   }
   if (next != absl::InfiniteDuration()) {
     timer_ = loop_.After(next - now, [this] {
@@ -214,61 +215,57 @@ bool SvidStores::Refuse(const std::string& id, Record& record) {
   return true;
 }
 
-void SvidStores::Begin(const std::string& id, Record& record) {
+SvidStores::Job SvidStores::NextJob(const std::string& id, const Record& record) const {
   const bool puts = !record.is_gone && HasStore(record);
-  const bool deletes = record.held.has_value() && (!puts || *record.held != record.place);
-  SvidStoreCalls* from = deletes ? options_.stores.at(record.held->store).get() : nullptr;
-  SvidStoreCalls* to = puts ? options_.stores.at(record.place.store).get() : nullptr;
-  is_busy_ = true;
-  busy_id_ = id;
-  options_.run([this, id, from, to, revision = record.revision, place = record.place,
-                old = record.held.value_or(Place{}), svid = record.svid] {
-    Outcome outcome;
-    if (from != nullptr) {
-      outcome.deleted = from->Delete(old.metadata);
-    }
-    if (to != nullptr) {
-      outcome.put = to->Put(*svid, place.metadata);
-    }
-    loop_.Post([this, id, revision, place, outcome] { OnDone(id, revision, place, outcome); });
+  if (record.held.has_value() && (!puts || *record.held != record.place)) {
+    return {id, record.revision, /*puts=*/false, *record.held, nullptr};
+  }
+  return {id, record.revision, /*puts=*/true, record.place, record.svid};
+}
+
+void SvidStores::Begin(const Job& job) {
+  busy_.insert(job.place.store);
+  options_.run([this, job, store = options_.stores.at(job.place.store).get()] {
+    const absl::Status done =
+        job.puts ? store->Put(*job.svid, job.place.metadata) : store->Delete(job.place.metadata);
+    loop_.Post([this, job, done] { OnDone(job, done); });
   });
 }
 
-void SvidStores::OnDone(const std::string& id, uint64_t revision, const Place& put_at,
-                        const Outcome& outcome) {
-  is_busy_ = false;
-  busy_id_.clear();
-  Record& record = records_.at(id);
-  if (outcome.deleted.has_value()) {
-    OnDeleted(id, record, *outcome.deleted);
-  }
-  if (outcome.put.has_value()) {
-    const bool ok = outcome.put->ok();
-    log::Write(ok ? log::Level::kDebug : log::Level::kError,
-               ok ? "SVID stored successfully" : "Failed to put X509-SVID",
-               {{"entry", id},
-                {ok ? "" : "error", *outcome.put},
-                {"revision_number", revision},
-                {"spiffe_id", record.spiffe_id},
-                {"subsystem_name", kSubsystem},
-                {"svid_store", put_at.store}});
-    record.held = put_at;  // Of one that failed the store may have it all the same.
-    if (ok) {
-      record.handled = revision;
-      record.backoff.Reset();
-    } else {
-      RetryLater(record);
-    }
-  } else if (!record.held.has_value()) {
-    record.handled = revision;
+void SvidStores::OnDone(const Job& job, const absl::Status& done) {
+  busy_.erase(job.place.store);
+  Record& record = records_.at(job.id);
+  record.is_busy = false;
+  if (job.puts) {
+    OnPut(job, record, done);
+  } else {
+    OnDeleted(job, record, done);
   }
   if (record.is_gone && !record.held.has_value()) {
-    records_.erase(id);
+    records_.erase(job.id);
   }
   Step();
 }
 
-void SvidStores::OnDeleted(const std::string& id, Record& record, const absl::Status& deleted) {
+void SvidStores::OnPut(const Job& job, Record& record, const absl::Status& put) {
+  log::Write(put.ok() ? log::Level::kDebug : log::Level::kError,
+             put.ok() ? "SVID stored successfully" : "Failed to put X509-SVID",
+             {{"entry", job.id},
+              {put.ok() ? "" : "error", put},
+              {"revision_number", job.revision},
+              {"spiffe_id", record.spiffe_id},
+              {"subsystem_name", kSubsystem},
+              {"svid_store", job.place.store}});
+  record.held = job.place;  // Of one that failed the store may have it all the same.
+  if (put.ok()) {
+    record.handled = job.revision;
+    record.backoff.Reset();
+  } else {
+    RetryLater(record);
+  }
+}
+
+void SvidStores::OnDeleted(const Job& job, Record& record, const absl::Status& deleted) {
   const bool is_nowhere = absl::IsInvalidArgument(deleted) || absl::IsNotFound(deleted);
   const bool is_out = deleted.ok() || is_nowhere;
   log::Write(is_out ? log::Level::kDebug : log::Level::kError,
@@ -276,18 +273,19 @@ void SvidStores::OnDeleted(const std::string& id, Record& record, const absl::St
              : absl::IsInvalidArgument(deleted)
                  ? "Failed to delete SVID because of malformed selectors"
                  : "Failed to delete SVID",
-             {{"entry", id},
+             {{"entry", job.id},
               {deleted.ok() ? "" : "error", deleted},
               {"spiffe_id", record.spiffe_id},
               {"subsystem_name", kSubsystem},
-              {"svid_store", record.held.has_value() ? record.held->store : ""}});
-  if (is_out) {
-    record.held.reset();
-  } else if (!record.is_gone) {
-    // As the reference: what is new is put all the same, and the old place is left.
-    record.held.reset();
-  } else {
+              {"svid_store", job.place.store}});
+  if (!is_out && record.is_gone) {
     RetryLater(record);
+    return;
+  }
+  // As the reference: when that failed, what is new is put all the same, and the old place is left.
+  record.held.reset();
+  if (!HasStore(record)) {
+    record.handled = job.revision;
   }
 }
 

@@ -2,7 +2,8 @@
 // Puts the X509-SVIDs of the entries that are for a store outside (store_svid) into that store, and
 // takes them out when the entry is gone or is for another place. The store is the one that the
 // entry's selectors have the type of; their values say where in it. Owned by the identity thread;
-// the stores' calls run elsewhere, one at a time.
+// the stores' calls run elsewhere, of each store one at a time, so that a slow store keeps no other
+// waiting.
 #pragma once
 
 #include <absl/time/time.h>
@@ -12,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,7 +37,8 @@ class SvidStores final {
     std::string trust_domain;
     // Of each store its calls, by its name. They block.
     std::map<std::string, std::unique_ptr<SvidStoreCalls>> stores;
-    // Runs a job soon, and not on the loop's thread.
+    // Runs a job soon, and not on the loop's thread. A job may block; as many are under way as
+    // there are stores.
     std::function<void(std::function<void()> job)> run;
     Random random;
   };
@@ -50,7 +53,7 @@ class SvidStores final {
   void Update(const StateToServe& state);
   // The store may have forgotten what it was given.
   void OnRestart(const std::string& store);
-  bool is_busy() const { return is_busy_; }
+  bool is_busy() const { return !busy_.empty(); }
 
  private:
   // A place in a store.
@@ -73,10 +76,15 @@ class SvidStores final {
     uint64_t handled = 0;  // The revision of then, or that cannot be put.
     Backoff backoff{absl::Seconds(5), absl::Minutes(1)};
     absl::Duration not_before = -absl::InfiniteDuration();
+    bool is_busy = false;  // A job of it is under way.
   };
-  struct Outcome {
-    std::optional<absl::Status> deleted;
-    std::optional<absl::Status> put;
+  // A call of a store.
+  struct Job {
+    std::string id;  // The record's.
+    uint64_t revision = 0;
+    bool puts = false;  // Else it deletes.
+    Place place;
+    std::shared_ptr<const StoredSvid> svid;  // Null where it deletes.
   };
 
   void Take(const StateToServe& state, const StoredEntry& entry);
@@ -85,11 +93,14 @@ class SvidStores final {
   std::shared_ptr<const StoredSvid> MakeSvid(const StateToServe& state, const roles::Entry& entry,
                                              const ReadySvid& svid) const;
   bool IsDue(const Record& record) const;
+  // Begins what the stores that are free may do.
   void Step();
-  void Begin(const std::string& id, Record& record);
-  void OnDone(const std::string& id, uint64_t revision, const Place& put_at,
-              const Outcome& outcome);
-  void OnDeleted(const std::string& id, Record& record, const absl::Status& deleted);
+  // The next call for what is due. What moves is deleted first, and put by a call after that.
+  Job NextJob(const std::string& id, const Record& record) const;
+  void Begin(const Job& job);
+  void OnDone(const Job& job, const absl::Status& done);
+  void OnPut(const Job& job, Record& record, const absl::Status& put);
+  void OnDeleted(const Job& job, Record& record, const absl::Status& deleted);
   void RetryLater(Record& record);
   // Whether there is nothing to be done that a store could do.
   bool Refuse(const std::string& id, Record& record);
@@ -98,8 +109,7 @@ class SvidStores final {
   EventLoop& loop_;
   const Clock& clock_;
   std::map<std::string, Record> records_;  // By the entry's id.
-  bool is_busy_ = false;
-  std::string busy_id_;  // Of the record of the job under way.
+  std::set<std::string> busy_;             // The stores that a job is under way in.
   EventLoop::TimerId timer_ = 0;
 };
 

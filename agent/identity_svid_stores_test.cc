@@ -56,9 +56,19 @@ class SvidStoresTest : public testing::Test {
   SvidStoresTest() : loop_(*EventLoop::Create(clock_)) {
     SvidStores::Options options{.trust_domain = "example.org",
                                 .stores = {},
-                                .run = [this](auto job) { loop_->Post(std::move(job)); },
+                                .run =
+                                    [this](auto job) {
+                                      ++begun_;
+                                      if (is_hung_) {
+                                        hung_.push_back(std::move(job));
+                                      } else {
+                                        loop_->Post(std::move(job));
+                                      }
+                                    },
                                 .random = [] { return 0.5; }};
-    options.stores.emplace("disk", std::make_unique<FakeStore>(calls_, answer_, put_));
+    for (const char* name : {"disk", "cloud"}) {
+      options.stores.emplace(name, std::make_unique<FakeStore>(calls_, answer_, put_));
+    }
     stores_.emplace(std::move(options), *loop_, clock_);
   }
 
@@ -102,7 +112,10 @@ class SvidStoresTest : public testing::Test {
   std::map<std::string, TrustBundle> bundles_;
   std::vector<std::string> calls_;
   absl::Status answer_;
-  PutBundles put_;  // The last.
+  PutBundles put_;        // The last.
+  bool is_hung_ = false;  // The calls that begin now.
+  std::vector<std::function<void()>> hung_;
+  int begun_ = 0;
   std::optional<SvidStores> stores_;
   int64_t revision_ = 0;
 };
@@ -259,6 +272,49 @@ TEST_F(SvidStoresTest, WhatAnAgentBeforeMayHavePutIsDeleted) {
   EXPECT_THAT(Update(), ElementsAre("delete a"));
   Sign("f");
   EXPECT_THAT(Update(), ElementsAre("delete b", "put f of 2 at d"));
+}
+
+TEST_F(SvidStoresTest, AStoreThatHangsKeepsNoOtherWaiting) {
+  SetEntries({Entry("e", {{"disk", "a"}})});
+  Sign("e");
+  is_hung_ = true;
+  EXPECT_THAT(Update(), IsEmpty());
+  is_hung_ = false;
+  SetEntries({Entry("e", {{"disk", "a"}}), Entry("f", {{"disk", "b"}}),
+              Entry("g", {{"cloud", "c"}}), Entry("h", {{"cloud", "d"}})});
+  for (const char* id : {"f", "g", "h"}) {
+    Sign(id);
+  }
+  EXPECT_THAT(Update(), ElementsAre("put g of 2 at c", "put h of 2 at d"));
+  EXPECT_TRUE(stores_->is_busy());
+  ASSERT_EQ(hung_.size(), 1U);
+  hung_.front()();
+  EXPECT_THAT(Run(), ElementsAre("put e of 2 at a", "put e of 2 at a", "put f of 2 at b"));
+  EXPECT_FALSE(stores_->is_busy());
+}
+
+TEST_F(SvidStoresTest, OfOneStoreOneCallIsUnderWay) {
+  SetEntries({Entry("e", {{"disk", "a"}}), Entry("f", {{"disk", "b"}})});
+  Sign("e");
+  Sign("f");
+  stores_->Update({entries_, svids_, bundles_});
+  stores_->OnRestart("disk");
+  EXPECT_EQ(begun_, 1);
+  EXPECT_THAT(Run(), ElementsAre("put e of 2 at a", "put e of 2 at a", "put f of 2 at b"));
+}
+
+TEST_F(SvidStoresTest, WhatMovesToAnotherStoreIsPutOnceItIsDeleted) {
+  SetEntries({Entry("e", {{"disk", "a"}})});
+  Sign("e");
+  Update();
+  is_hung_ = true;
+  SetEntries({Entry("e", {{"cloud", "b"}})});
+  EXPECT_THAT(Update(), IsEmpty());
+  is_hung_ = false;
+  EXPECT_THAT(Update(), IsEmpty());
+  ASSERT_EQ(hung_.size(), 1U);
+  hung_.front()();
+  EXPECT_THAT(Run(), ElementsAre("delete a", "put e of 2 at b"));
 }
 
 TEST_F(SvidStoresTest, AnExpiredSvidIsNotPut) {
