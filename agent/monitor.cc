@@ -555,13 +555,16 @@ void Monitor::OnBroken(const Running& accuser, const roles::Broken& broken) {
 
 void Monitor::Reap() {
   // One signal may stand for several children, and some may be orphans given to us as process 1.
-  int wait_status = 0;
-  for (pid_t pid; (pid = waitpid(-1, &wait_status, WNOHANG)) > 0;) {
-    for (auto& [name, role] : roles_) {
-      if (role.process != nullptr && role.process->pid() == pid) {
-        role.process->Reaped();
-        OnDeath(role, wait_status);
-      }
+  for (siginfo_t ended{};
+       waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid != 0;
+       ended = {}) {
+    const auto role = std::find_if(roles_.begin(), roles_.end(), [&ended](const auto& entry) {
+      return entry.second.process != nullptr && entry.second.process->pid() == ended.si_pid;
+    });
+    if (role == roles_.end()) {
+      waitpid(ended.si_pid, nullptr, 0);
+    } else {
+      OnDeath(role->second, role->second.process->Reap());
     }
   }
   if (stopping_) {

@@ -138,6 +138,17 @@ void RoleProcess::Kill() {
   }
 }
 
+int RoleProcess::Reap() {
+  siginfo_t info{};
+  while (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+  }
+  // It leads a group of its own, whose number is nobody else's until it is reaped.
+  kill(-pid_, SIGKILL);
+  int status = 0;
+  waitpid(std::exchange(pid_, 0), &status, 0);
+  return status;
+}
+
 absl::Duration RestartBackoff::Next(absl::Duration lifetime) {
   if (lifetime >= kLongLife) {
     next_ = absl::ZeroDuration();

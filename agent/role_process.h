@@ -46,8 +46,10 @@ class RoleProcess final {
   pid_t pid() const { return pid_; }
   Channel& control() { return *control_; }
   void Kill();
-  // It has been reaped: its pid may be another process's from now on.
-  void Reaped() { pid_ = 0; }
+  // Waits for its end, ends what it has started of its own (a plugin's role starts a program, and
+  // that may start others), and reaps it: its pid may be another process's from now on. Its status,
+  // as waitpid gives it.
+  int Reap();
 
  private:
   explicit RoleProcess(EventLoop& loop) : loop_(loop) {}

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,12 +65,30 @@ TEST(RoleProcessTest, GivesTheProgramItsArgumentsLogAndChannel) {
     output.append(buffer, static_cast<size_t>(got));
   }
   close(log[0]);
-  int status = 0;
-  ASSERT_EQ(waitpid((*process)->pid(), &status, 0), (*process)->pid());
-  (*process)->Reaped();
-  EXPECT_EQ(DescribeExit(status), "exit status 0");
+  EXPECT_EQ(DescribeExit((*process)->Reap()), "exit status 0");
   // Descriptors 0 to 3, and the one that ls reads the folder with.
   EXPECT_EQ(output, "role serve socket\n5\n Here/There /dev/null\nleader\n");
+}
+
+TEST(RoleProcessTest, WhatItStartedDoesNotOutliveIt) {
+  FakeClock clock;
+  auto loop = EventLoop::Create(clock).value();
+  TempFolder folder;
+  const std::string script = folder.path() + "/role";
+  ASSERT_OK(WriteFileAtomically(script, "#!/bin/sh\nsleep 1000 &\nexit 3\n", 0755));
+  int log[2];
+  ASSERT_EQ(pipe2(log, O_CLOEXEC), 0);
+  auto process = RoleProcess::Start(SpecOf(roles::SERVE),
+                                    {.executable = script, .name = "assay", .log_fd = log[1]},
+                                    PrivilegesOf(SpecOf(roles::SERVE), geteuid(), std::nullopt),
+                                    *loop, [](std::string_view, UniqueFd) {});
+  ASSERT_OK(process);
+  close(log[1]);
+  EXPECT_EQ(DescribeExit((*process)->Reap()), "exit status 3");
+  // Whoever lives and could write to the log keeps its end open.
+  pollfd ended{.fd = log[0], .events = POLLIN, .revents = 0};
+  EXPECT_EQ(poll(&ended, 1, 10'000), 1);
+  close(log[0]);
 }
 
 TEST(RoleProcessTest, SaysHowAProcessEnded) {

@@ -34,6 +34,8 @@ logged() { grep -qF -- "$1" "$work/agent.log"; }
 times_logged() { grep -cF -- "$1" "$work/agent.log" || true; }
 awaited() { await "$1" agent logged "$1"; }
 agent_pid() { tail -n 1 "$work/pids" | cut -d' ' -f1; }
+# A process; of a dead one nobody may have asked how it ended.
+ended() { ! grep -q '^State:[[:space:]]*[^ZX]' "/proc/$1/status" 2>"$work/ended.log"; }
 plugin_pid() { pgrep -f "^$work/plugins/$1" | head -n 1; }
 
 entry() { # words of `entry create`
@@ -153,11 +155,19 @@ not_in_store() { ! in_store "$1"; }
 svid_store() {
   local id other
   mkdir "$work/store"
+  # A plugin that starts a program of its own.
+  cat >"$work/plugins/with-child" <<SCRIPT
+#!/bin/sh
+sleep 1000 &
+echo \$! >>"$work/children"
+exec "$work/plugins/svid-store" "\$@"
+SCRIPT
+  chmod 0755 "$work/plugins/with-child"
   start_upstream "$upstream"
   start_with "join_token = \"$(token)\"" "NodeAttestor \"join_token\" { plugin_data {} }
     WorkloadAttestor \"unix\" { plugin_data {} }
     SVIDStore \"disk\" {
-      plugin_cmd = \"$work/plugins/svid-store\"
+      plugin_cmd = \"$work/plugins/with-child\"
       plugin_data { svids_path = \"$work/store/svids.json\" }
     }"
   awaited "Node attestation was successful"
@@ -182,6 +192,9 @@ svid_store() {
   awaited 'msg="Role died and is started anew"'
   await "the SVID in the store anew" agent in_store two
   echo "PASSED: a store that is started anew is given everything again"
+  await "what the plugin starts" agent eval '[[ "$(wc -l <"$work/children")" -eq 2 ]]'
+  await "the end of what the old one started" agent ended "$(head -n 1 "$work/children")"
+  echo "PASSED: what a plugin has started ends with it"
 
   server_command "$upstream" entry delete -entryID "$id" >/dev/null
   await "an empty store" agent not_in_store two
@@ -197,6 +210,7 @@ svid_store() {
   logged "Plugin reconfigured" && fail "options of the log alone reconfigure a plugin"
   echo "PASSED: HUP takes up the log's options in a plugin's role"
   stop_all
+  await "the end of what the last one started" agent ended "$(tail -n 1 "$work/children")"
 }
 
 node_attestor() {

@@ -38,10 +38,8 @@ RoleHarness::RoleHarness(const Options& options)
 RoleHarness::~RoleHarness() {
   OnLoop([this] {
     for (auto& [role, process] : roles_) {
-      const pid_t pid = process->pid();
       process->Kill();
-      waitpid(pid, nullptr, 0);
-      process->Reaped();
+      process->Reap();
       process.reset();
     }
     identity_.reset();
@@ -144,10 +142,8 @@ void RoleHarness::RestartIdentity() {
 
 void RoleHarness::Restart(roles::Role role) {
   OnLoop([this, role] {
-    const pid_t pid = roles_[role]->pid();
     roles_[role]->Kill();
-    waitpid(pid, nullptr, 0);
-    roles_[role]->Reaped();
+    roles_[role]->Reap();
     Start(role);
     if (role == roles::SERVE) {
       LinkIdentity();
