@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "crypto/digest.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_folder.h"
 
@@ -84,6 +85,33 @@ TEST(PluginProcessTest, HasTheCookieAndItsArguments) {
       "$NOTIFY_SOCKET,$KEPT\" >&2");
   ASSERT_TRUE(plugin.AwaitExit());
   EXPECT_THAT(plugin.log, Contains("2,two words,WorkloadAttestor,1,/sockets,,yes"));
+}
+
+TEST(PluginProcessTest, WhatHasAChecksumIsExecutedFromMemory) {
+  const TempFolder folder;
+  const std::string script = folder.path() + "/script";
+  ASSERT_OK(WriteFileAtomically(script, "#!/bin/sh\necho \"$@\"\n", 0700));
+  for (const std::string& path : {script, std::string("/bin/echo")}) {
+    const SystemClock clock;
+    const auto loop = *EventLoop::Create(clock);
+    const std::string sum =
+        crypto::HexEncode(crypto::Digest(crypto::Hash::kSha256, *ReadFile(path)));
+    const auto program = PluginProgram::Open(path, sum);
+    ASSERT_OK(program.status());
+    std::string exit;
+    absl::Status handshake;
+    const auto process = PluginProcess::Start(
+        *loop, *program, {.cookie = "C", .socket_folder = "", .arguments = {"one", "two words"}},
+        {.on_handshake = [&](const auto& address) { handshake = address.status(); },
+         .on_log = [](std::string_view, bool) {},
+         .on_exit = [&](const std::string& how) { exit = how; }});
+    ASSERT_OK(process.status());
+    for (int i = 0; i < kRounds && (exit.empty() || handshake.ok()); ++i) {
+      loop->RunOnce(absl::Milliseconds(10));
+    }
+    EXPECT_EQ(exit, "exit status 0") << path;
+    EXPECT_THAT(handshake.message(), HasSubstr("\"one two words\"")) << path;
+  }
 }
 
 TEST(PluginProcessTest, NoSignalIsIgnoredInIt) {

@@ -2,7 +2,9 @@
 #include "plugins/program.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -14,20 +16,86 @@
 namespace assay {
 namespace {
 
-absl::StatusOr<std::string> DigestOf(int fd, const std::string& path) {
+// Since Linux 6.3 a machine may want to be told of files in memory that are executed; older kernels
+// know no such flag.
+UniqueFd MakeMemoryFile() {
+  constexpr unsigned int kExecutable = 0x10;
+  constexpr unsigned int kFlags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  UniqueFd fd(memfd_create("assay-plugin", kFlags | kExecutable));
+  if (!fd.valid() && errno == EINVAL) {
+    fd.Reset(memfd_create("assay-plugin", kFlags));
+  }
+  return fd;
+}
+
+absl::Status WriteAll(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(fd, bytes.data(), bytes.size());
+    if (written < 0) {
+      return ErrnoStatus(errno, "copying a plugin into memory");
+    }
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  return absl::OkStatus();
+}
+
+// What is executed of the copy must be what could be executed of the file: its mode, and how its
+// file system is mounted, may forbid it.
+absl::Status CheckExecutable(int fd, const std::string& path) {
+  if (faccessat(fd, "", X_OK, AT_EACCESS | AT_EMPTY_PATH) != 0) {
+    return ErrnoStatus(errno, fmt::format("executing plugin {}", path));
+  }
+  return absl::OkStatus();
+}
+
+struct Copy {
+  UniqueFd fd;  // Sealed.
+  std::string digest;
+};
+
+absl::StatusOr<Copy> CopyIntoMemory(int fd, const std::string& path) {
+  Copy copy{.fd = MakeMemoryFile(), .digest = {}};
+  if (!copy.fd.valid()) {
+    return ErrnoStatus(errno, "making a file in memory for a plugin (vm.memfd_noexec forbids it?)");
+  }
   crypto::DigestStream digest(crypto::Hash::kSha256);
   std::array<char, 64 << 10> buffer;
-  for (off_t at = 0;;) {
+  for (int64_t at = 0;;) {
     const ssize_t got = pread(fd, buffer.data(), buffer.size(), at);
     if (got < 0) {
       return ErrnoStatus(errno, fmt::format("reading plugin {}", path));
     }
     if (got == 0) {
-      return digest.Finish();
+      break;
     }
-    digest.Update({buffer.data(), static_cast<size_t>(got)});
     at += got;
+    if (at > PluginProgram::kMaxBytes) {
+      return FailedPrecondition("plugin {} is longer than {} bytes, the most for a plugin_checksum",
+                                path, PluginProgram::kMaxBytes);
+    }
+    const std::string_view bytes(buffer.data(), static_cast<size_t>(got));
+    digest.Update(bytes);
+    RETURN_IF_ERROR(WriteAll(copy.fd.get(), bytes));
   }
+  constexpr int kSeals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+  if (fcntl(copy.fd.get(), F_ADD_SEALS, kSeals) != 0) {
+    return ErrnoStatus(errno, "sealing a plugin in memory");
+  }
+  copy.digest = digest.Finish();
+  return copy;
+}
+
+// The descriptor of what is executed.
+absl::StatusOr<UniqueFd> CopyOf(int fd, const std::string& path, std::string_view checksum) {
+  RETURN_IF_ERROR(CheckPluginChecksum(checksum));
+  RETURN_IF_ERROR(CheckExecutable(fd, path));
+  ASSIGN_OR_RETURN(const std::string wanted, crypto::HexDecode(checksum));
+  ASSIGN_OR_RETURN(Copy copy, CopyIntoMemory(fd, path));
+  if (copy.digest != wanted) {
+    return PermissionDenied("plugin {} has SHA-256 {}, and not its plugin_checksum", path,
+                            crypto::HexEncode(copy.digest));
+  }
+  return std::move(copy.fd);
 }
 
 bool BeginsLikeAScript(int fd) {
@@ -60,13 +128,7 @@ absl::StatusOr<PluginProgram> PluginProgram::Open(const std::string& path,
     return FailedPrecondition("plugin {} is not a regular file", path);
   }
   if (!checksum.empty()) {
-    RETURN_IF_ERROR(CheckPluginChecksum(checksum));
-    ASSIGN_OR_RETURN(const std::string wanted, crypto::HexDecode(checksum));
-    ASSIGN_OR_RETURN(const std::string found, DigestOf(fd.get(), path));
-    if (found != wanted) {
-      return PermissionDenied("plugin {} has SHA-256 {}, and not its plugin_checksum", path,
-                              crypto::HexEncode(found));
-    }
+    ASSIGN_OR_RETURN(fd, CopyOf(fd.get(), path, checksum));
   }
   std::error_code error;
   std::string absolute = std::filesystem::absolute(path, error).string();

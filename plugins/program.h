@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The program of a plugin. It is opened once: what was opened is what the checksum is taken of and
-// what is executed, whatever its path names by then. Whoever may write the file itself can change
-// it in between, so it must be root's or the starter's.
+// The program of a plugin. It is opened once, and what was opened is what is executed, whatever its
+// path names by then. With a checksum it is a copy in memory that nobody can change any more: the
+// checksum is taken of that, and that is executed. Of a script that holds for the script alone, and
+// not for its interpreter or what it starts.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -14,8 +16,11 @@ namespace assay {
 
 class PluginProgram final {
  public:
+  // The longest that can have a checksum.
+  static constexpr int64_t kMaxBytes = int64_t{512} << 20;
+
   // The checksum is the SHA-256 in hex, or empty: then any program will do. PermissionDenied when
-  // the program has another.
+  // the program has another, or must not be executed.
   static absl::StatusOr<PluginProgram> Open(const std::string& path, std::string_view checksum);
 
   // Absolute, for its arguments.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "plugins/program.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -54,6 +55,35 @@ TEST_F(PluginProgramTest, WhatWasOpenedStaysWhateverThePathNamesLater) {
   char bytes[8] = {};
   EXPECT_EQ(pread(program->fd(), bytes, sizeof(bytes), 0), 8);
   EXPECT_EQ(std::string_view(bytes, 8), "original");
+}
+
+TEST_F(PluginProgramTest, WhatHasItsChecksumStaysThoughTheFileIsChanged) {
+  const std::string path = Make("p", "original");
+  const absl::StatusOr<PluginProgram> program = PluginProgram::Open(path, Sum("original"));
+  ASSERT_OK(program.status());
+  const UniqueFd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  ASSERT_EQ(pwrite(file.get(), "another!", 8, 0), 8);
+  char bytes[8] = {};
+  EXPECT_EQ(pread(program->fd(), bytes, sizeof(bytes), 0), 8);
+  EXPECT_EQ(std::string_view(bytes, 8), "original");
+  const std::string by_number = "/proc/self/fd/" + std::to_string(program->fd());
+  const UniqueFd copy(open(by_number.c_str(), O_RDWR | O_CLOEXEC));
+  EXPECT_EQ(pwrite(copy.get(), "another!", 8, 0), -1);
+  EXPECT_EQ(ftruncate(copy.get(), 1), -1);
+}
+
+TEST_F(PluginProgramTest, WhatMustNotBeExecutedIsNot) {
+  const std::string path = folder_.path() + "/p";
+  ASSERT_OK(WriteFileAtomically(path, "x", 0600));
+  EXPECT_THAT(PluginProgram::Open(path, Sum("x")).status(),
+              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("executing plugin " + path)));
+}
+
+TEST_F(PluginProgramTest, OneThatIsTooLongHasNoChecksum) {
+  const std::string path = Make("p", "x");
+  ASSERT_EQ(truncate(path.c_str(), PluginProgram::kMaxBytes + 1), 0);
+  EXPECT_THAT(PluginProgram::Open(path, Sum("x")).status(),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("is longer than")));
 }
 
 TEST_F(PluginProgramTest, RefusesWhatIsNoFile) {
