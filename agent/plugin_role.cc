@@ -3,9 +3,6 @@
 // brings it up, and gives the role that uses the plugin connections to it. What the plugin prints
 // and logs is read here, where there is nothing to gain. It ends with the plugin, and the monitor
 // starts both anew.
-#include <stdlib.h>
-
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,10 +17,12 @@
 #include "base/log.h"
 #include "base/sandbox/channel.h"
 #include "plugins/host_services.h"
+#include "plugins/log_limit.h"
 #include "plugins/log_line.h"
 #include "plugins/process.h"
 #include "plugins/program.h"
 #include "plugins/session.h"
+#include "plugins/socket_folder.h"
 #include "rpc/listen_socket.h"
 #include "rpc/server.h"
 
@@ -35,39 +34,16 @@ constexpr std::string_view kSubsystem = "catalog";
 constexpr size_t kHostConnections = 64;
 constexpr absl::Duration kExitGrace = absl::Seconds(2);
 
-// A folder for the sockets of one plugin, which goes with it.
-class SocketFolder final {
- public:
-  ~SocketFolder() {
-    if (!path_.empty()) {
-      std::error_code ignored;
-      std::filesystem::remove_all(path_, ignored);
-    }
-  }
-
-  absl::Status Make() {
-    std::error_code error;
-    const std::filesystem::path above = std::filesystem::temp_directory_path(error);
-    std::string path = (above / "assay-plugin-XXXXXX").string();
-    if (error || mkdtemp(path.data()) == nullptr) {
-      return ErrnoStatus(errno, fmt::format("making a folder {} for a plugin's sockets", path));
-    }
-    path_ = std::move(path);
-    return absl::OkStatus();
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
 std::optional<Secret> DataOf(const roles::PluginStart& start) {
   return start.has_data() ? std::make_optional<Secret>(start.data()) : std::nullopt;
 }
 
 class PluginRole final : public RoleBody {
  public:
-  explicit PluginRole(RoleContext& context) : context_(context) {}
+  explicit PluginRole(RoleContext& context)
+      : context_(context), log_limit_(context.loop(), context.clock(), [this](uint64_t dropped) {
+          Log(log::Level::kWarn, "Plugin logs too much: lines were dropped", {{"lines", dropped}});
+        }) {}
 
   absl::Status OnStart(const roles::Start& start) override;
   absl::Status OnReload(const roles::Start& start) override;
@@ -97,10 +73,11 @@ class PluginRole final : public RoleBody {
   bool has_served_ = false;
   std::optional<Secret> data_;  // The newest.
   bool data_is_new_ = false;    // The plugin has not got it.
-  SocketFolder folder_;
+  PluginSocketFolder folder_;
   rpc::Registry host_registry_;
   std::vector<std::string> host_services_;
   std::unique_ptr<rpc::Server> host_server_;
+  LogLimit log_limit_;
   PluginLogReader log_reader_;
   std::optional<PluginAddress> address_;
   SharedSession session_;  // Once it is loaded.
@@ -287,6 +264,9 @@ void PluginRole::Connect() {
 }
 
 void PluginRole::OnLog(std::string_view text, bool cut) {
+  if (!log_limit_.Admit()) {
+    return;
+  }
   PluginLogLine line = log_reader_.Read(text, cut);
   std::vector<log::Field> fields;
   for (auto& [name, value] : line.fields) {
@@ -300,6 +280,7 @@ void PluginRole::OnLog(std::string_view text, bool cut) {
 }
 
 void PluginRole::OnExit(const std::string& how) {
+  log_limit_.Tell();
   GiveUp(Unavailable("plugin {} has ended: {}", name_.ToString(), how));
 }
 

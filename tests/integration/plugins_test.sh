@@ -155,11 +155,12 @@ not_in_store() { ! in_store "$1"; }
 svid_store() {
   local id other
   mkdir "$work/store"
-  # A plugin that starts a program of its own.
+  # A plugin that starts a program of its own, and logs much.
   cat >"$work/plugins/with-child" <<SCRIPT
 #!/bin/sh
 sleep 1000 &
 echo \$! >>"$work/children"
+seq 3000 >&2
 exec "$work/plugins/svid-store" "\$@"
 SCRIPT
   chmod 0755 "$work/plugins/with-child"
@@ -177,7 +178,10 @@ SCRIPT
   in_store one || fail "the SVID is not in the store"
   grep -q "spiffe://$domain/stored" "$work/store/svids.json" || fail "it is of another SPIFFE ID"
   not_in_store other || fail "an entry that is not for the store is in it"
-  echo "PASSED: an SVID is put into its store"
+  awaited 'msg="Plugin logs too much: lines were dropped"'
+  logged 'msg=1000 ' || fail "the first lines are not logged"
+  logged 'msg=2990 ' && fail "every line of a plugin is logged"
+  echo "PASSED: an SVID is put into its store, and what is much too much is not logged"
 
   local parent
   parent=$(server_command "$upstream" agent list | awk '/SPIFFE ID/ {print $NF; exit}')
