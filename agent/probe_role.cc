@@ -30,6 +30,9 @@ constexpr size_t kThreads = 16;
 constexpr size_t kThreadsOfUser = 2;
 constexpr size_t kMaxQueued = 4096;
 
+// What else there is in a reply is short.
+static_assert(Prober::kMaxSelectorBytes + 1024 <= Channel::kMaxMessageBytes);
+
 void FillFacts(const Attestation& attestation, roles::AttestReply& reply) {
   roles::Facts& facts = *reply.mutable_facts();
   facts.set_executable_device(attestation.executable.device);
@@ -208,15 +211,7 @@ void ProbeRole::Reply(const roles::AttestReply& reply) {
   if (serve_ == nullptr) {
     return;
   }
-  absl::Status sent = serve_->Send(reply);
-  if (!sent.ok() && reply.selectors_size() > 0) {
-    // More selectors than a message holds: thousands of groups.
-    log::Error("Attestation could not be sent", {{"error", sent}});
-    roles::AttestReply failure = Failure(reply.id(), ResourceExhausted("too many selectors"));
-    *failure.mutable_facts() = reply.facts();
-    sent = serve_->Send(failure);
-  }
-  if (!sent.ok()) {
+  if (const absl::Status sent = serve_->Send(reply); !sent.ok()) {
     context_.Fail(sent);
   }
 }

@@ -38,6 +38,19 @@ bool SeesAllUsers() {
 // A process that may not be seen is told from one that is gone by its pidfd alone.
 absl::Status Gone(pid_t pid) { return NotFound("process {} is gone", pid); }
 
+void LogFailure(const WorkloadAttestor& attestor, const absl::Status& why, pid_t pid) {
+  log::Error("Failed to collect all selectors for PID",
+             {{"attestor", attestor.type()}, {"error", why}, {"pid", pid}});
+}
+
+size_t BytesOf(const std::vector<Selector>& selectors) {
+  size_t bytes = 0;
+  for (const Selector& selector : selectors) {
+    bytes += selector.type.size() + selector.value.size() + Prober::kSelectorOverhead;
+  }
+  return bytes;
+}
+
 }  // namespace
 
 Prober::Prober(std::vector<std::unique_ptr<WorkloadAttestor>> attestors)
@@ -128,25 +141,45 @@ bool Prober::MayBlock(const Attestation& attestation) const {
                      [&](const auto& attestor) { return attestor->MayBlock(subject); });
 }
 
-absl::Status Prober::Finish(Attestation& attestation) const {
+// What the attestors found that do not fail.
+std::vector<Prober::Findings> Prober::Ask(const Attestation& attestation) const {
   const Subject subject = SubjectOf(attestation);
-  size_t failed = 0;
+  std::vector<Findings> all;
   for (const auto& attestor : attestors_) {
     absl::StatusOr<std::vector<Selector>> selectors = attestor->Attest(subject);
-    if (!selectors.ok()) {
-      ++failed;
+    if (selectors.ok()) {
+      const size_t bytes = BytesOf(*selectors);
+      all.push_back({attestor.get(), *std::move(selectors), bytes});
+    } else if (Alive(attestation.pidfd.get())) {
       // Of a process that has just died every attestor fails, and nobody needs to know.
-      if (Alive(attestation.pidfd.get())) {
-        log::Error("Failed to collect all selectors for PID", {{"attestor", attestor->type()},
-                                                               {"error", selectors.status()},
-                                                               {"pid", attestation.pid}});
-      }
-      continue;
+      LogFailure(*attestor, selectors.status(), attestation.pid);
     }
-    std::move(selectors->begin(), selectors->end(), std::back_inserter(attestation.selectors));
+  }
+  return all;
+}
+
+absl::Status Prober::Finish(Attestation& attestation) const {
+  std::vector<Findings> all = Ask(attestation);
+  size_t bytes = 0;
+  for (const Findings& findings : all) {
+    bytes += findings.bytes;
+  }
+  while (bytes > kMaxSelectorBytes) {
+    const auto most = std::max_element(
+        all.begin(), all.end(), [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
+    LogFailure(*most->attestor,
+               ResourceExhausted("{} selectors of {} bytes are more than are taken",
+                                 most->selectors.size(), most->bytes),
+               attestation.pid);
+    bytes -= most->bytes;
+    all.erase(most);
+  }
+  for (Findings& findings : all) {
+    std::move(findings.selectors.begin(), findings.selectors.end(),
+              std::back_inserter(attestation.selectors));
   }
   RETURN_IF_ERROR(CheckUnchanged(attestation));
-  if (failed > 0 && failed == attestors_.size()) {
+  if (all.empty() && !attestors_.empty()) {
     return Unavailable("workload attestation failed");
   }
   return absl::OkStatus();

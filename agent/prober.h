@@ -31,6 +31,10 @@ struct Attestation {
 
 class Prober final {
  public:
+  // Of the selectors of one process in all, each with kSelectorOverhead besides its text.
+  static constexpr size_t kMaxSelectorBytes = 120 << 10;
+  static constexpr size_t kSelectorOverhead = 16;
+
   // The credentials that a caller's socket was connected with.
   struct Claim {
     pid_t pid = 0;
@@ -47,9 +51,10 @@ class Prober final {
   absl::StatusOr<Attestation> Begin(const Claim& claim, UniqueFd pidfd) const;
   // Whether Finish would wait or read much.
   bool MayBlock(const Attestation& attestation) const;
-  // Fills in the selectors. An attestor that fails is logged and skipped. NotFound when the process
-  // died meanwhile; Unavailable when all fail, or when it is another program by now, or has other
-  // credentials, and an attestor has read it or waited.
+  // Fills in the selectors. An attestor that fails is logged and skipped; so is, as long as there
+  // are too many in all, the one that found most. NotFound when the process died meanwhile;
+  // Unavailable when all fail, or when it is another program by now, or has other credentials, and
+  // an attestor has read it or waited.
   absl::Status Finish(Attestation& attestation) const;
 
   // What may change while the process lives, by its number: the asker holds its pidfd and must see
@@ -59,6 +64,12 @@ class Prober final {
  private:
   absl::Status CheckClaim(const Claim& claim, const ProcessCredentials& credentials) const;
   ExecutableFile LookAtExecutable(const Claim& claim, int folder, const std::string& path) const;
+  struct Findings {
+    const WorkloadAttestor* attestor;
+    std::vector<Selector> selectors;
+    size_t bytes;
+  };
+  std::vector<Findings> Ask(const Attestation& attestation) const;
   absl::Status CheckUnchanged(const Attestation& attestation) const;
   Subject SubjectOf(const Attestation& attestation) const;
 

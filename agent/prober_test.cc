@@ -15,6 +15,7 @@
 namespace assay {
 namespace {
 
+using testing::_;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -111,6 +112,31 @@ TEST(ProberTest, RefusesADeadProcess) {
   child.Kill();
   EXPECT_THAT(prober.Begin(claim, std::move(pidfd)),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("is gone")));
+}
+
+TEST(ProberTest, TheAttestorThatFoundTooMuchIsLeftOutAlone) {
+  std::vector<Selector> most(1000, {"fake", std::string(100, 'm')});
+  std::vector<Selector> many(1000, {"fake", std::string(40, 'n')});
+  const Prober prober = MakeProber({new FakeAttestor(kOne), new FakeAttestor(most),
+                                    new FakeAttestor(many), new FakeAttestor(kTwo)});
+  Child child;
+  auto attestation = prober.Begin(child.Claim(), child.OpenPidfd());
+  ASSERT_OK(attestation);
+  testing::internal::CaptureStdout();
+  EXPECT_OK(prober.Finish(*attestation));
+  EXPECT_THAT(testing::internal::GetCapturedStdout(),
+              HasSubstr("attestor=fake error=\"1000 selectors of 120000 bytes"));
+  EXPECT_EQ(attestation->selectors.size(), many.size() + 2);
+  EXPECT_THAT(attestation->selectors, testing::Not(testing::Contains(most[0])));
+}
+
+TEST(ProberTest, WhenTheOnlyAttestorFoundTooMuchTheAttestationFails) {
+  const Prober prober =
+      MakeProber({new FakeAttestor(std::vector<Selector>(20, {"fake", std::string(10'000, 'm')}))});
+  Child child;
+  auto attestation = prober.Begin(child.Claim(), child.OpenPidfd());
+  ASSERT_OK(attestation);
+  EXPECT_THAT(prober.Finish(*attestation), StatusIs(absl::StatusCode::kUnavailable, _));
 }
 
 // The number of a dead caller that another process has by now.
