@@ -112,7 +112,8 @@ absl::Status ProbeRole::OnStart(const roles::Start& start) {
   for (const roles::ProbeStart::Plugin& plugin : start.probe().plugins()) {
     has_plugins_ = true;
     attestors.push_back(std::make_unique<WorkloadAttestorPlugin>(
-        plugins_.Add(plugin.number(), {PluginType::kWorkloadAttestor, plugin.name()})));
+        plugins_.Add(plugin.number(), {PluginType::kWorkloadAttestor, plugin.name()}),
+        context_.clock()));
   }
   prober_ = std::make_unique<const Prober>(std::move(attestors));
   context_.Ready();

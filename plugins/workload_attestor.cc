@@ -3,6 +3,7 @@
 
 #include <google/protobuf/any.pb.h>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -54,11 +55,20 @@ absl::StatusOr<std::vector<Selector>> WorkloadAttestorPlugin::Attest(const Subje
   const TimePoint deadline =
       std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout_);
   ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, connection_.Await(timeout_ / 2));
+  RETURN_IF_ERROR(CheckRested(channel));
+  const absl::Duration begun = clock_.SinceBoot();
   const auto stub = attestor::WorkloadAttestor::NewStub(channel);
   Values values;
   grpc::Status status = AttestPid(*stub, subject.pid, deadline, values);
   if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
     status = AttestReference(*stub, subject.pid, deadline, values);
+  }
+  // A plugin may say itself, and soon, that what it asks does not answer.
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED &&
+      std::chrono::system_clock::now() >= deadline) {
+    OnTimeout(channel, begun);
+  } else {
+    OnAnswered();
   }
   RETURN_IF_ERROR(connection_.Ended(channel, status));
   std::vector<Selector> selectors;
@@ -72,6 +82,36 @@ absl::StatusOr<std::vector<Selector>> WorkloadAttestorPlugin::Attest(const Subje
                              selectors.size(), bytes, kMaxSelectors, kMaxSelectorBytes);
   }
   return selectors;
+}
+
+absl::Status WorkloadAttestorPlugin::CheckRested(const std::shared_ptr<grpc::Channel>& channel) {
+  MutexLock lock(mutex_);
+  if (slowness_.has_value() && slowness_->channel.lock() != channel) {
+    slowness_.reset();
+  }
+  if (slowness_.has_value() && clock_.SinceBoot() < slowness_->rest_until) {
+    return Unavailable("plugin did not answer in time and is not asked for {}",
+                       absl::FormatDuration(slowness_->rest));
+  }
+  return absl::OkStatus();
+}
+
+void WorkloadAttestorPlugin::OnAnswered() {
+  MutexLock lock(mutex_);
+  slowness_.reset();
+}
+
+void WorkloadAttestorPlugin::OnTimeout(const std::shared_ptr<grpc::Channel>& channel,
+                                       absl::Duration begun) {
+  MutexLock lock(mutex_);
+  if (!slowness_.has_value()) {
+    slowness_ = {.channel = channel, .rest = kFirstRest, .rest_until = {}};
+  } else if (begun < slowness_->rest_until) {
+    return;  // It was asked together with one that has been seen to wait in vain.
+  } else {
+    slowness_->rest = std::min(2 * slowness_->rest, kLongestRest);
+  }
+  slowness_->rest_until = clock_.SinceBoot() + slowness_->rest;
 }
 
 }  // namespace assay

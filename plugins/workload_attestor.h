@@ -6,10 +6,13 @@
 #include <absl/time/time.h>
 
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "attestors/workload/workload_attestor.h"
+#include "base/clock.h"
+#include "base/mutex.h"
 #include "plugins/connection.h"
 
 namespace assay {
@@ -22,18 +25,39 @@ class WorkloadAttestorPlugin final : public WorkloadAttestor {
   static constexpr size_t kMaxSelectors = 1024;
   static constexpr size_t kMaxSelectorBytes = 64 << 10;  // In all.
 
-  // The connection must outlive it.
-  explicit WorkloadAttestorPlugin(PluginConnection& connection, absl::Duration timeout = kTimeout)
-      : connection_(connection), timeout_(timeout) {}
+  // One that did not answer in time is not asked for so long; longer each time, until it answers or
+  // is another process.
+  static constexpr absl::Duration kFirstRest = absl::Seconds(1);
+  static constexpr absl::Duration kLongestRest = absl::Seconds(8);
+
+  // The connection and the clock must outlive it.
+  WorkloadAttestorPlugin(PluginConnection& connection, const Clock& clock,
+                         absl::Duration timeout = kTimeout)
+      : connection_(connection), clock_(clock), timeout_(timeout) {}
 
   std::string_view type() const override { return connection_.name(); }
+  // Unavailable, at once, while it is not asked.
   absl::StatusOr<std::vector<Selector>> Attest(const Subject& subject) override;
   bool ReadsProcess() const override { return true; }
   bool MayBlock(const Subject& /*subject*/) override { return true; }
 
  private:
+  // Of what did not answer in time.
+  struct Slowness {
+    std::weak_ptr<grpc::Channel> channel;
+    absl::Duration rest;        // The newest.
+    absl::Duration rest_until;  // By the clock's SinceBoot.
+  };
+
+  absl::Status CheckRested(const std::shared_ptr<grpc::Channel>& channel);
+  void OnAnswered();
+  void OnTimeout(const std::shared_ptr<grpc::Channel>& channel, absl::Duration begun);
+
   PluginConnection& connection_;
+  const Clock& clock_;
   const absl::Duration timeout_;
+  Mutex mutex_;
+  std::optional<Slowness> slowness_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace assay

@@ -10,6 +10,7 @@
 #include <atomic>
 
 #include "spire/plugin/agent/workloadattestor/v1/workloadattestor.pb.h"
+#include "tests/support/fake_clock.h"
 #include "tests/support/fake_plugin.h"
 
 namespace assay {
@@ -35,11 +36,12 @@ class WorkloadAttestorPluginTest : public testing::Test {
   absl::StatusOr<std::vector<Selector>> Attest() {
     Subject subject;
     subject.pid = 17;
-    return WorkloadAttestorPlugin(connection_, timeout_).Attest(subject);
+    return WorkloadAttestorPlugin(connection_, clock_, timeout_).Attest(subject);
   }
   void Connect() { connection_.Connect(server_.Connect()); }
 
   absl::Duration timeout_ = absl::Minutes(1);
+  FakeClock clock_;
   std::atomic<int> wanted_ = 0;
   FakePluginServer server_;
   PluginConnection connection_{{PluginType::kWorkloadAttestor, "test"}, [this] { ++wanted_; }};
@@ -102,6 +104,48 @@ TEST_F(WorkloadAttestorPluginTest, OneThatDoesNotAnswerFailsInTime) {
   EXPECT_THAT(Attest().status(), StatusIs(absl::StatusCode::kDeadlineExceeded,
                                           StartsWith("workloadattestor(test): ")));
   EXPECT_EQ(wanted_, 0);
+}
+
+TEST_F(WorkloadAttestorPluginTest, OneThatDoesNotAnswerRestsLongerAndLonger) {
+  std::atomic<bool> hangs = true;
+  std::atomic<int> asked = 0;
+  server_.OnStream(
+      kAttest,
+      [&](rpc::Call& call, std::string_view) {
+        if (!hangs) {
+          call.Finish(InvalidArgument("no such pod"));
+        }
+      },
+      [&](rpc::Call&) { ++asked; });
+  server_.Start();
+  Connect();
+  WorkloadAttestorPlugin plugin(connection_, clock_, absl::Milliseconds(200));
+  const auto attest = [&plugin] {
+    Subject subject;
+    subject.pid = 17;
+    return plugin.Attest(subject).status();
+  };
+  for (int rest : {1, 2, 4, 8, 8}) {
+    EXPECT_THAT(attest(), StatusIs(absl::StatusCode::kDeadlineExceeded, testing::_));
+    const int asked_before = asked;
+    clock_.Advance(absl::Seconds(rest) - absl::Milliseconds(1));
+    EXPECT_THAT(attest(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("is not asked")));
+    EXPECT_EQ(asked, asked_before);
+    clock_.Advance(absl::Milliseconds(1));
+  }
+  EXPECT_THAT(attest(), StatusIs(absl::StatusCode::kDeadlineExceeded, testing::_));
+  hangs = false;
+  Connect();  // As to another process: it is asked at once.
+  EXPECT_THAT(attest(), StatusIs(absl::StatusCode::kInvalidArgument, testing::_));
+  hangs = true;
+  EXPECT_THAT(attest(), StatusIs(absl::StatusCode::kDeadlineExceeded, testing::_));
+  clock_.Advance(absl::Seconds(1));
+  hangs = false;
+  EXPECT_THAT(attest(), StatusIs(absl::StatusCode::kInvalidArgument, testing::_));
+  hangs = true;
+  EXPECT_THAT(attest(), StatusIs(absl::StatusCode::kDeadlineExceeded, testing::_));
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_THAT(attest(), StatusIs(absl::StatusCode::kDeadlineExceeded, testing::_));
 }
 
 TEST_F(WorkloadAttestorPluginTest, BothCallsHaveOneDeadline) {
