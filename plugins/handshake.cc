@@ -5,12 +5,15 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <string>
 #include <vector>
+
+#include "plugins/tcp_listener.h"
 
 namespace assay {
 namespace {
@@ -138,6 +141,8 @@ absl::StatusOr<UniqueFd> ConnectTo(const PluginAddress& address) {
   if (address.storage.ss_family != AF_UNIX) {
     const int on = 1;
     setsockopt(socket_fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    // After connecting, so that it is whom the connection came to.
+    RETURN_IF_ERROR(CheckTcpListener(address, geteuid()));
   }
   return socket_fd;
 }

@@ -24,7 +24,8 @@ constexpr size_t kMaxHandshakeBytes = 4096;
 // version, another protocol than gRPC, TLS, an address that others could be behind.
 absl::StatusOr<PluginAddress> ParseHandshake(std::string_view line);
 
-// A connected, non-blocking socket.
+// A connected, non-blocking socket. PermissionDenied when another user than this process's listens
+// on the plugin's TCP port.
 absl::StatusOr<UniqueFd> ConnectTo(const PluginAddress& address);
 
 }  // namespace assay
