@@ -203,6 +203,9 @@ void IdentityCore::ReplaceIssuedBy(const TrustBundle& bundle) {
 }
 
 void IdentityCore::ReplaceSvidsOf(const std::string& authority_key_id) {
+  if (queue_.is_away()) {
+    given_up_.insert(authority_key_id);
+  }
   const std::vector<std::string> issued = svids_.IssuedBy(authority_key_id);
   if (!issued.empty()) {
     log::Info("Scheduled rotation for SVID entries due to tainted X.509 authorities",

@@ -122,6 +122,7 @@ void IdentityCore::BeginSigning() {
                                         {"count", orders.size()},
                                         {"limit", SigningQueue::kMostAtOnce},
                                         {"subsystem_name", kSubsystem}});
+  given_up_.clear();
   around_.run_signing([this, key_type = options_.key_type, orders = std::move(orders),
                        bundle = bundles_.at(options_.trust_domain.name())] {
     auto batch = std::make_shared<SignedBatch>(
@@ -180,6 +181,13 @@ void IdentityCore::TakeSvid(SignedSvid& result, Urgency urgency) {
     Enqueue(id, urgency, now);
     return;
   }
+  const std::string& authority = result.svid.authority_key_id;
+  const bool is_given_up = result.status.ok() && given_up_.contains(authority);
+  if (is_given_up && !tainted_.contains(authority)) {
+    // Nobody accepts it any more; one that is there already may last for those who hold it.
+    Enqueue(id, urgency, now);
+    return;
+  }
   if (result.status.ok()) {
     result.status = CheckFresh(result.validity, now);
   }
@@ -196,11 +204,14 @@ void IdentityCore::TakeSvid(SignedSvid& result, Urgency urgency) {
     StopRetrying(id);
   }
   const absl::Time rotate =
-      tainted_.contains(result.svid.authority_key_id)
+      tainted_.contains(authority)
           ? now
           : DrawRotation(result.validity, options_.availability_target, around_.random);
   result.svid.rotate = NotTooSoon(rotate, result.validity, now);
   svids_.Put(id, std::move(result.svid), Now());
+  if (is_given_up) {
+    Enqueue(id, Urgency::kExpiring, now);
+  }
   log::Debug(
       "SVID updated",
       {{"entry", id}, {"spiffe_id", result.order.spiffe_id}, {"subsystem_name", kCacheSubsystem}});

@@ -33,6 +33,18 @@ class IdentityCoreTrustTest : public IdentityCoreTest {
     }
     upstream_.entries.push_back(entry);
   }
+  // Has one more SVID signed, "late"; what `change` does is in the bundle before the answer is.
+  void ChangeWhileSigning(TestRole& role, const std::function<void()>& change) {
+    upstream_.entries.push_back(MakeEntry("late"));
+    clock_.Advance(absl::Seconds(6));
+    role.RunLoop();
+    role.RunSyncJob();
+    upstream_.after_signing = [&role, change] {
+      change();
+      role.RunBundleJob();
+    };
+    role.RunSigningJob();
+  }
 };
 
 TEST_F(IdentityCoreTrustTest, AFederatedBundleThatFailsHoldsUpNothing) {
@@ -157,6 +169,27 @@ TEST_F(IdentityCoreTrustTest, WhatARevokedAuthorityIssuedIsReplaced) {
   role->Pass(absl::Seconds(12));
   EXPECT_NE(role->serve.svids["0"].chain(), first);
   EXPECT_NE(upstream_.svid->leaf().der(), agent);
+}
+
+TEST_F(IdentityCoreTrustTest, AnSvidOfAnAuthorityTaintedWhileItWasSignedIsReplacedAtOnce) {
+  const auto role = Started(1);
+  ChangeWhileSigning(*role, [this] { upstream_.RotateAuthority(); });
+  ASSERT_TRUE(role->serve.svids.contains("late")) << "it is valid till then";
+  const std::string first = role->serve.svids["late"].chain();
+  role->Settle();
+  EXPECT_NE(role->serve.svids["late"].chain(), first);
+  EXPECT_THAT(upstream_.batches.back(), Contains("late"));
+}
+
+TEST_F(IdentityCoreTrustTest, AnSvidOfAnAuthorityRevokedWhileItWasSignedIsNotServed) {
+  const auto role = Started(1);
+  ChangeWhileSigning(*role, [this] {
+    upstream_.RotateAuthority();
+    upstream_.RevokeTainted();
+  });
+  EXPECT_FALSE(role->serve.svids.contains("late"));
+  role->Settle();
+  EXPECT_TRUE(role->serve.svids.contains("late"));
 }
 
 TEST_F(IdentityCoreTrustTest, AnSvidThatTheBundleDoesNotVerifyIsHeldUntilItDoes) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -49,6 +50,7 @@ class ScriptedUpstream final : public Upstream {
   bool reattestable = false;
   absl::Status attest_status, renew_status, sync_status, sign_status, bundle_status, post_status;
   std::map<std::string, absl::Status> item_status;  // By the entry's id.
+  std::function<void()> after_signing;              // Once, before the answer is there.
 
   // What it was asked.
   int attests = 0, renews = 0, syncs = 0, bundles = 0, numbers = 0, posts = 0;
@@ -156,6 +158,9 @@ class ScriptedUpstream final : public Upstream {
       results.push_back({absl::OkStatus(), {Issue(csr.uris.at(0), csr.public_key, svid_ttl)}});
     }
     RETURN_IF_ERROR(sign_status);
+    if (const auto hook = std::exchange(after_signing, nullptr)) {
+      hook();
+    }
     return results;
   }
   absl::StatusOr<MintedJwtSvid> MintJwtSvid(const std::string&,
