@@ -212,7 +212,7 @@ class IdentityCore final {
   SvidStore svids_;
   SigningQueue queue_;
   std::unordered_map<std::string, Urgency> away_;  // Being signed.
-  // Authorities that became tainted or were revoked while these were being signed.
+  // Authorities that became tainted or were revoked while these, or the node's SVID, were signed.
   std::set<std::string> given_up_;
   // Entries that the upstream did not sign for, and when they are tried again; infinite: under way.
   std::unordered_map<std::string, FailingEntry> failing_;

@@ -203,7 +203,7 @@ void IdentityCore::ReplaceIssuedBy(const TrustBundle& bundle) {
 }
 
 void IdentityCore::ReplaceSvidsOf(const std::string& authority_key_id) {
-  if (queue_.is_away()) {
+  if (calls_as_node()) {
     given_up_.insert(authority_key_id);
   }
   const std::vector<std::string> issued = svids_.IssuedBy(authority_key_id);

@@ -23,6 +23,7 @@ constexpr std::string_view kCannotReattest =
 void IdentityCore::BeginAttestation() {
   phase_ = Phase::kAttesting;
   attestation_timer_ = 0;
+  given_up_.clear();
   OnSyncThread([this]() -> Done {
     auto attested = std::make_shared<absl::StatusOr<NodeFacts>>(around_.node.Attest());
     return [this, attested] { OnAttested(*attested); };
@@ -93,7 +94,8 @@ void IdentityCore::TakeNode(const NodeFacts& facts) {
     }
     bundle_schedule_.Restart(Now());
   }
-  rotation_ = Rotation::kWhenDue;
+  // One of an authority that was given up while it was issued is no better than that before.
+  rotation_ = given_up_.contains(facts.authority_key_id) ? Rotation::kNow : Rotation::kWhenDue;
   rotate_by_attestation_ = facts.reattestable;
   rotate_at_ = DrawRotation(facts.validity, options_.availability_target, around_.random);
   if (!is_stored_svid_) {
@@ -119,12 +121,15 @@ absl::Duration IdentityCore::RotationTime() const {
     return absl::InfiniteDuration();
   }
   const absl::Duration drawn = Now() + (rotate_at_ - around_.clock.Now());
-  return rotation_ == Rotation::kNow ? rotate_after_ : std::max(rotate_after_, drawn);
+  const bool at_once =
+      rotation_ == Rotation::kNow || rotate_by_trust_ == NodeIdentity::Trust::kAnew;
+  return at_once ? rotate_after_ : std::max(rotate_after_, drawn);
 }
 
 // No other call is under way: one on the old SVID would be refused once the new one is used.
 void IdentityCore::BeginRotation() {
   const bool by_attestation = rotate_by_attestation_;
+  given_up_.clear();
   OnSyncThread([this, by_attestation, trust = rotate_by_trust_]() -> Done {
     auto rotated = std::make_shared<absl::StatusOr<NodeFacts>>(
         by_attestation ? around_.node.Attest(trust) : around_.node.Renew());
@@ -211,7 +216,6 @@ bool IdentityCore::IsAboutToBeginAnew(absl::Duration until_rebootstrap) const {
 void IdentityCore::OnUntrusted(absl::Duration until_rebootstrap) {
   if (IsAboutToBeginAnew(until_rebootstrap) && until_rebootstrap <= absl::ZeroDuration()) {
     rotate_by_trust_ = NodeIdentity::Trust::kAnew;
-    rotation_ = Rotation::kNow;
     rotate_after_ = absl::ZeroDuration();
   }
 }

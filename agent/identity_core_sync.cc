@@ -71,11 +71,8 @@ void IdentityCore::OnSynced(const SyncOutcome& outcome, SyncPass& pass) {
     if (std::exchange(sync_fails_, false)) {
       log::Info("Synchronized with the upstream again", {{"subsystem_name", kSubsystem}});
     }
-    if (std::exchange(rotate_by_trust_, NodeIdentity::Trust::kKnown) ==
-        NodeIdentity::Trust::kAnew) {
-      // The upstream is again what the bundle trusts.
-      rotation_ = Rotation::kWhenDue;
-    }
+    // The upstream is again what the bundle trusts. What else calls for a rotation still does.
+    rotate_by_trust_ = NodeIdentity::Trust::kKnown;
     early_gap_ = changes.empty()
                      ? std::min(std::max(early_gap_, kFirstEarlyGap) * 2, options_.sync_interval)
                      : std::min(kFirstEarlyGap, options_.sync_interval);

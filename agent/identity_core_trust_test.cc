@@ -319,6 +319,37 @@ TEST_F(IdentityCoreTrustTest, AnUpstreamThatComesBackEndsTheWait) {
   EXPECT_EQ(upstream_.attests, 1);
 }
 
+TEST_F(IdentityCoreTrustTest, ARotationThatWasCalledForOutlastsTheWaitForTrust) {
+  upstream_.reattestable = true;
+  const auto role = Started(1, {.rebootstrap_mode = RebootstrapMode::kAuto});
+  const std::string agent = upstream_.svid->leaf().der();
+  upstream_.attest_status = Unavailable("not now");
+  upstream_.RotateAuthority();
+  role->Pass(absl::Seconds(30));
+  upstream_.sync_status = MarkedUntrusted(Unavailable("unknown authority"));
+  role->Pass(absl::Minutes(20));
+  upstream_.sync_status = absl::OkStatus();
+  role->Pass(absl::Minutes(10));
+  EXPECT_EQ(upstream_.svid->leaf().der(), agent);
+  upstream_.attest_status = absl::OkStatus();
+  role->Pass(absl::Minutes(5));
+  EXPECT_NE(upstream_.svid->leaf().der(), agent);
+}
+
+TEST_F(IdentityCoreTrustTest, ANodesSvidOfAnAuthorityRevokedWhileItWasIssuedIsReplacedAtOnce) {
+  const auto role = Started(0);
+  clock_.Advance(upstream_.agent_ttl / 2);
+  upstream_.after_renewal = [&] {
+    upstream_.RotateAuthority();
+    upstream_.RevokeTainted();
+    role->RunBundleJob();
+  };
+  role->RunLoop();
+  role->RunSyncJob();
+  role->Settle();
+  EXPECT_EQ(upstream_.renews, 2);
+}
+
 TEST_F(IdentityCoreTrustTest, ANodeThatCannotBeginAnewSaysSo) {
   const auto always = Started(1, {.rebootstrap_mode = RebootstrapMode::kAlways});
   EXPECT_EQ(always->exit_code, 1);

@@ -49,8 +49,8 @@ class ScriptedUpstream final : public Upstream {
   absl::Duration behind;  // Of its clock.
   bool reattestable = false;
   absl::Status attest_status, renew_status, sync_status, sign_status, bundle_status, post_status;
-  std::map<std::string, absl::Status> item_status;  // By the entry's id.
-  std::function<void()> after_signing;              // Once, before the answer is there.
+  std::map<std::string, absl::Status> item_status;     // By the entry's id.
+  std::function<void()> after_signing, after_renewal;  // Once, before the answer is there.
 
   // What it was asked.
   int attests = 0, renews = 0, syncs = 0, bundles = 0, numbers = 0, posts = 0;
@@ -130,7 +130,11 @@ class ScriptedUpstream final : public Upstream {
     ++renews;
     RETURN_IF_ERROR(TrustStatus());
     RETURN_IF_ERROR(renew_status);
-    return AgentSvidFor(key);
+    AttestationResult result = AgentSvidFor(key);
+    if (const auto hook = std::exchange(after_renewal, nullptr)) {
+      hook();
+    }
+    return result;
   }
   absl::Status Sync(EntrySink& sink) override {
     ++syncs;
