@@ -350,6 +350,19 @@ TEST_F(IdentityCoreTrustTest, ANodesSvidOfAnAuthorityRevokedWhileItWasIssuedIsRe
   EXPECT_EQ(upstream_.renews, 2);
 }
 
+TEST_F(IdentityCoreTrustTest, AnAttestationWhoseSvidIsRefusedChangesNothing) {
+  upstream_.reattestable = true;
+  const auto role = Started(1, {.rebootstrap_mode = RebootstrapMode::kAuto});
+  const std::string agent = upstream_.svid->leaf().der();
+  const TrustBundle known = upstream_.bundle();
+  upstream_.Replace();
+  upstream_.behind = upstream_.agent_ttl - absl::Seconds(5);
+  role->Pass(absl::Minutes(20), absl::Seconds(5));
+  EXPECT_GT(upstream_.attests, 1);
+  EXPECT_EQ(upstream_.trusted->Roots(), known.Roots());
+  EXPECT_EQ(upstream_.svid->leaf().der(), agent);
+}
+
 TEST_F(IdentityCoreTrustTest, ANodeThatCannotBeginAnewSaysSo) {
   const auto always = Started(1, {.rebootstrap_mode = RebootstrapMode::kAlways});
   EXPECT_EQ(always->exit_code, 1);

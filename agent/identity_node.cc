@@ -16,6 +16,14 @@ constexpr absl::Duration kLeastLifeLeft = absl::Seconds(1);
 constexpr absl::Duration kFirstPatience = absl::Minutes(15);
 constexpr absl::Duration kLaterPatience = absl::Minutes(1);
 
+// Whether it can be used at all. An answer that cannot changes nothing of the node.
+absl::Status CheckUsable(const std::vector<crypto::Certificate>& chain, absl::Time now) {
+  if (chain.empty()) {
+    return Internal("the upstream gave the agent an empty chain");
+  }
+  return CheckFresh({chain.front().not_before(), chain.front().not_after()}, now);
+}
+
 NodeFacts FactsOf(SpiffeId id, const AgentSvid& svid) {
   const crypto::Certificate& leaf = svid.chain.front();
   return {.id = std::move(id),
@@ -110,6 +118,7 @@ absl::StatusOr<NodeIdentity::Attested> NodeIdentity::CallAttest() {
   ASSIGN_OR_RETURN(std::shared_ptr<const crypto::Signer> key, disk_.keys().Generate());
   const absl::Duration patience = svid_.has_value() ? kLaterPatience : kFirstPatience;
   ASSIGN_OR_RETURN(AttestationResult result, upstream_.Attest(*attestor_, *key, patience));
+  RETURN_IF_ERROR(CheckUsable(result.chain, clock_.Now()));
   return Attested{std::move(result), std::move(key)};
 }
 
@@ -167,11 +176,11 @@ absl::StatusOr<NodeFacts> NodeIdentity::AttestFrom(const std::optional<TrustBund
   return TakeAttested(std::move(attested));
 }
 
-absl::StatusOr<NodeFacts> NodeIdentity::TakeAttested(Attested attested) {
+NodeFacts NodeIdentity::TakeAttested(Attested attested) {
   const bool reattestable = attested.result.reattestable;
   const std::string id = attested.result.id.ToString();
   progress_ = {.had_bundle = true};
-  ASSIGN_OR_RETURN(NodeFacts facts, Take(std::move(attested)));
+  NodeFacts facts = Take(std::move(attested));
   log::Info("Node attestation was successful",
             {{"reattestable", reattestable},
              {"spiffe_id", id},
@@ -198,6 +207,7 @@ absl::Status NodeIdentity::RefreshTrust(const std::vector<crypto::Certificate>& 
 absl::StatusOr<NodeFacts> NodeIdentity::Renew() {
   ASSIGN_OR_RETURN(const std::shared_ptr<const crypto::Signer> key, disk_.keys().Generate());
   ASSIGN_OR_RETURN(AttestationResult result, upstream_.Renew(*key));
+  RETURN_IF_ERROR(CheckUsable(result.chain, clock_.Now()));
   if (!bundle_.has_value() || !CheckTrusted(result.chain, *bundle_, clock_.Now()).ok()) {
     RETURN_IF_ERROR(RefreshTrust(result.chain));
   }
@@ -205,13 +215,8 @@ absl::StatusOr<NodeFacts> NodeIdentity::Renew() {
   return Take({std::move(result), key});
 }
 
-absl::StatusOr<NodeFacts> NodeIdentity::Take(Attested attested) {
+NodeFacts NodeIdentity::Take(Attested attested) {
   AttestationResult& result = attested.result;
-  if (result.chain.empty()) {
-    return Internal("the upstream gave the agent an empty chain");
-  }
-  const crypto::Certificate& leaf = result.chain.front();
-  RETURN_IF_ERROR(CheckFresh({leaf.not_before(), leaf.not_after()}, clock_.Now()));
   svid_ = {.chain = std::move(result.chain),
            .key = std::move(attested.key),
            .reattestable = result.reattestable};

@@ -86,9 +86,9 @@ class NodeIdentity final {
   absl::StatusOr<NodeFacts> AttestByKnown();
   absl::StatusOr<NodeFacts> AttestByBootstrap();
   absl::StatusOr<NodeFacts> AttestFrom(const std::optional<TrustBundle>& bootstrap);
-  absl::StatusOr<NodeFacts> TakeAttested(Attested attested);
+  NodeFacts TakeAttested(Attested attested);
   absl::Status RefreshTrust(const std::vector<crypto::Certificate>& chain);
-  absl::StatusOr<NodeFacts> Take(Attested attested);
+  NodeFacts Take(Attested attested);
   // To the upstream, in later handshakes.
   void Present();
   void NoteUntrusted();
