@@ -95,25 +95,39 @@ std::string TimeText(absl::Time time) {
 }  // namespace
 
 absl::StatusOr<AgentState> AgentDisk::Load() {
-  absl::StatusOr<AgentState> state = LoadState();
-  if (absl::IsPermissionDenied(state.status()) && unreadable_ == Unreadable::kIsAnError) {
+  AgentState state;
+  const absl::Status loaded = LoadState(state);
+  if (absl::IsPermissionDenied(loaded) && unreadable_ == Unreadable::kIsAnError) {
     return FailedPrecondition(
         "{}: another agent has written it: give the files of {} to this one's user (chown), or "
         "remove them and attest the node anew",
-        Message(state.status()), data_folder_);
+        Message(loaded), data_folder_);
   }
-  if (!absl::IsDataLoss(state.status()) && !absl::IsPermissionDenied(state.status())) {
+  if (!absl::IsDataLoss(loaded) && !absl::IsPermissionDenied(loaded)) {
+    RETURN_IF_ERROR(loaded);
     return state;
   }
-  SetAside(data_path(), state.status());
-  return AgentState();
+  if (state.bundle.empty() && lost_bundle_ == LostBundle::kIsAnError) {
+    return FailedPrecondition(
+        "{}: the trust bundle in it is lost, and with insecure_bootstrap whoever answers would be "
+        "trusted: mend {}, configure a trust bundle, or remove the file to trust the upstream anew",
+        Message(loaded), data_path());
+  }
+  SetAside(data_path(), loaded);
+  AgentState kept;
+  kept.bundle = std::move(state.bundle);
+  if (!kept.bundle.empty()) {
+    // At once: the next start must find it too, whatever happens till then.
+    RETURN_IF_ERROR(Write(kept));
+    log::Warn("The trust bundle of the damaged file is kept", {{"subsystem_name", kSubsystem}});
+  }
+  return kept;
 }
 
-absl::StatusOr<AgentState> AgentDisk::LoadState() {
-  AgentState state;
+absl::Status AgentDisk::LoadState(AgentState& state) {
   absl::StatusOr<SecretJson> loaded = LoadSecretJson(data_path());
   if (absl::IsNotFound(loaded.status())) {
-    return state;
+    return absl::OkStatus();
   }
   RETURN_IF_ERROR(loaded.status());
   SecretJson& document = *loaded;
@@ -122,7 +136,7 @@ absl::StatusOr<AgentState> AgentDisk::LoadState() {
   ASSIGN_OR_RETURN(std::vector<crypto::Certificate> chain,
                    CertificatesAt(*document, "svid", data_path()));
   if (chain.empty()) {
-    return state;
+    return absl::OkStatus();
   }
   const auto told = document->find("reattestable");
   const bool reattestable = told != document->end() && told->is_boolean() && told->get<bool>();
@@ -133,11 +147,11 @@ absl::StatusOr<AgentState> AgentDisk::LoadState() {
                            : "Key of the stored agent SVID is lost, and the node cannot re-attest "
                              "with what it had: evict it and give it a new join token",
               {{"error", key.status()}, {"subsystem_name", kSubsystem}});
-    return state;
+    return absl::OkStatus();
   }
   RETURN_IF_ERROR(key.status());
   state.svid = {.chain = std::move(chain), .key = *std::move(key), .reattestable = reattestable};
-  return state;
+  return absl::OkStatus();
 }
 
 absl::Status AgentDisk::Save(const AgentState& state) {
@@ -145,6 +159,12 @@ absl::Status AgentDisk::Save(const AgentState& state) {
   if (state.svid.has_value()) {
     RETURN_IF_ERROR(keys_->Keep(state.svid->key->public_key()));
   }
+  RETURN_IF_ERROR(Write(state));
+  // The SVID on disk has no use for the key before its own; without an SVID there is none for both.
+  return keys_->Retain(state.svid.has_value() ? &state.svid->key->public_key() : nullptr);
+}
+
+absl::Status AgentDisk::Write(const AgentState& state) const {
   const BootstrapProgress& progress = state.bootstrap;
   const json document = {{"svid", state.svid.has_value() ? ToJson(state.svid->chain) : json()},
                          {"bundle", ToJson(state.bundle)},
@@ -152,9 +172,7 @@ absl::Status AgentDisk::Save(const AgentState& state) {
                          {"bootstrap_use", progress.had_bundle ? kUseRebootstrap : kUseBootstrap},
                          {"bootstrap_start_time", TimeText(progress.since)},
                          {"connection_attempts", progress.attempts}};
-  RETURN_IF_ERROR(SaveSecretJson(data_path(), document));
-  // The SVID on disk has no use for the key before its own; without an SVID there is none for both.
-  return keys_->Retain(state.svid.has_value() ? &state.svid->key->public_key() : nullptr);
+  return SaveSecretJson(data_path(), document);
 }
 
 }  // namespace assay

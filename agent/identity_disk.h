@@ -46,24 +46,35 @@ class AgentDisk final {
   // What is done with a file that this user may not read, for another agent wrote it as root.
   enum class Unreadable { kIsAnError, kIsSetAside };
 
+  // What is done when no bundle can be read of what is there. Where a node without one trusts any
+  // upstream, a damaged file must not make it one.
+  enum class LostBundle { kCountsAsNone, kIsAnError };
+
   // The folder is made when it is written to.
   AgentDisk(std::string data_folder, std::unique_ptr<AgentKeys> keys,
-            Unreadable unreadable = Unreadable::kIsAnError)
-      : data_folder_(std::move(data_folder)), keys_(std::move(keys)), unreadable_(unreadable) {}
+            Unreadable unreadable = Unreadable::kIsAnError,
+            LostBundle lost_bundle = LostBundle::kCountsAsNone)
+      : data_folder_(std::move(data_folder)),
+        keys_(std::move(keys)),
+        unreadable_(unreadable),
+        lost_bundle_(lost_bundle) {}
 
   // What is there. An SVID whose key is not there, or is lost, is left out, and the log says so. A
-  // damaged file is set aside and counts as absent: the node is attested anew.
+  // damaged file is set aside: the node is attested anew, by the bundle in it if that can be read.
   absl::StatusOr<AgentState> Load();
   absl::Status Save(const AgentState& state);
   std::string data_path() const { return data_folder_ + "/agent-data.json"; }
   AgentKeys& keys() { return *keys_; }
 
  private:
-  absl::StatusOr<AgentState> LoadState();
+  // As far as it can be read.
+  absl::Status LoadState(AgentState& state);
+  absl::Status Write(const AgentState& state) const;
 
   const std::string data_folder_;
   const std::unique_ptr<AgentKeys> keys_;
   const Unreadable unreadable_;
+  const LostBundle lost_bundle_;
 };
 
 }  // namespace assay

@@ -73,6 +73,37 @@ TEST_F(AgentDiskTest, ADamagedDataFileIsSetAsideAndCountsAsAbsent) {
   }
 }
 
+TEST_F(AgentDiskTest, TheBundleOfADamagedDataFileIsKept) {
+  Save();
+  const std::string keys = *ReadFile(Path("keys.json"));
+  Write("agent-data.json", fmt::format(R"({{"svid": ["AAAA"], "bundle": ["{}"]}})",
+                                       crypto::Base64Encode(ca_.certificate().der())));
+  for (int start = 0; start < 2; ++start) {
+    const auto loaded = Disk().Load();
+    ASSERT_OK(loaded);
+    EXPECT_FALSE(loaded->svid.has_value());
+    EXPECT_EQ(loaded->bundle.size(), 1U) << start;
+  }
+  EXPECT_TRUE(std::filesystem::exists(Path("agent-data.json.damaged")));
+  EXPECT_EQ(*ReadFile(Path("keys.json")), keys);
+}
+
+TEST_F(AgentDiskTest, ALostBundleIsAnErrorWhereAnyUpstreamWouldBeTrusted) {
+  const auto load = [this] {
+    return AgentDisk(folder_.path(), MakeDiskKeys(folder_.path()),
+                     AgentDisk::Unreadable::kIsSetAside, AgentDisk::LostBundle::kIsAnError)
+        .Load();
+  };
+  Save();
+  Write("agent-data.json", R"({"svid": [)");
+  for (int start = 0; start < 2; ++start) {
+    EXPECT_THAT(load(), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                 testing::HasSubstr("with insecure_bootstrap whoever answers")));
+  }
+  std::filesystem::remove(Path("agent-data.json"));
+  EXPECT_OK(load());
+}
+
 TEST_F(AgentDiskTest, ADamagedKeyFileIsSetAsideAndTheBundleKept) {
   Save();
   Write("keys.json", "{\"keys\": {");

@@ -76,9 +76,9 @@ std::unique_ptr<AgentKeys> MakeKeys(const AgentConfig& config,
   return MakeMemoryKeys();
 }
 
-// A join token is gone with its first use.
+// A join token is gone with its first use, and without a bundle to begin with nobody would do.
 AgentDisk::Unreadable WhenUnreadable(const AgentConfig& config) {
-  return config.node_attestor == AgentConfig::Attestor::kJoinToken
+  return config.node_attestor == AgentConfig::Attestor::kJoinToken || config.insecure_bootstrap
              ? AgentDisk::Unreadable::kIsAnError
              : AgentDisk::Unreadable::kIsSetAside;
 }
@@ -142,7 +142,9 @@ struct Identity {
                                .require_post_quantum = config.require_pq_kem,
                                .insecure_bootstrap = config.insecure_bootstrap},
                               context.clock())),
-        disk(config.data_dir, MakeKeys(config, tpm), WhenUnreadable(config)),
+        disk(config.data_dir, MakeKeys(config, tpm), WhenUnreadable(config),
+             config.insecure_bootstrap ? AgentDisk::LostBundle::kIsAnError
+                                       : AgentDisk::LostBundle::kCountsAsNone),
         node({.trust_domain = trust_domain,
               .fetch_bootstrap =
                   [this](const BootstrapAttempt& attempt) { return bootstrap.Fetch(attempt); },
