@@ -208,6 +208,23 @@ absl::StatusOr<AgentConfig> ParseAgentConfig(std::string_view name, std::string_
   return config;
 }
 
+std::vector<OptionChange> ComparePluginFile(std::string_view before, const PluginFile& now) {
+  if (now.options == nullptr) {
+    return before == now.text.Reveal() ? std::vector<OptionChange>()
+                                       : std::vector<OptionChange>{{now.option, true}};
+  }
+  absl::StatusOr<ConfigValue> old_root = ParseConfig("", before),
+                              new_root = ParseConfig("", now.text.Reveal());
+  if (!old_root.ok() || !new_root.ok()) {
+    return {};
+  }
+  std::vector<OptionChange> changes =
+      CompareOptions(*old_root, *new_root, *now.options, now.option);
+  WipeTexts(*old_root);
+  WipeTexts(*new_root);
+  return changes;
+}
+
 std::vector<OptionChange> CompareAgentConfigs(std::string_view before, std::string_view after,
                                               const ConfigOverrides& overrides) {
   absl::StatusOr<ConfigValue> old_root = ParseConfig("", before), new_root = ParseConfig("", after);

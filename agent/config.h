@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -66,8 +67,9 @@ struct UnixAttestorConfig {
 // A file that a plugin_data_file names, as it was read.
 struct PluginFile {
   std::string name;
-  std::string option;    // The path of the plugin_data_file.
-  bool reloads = false;  // New contents are taken up while the agent runs.
+  std::string option;  // The path of the plugin_data_file.
+  // What it holds, to compare it by alone; null: text, of which any change is taken up.
+  std::shared_ptr<const OptionTable> options;
   Secret text;
 };
 
@@ -179,6 +181,8 @@ absl::StatusOr<AgentConfig> ParseAgentConfig(std::string_view name, std::string_
 // What two texts of valid configurations differ in, without the options that are overridden.
 std::vector<OptionChange> CompareAgentConfigs(std::string_view before, std::string_view after,
                                               const ConfigOverrides& overrides);
+// The same of what a plugin_data_file held and holds now.
+std::vector<OptionChange> ComparePluginFile(std::string_view before, const PluginFile& now);
 
 // The text with $NAME and ${NAME} replaced by the variables of the environment; unset ones are
 // empty.

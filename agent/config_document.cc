@@ -109,11 +109,7 @@ void Writer::Plugins(const std::string& path, const OptionTable& known) {
     const OptionTable& block = plugin.read.form().inside;
     const auto data = std::find_if(block.begin(), block.end(),
                                    [](const Option& o) { return o.name == "plugin_data"; });
-    OptionTable options = data->read.form().inside;
-    for (Option& option : options) {
-      option.reloads = data->reloads;
-    }
-    Block(path, options);
+    Block(path, data->read.form().inside);
   }
 }
 

@@ -70,7 +70,9 @@ TEST(ExternalPluginConfigTest, AFileOfOptionsIsTakenAsItIs) {
   EXPECT_EQ(config->external_plugins[0].data->Reveal(), "of /data");
   EXPECT_TRUE(config->external_plugins[0].data_in_file);
   ASSERT_EQ(config->plugin_files.size(), 1U);
-  EXPECT_TRUE(config->plugin_files[0].reloads);
+  const auto changes = ComparePluginFile("other", config->plugin_files[0]);
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_TRUE(changes[0].reloads);
 }
 
 TEST(ExternalPluginConfigTest, EachTypeThatCanBeExternal) {

@@ -65,9 +65,13 @@ std::set<std::string> Changes(const roles::IdentityStart& before, const LoadedCo
   }
   for (const PluginFile& file : now.config.plugin_files) {
     const auto old_file = before.files().find(file.name);
-    if (file.reloads == that_reload && old_file != before.files().end() &&
-        old_file->second != file.text.Reveal()) {
-      paths.insert(file.option);
+    if (old_file == before.files().end()) {
+      continue;
+    }
+    for (const OptionChange& change : ComparePluginFile(old_file->second, file)) {
+      if (change.reloads == that_reload) {
+        paths.insert(change.path);
+      }
     }
   }
   const auto old_key = before.files().find(now.config.sshpop.host_key_path);

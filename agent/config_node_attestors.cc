@@ -8,6 +8,14 @@ namespace {
 
 using Attestor = AgentConfig::Attestor;
 
+// The next attestation is by what the options are then.
+OptionTable Reloading(OptionTable options) {
+  for (Option& option : options) {
+    option.reloads = true;
+  }
+  return options;
+}
+
 // An empty string stands for the default, as in the reference.
 OptionReader UnlessEmpty(std::string& field) {
   return {[&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
@@ -41,8 +49,7 @@ OptionReader EndpointPath(std::string& field) {
 }
 
 OptionTable TpmDevidOptions(TpmDevidConfig& config) {
-  return {
-      {"tpm_device_path", Into(config.tpm_device_path), "The TPM; unset: the only one."},
+  OptionTable options = Reloading({
       {"devid_cert_path", Into(config.devid_cert_path), "PEM of the DevID certificate.", true},
       {"devid_priv_path", Into(config.devid_priv_path), "Private blob of the key.", true},
       {"devid_pub_path", Into(config.devid_pub_path), "Public blob of the key.", true},
@@ -51,7 +58,11 @@ OptionTable TpmDevidOptions(TpmDevidConfig& config) {
        "Password of the TPM's owner hierarchy."},
       {"endorsement_hierarchy_password", Into(config.endorsement_hierarchy_password),
        "Password of the TPM's endorsement hierarchy."},
-  };
+  });
+  // The TPM that is in use stays so.
+  options.insert(options.begin(), {"tpm_device_path", Into(config.tpm_device_path),
+                                   "The TPM; unset: the only one."});
+  return options;
 }
 
 OptionTable X509PopOptionsOf(X509PopOptions& pop) {
@@ -128,49 +139,40 @@ std::vector<Plugin> NodeAttestorPlugins(AgentConfig& config) {
       {.name = "join_token",
        .data = {},
        .doc = "By the agent's `join_token` or `join_token_file`, once.",
-       .choose = use(Attestor::kJoinToken),
-       .reloads = true},
+       .choose = use(Attestor::kJoinToken)},
       {.name = "tpm_devid",
        .data = TpmDevidOptions(config.tpm_devid),
        .doc = "By a DevID key in the machine's TPM.",
-       .choose = use(Attestor::kTpmDevid),
-       .reloads = true},
+       .choose = use(Attestor::kTpmDevid)},
       {.name = "x509pop",
-       .data = X509PopOptionsOf(config.x509pop),
+       .data = Reloading(X509PopOptionsOf(config.x509pop)),
        .doc = "By a certificate and its key.",
        .choose = use(Attestor::kX509Pop),
-       .reloads = true,
        .check = [&pop = config.x509pop](auto&&... where) { CheckX509Pop(pop, where...); }},
       {.name = "k8s_psat",
-       .data = K8sPsatOptionsOf(config.k8s_psat),
+       .data = Reloading(K8sPsatOptionsOf(config.k8s_psat)),
        .doc = "By the projected service account token of the agent's pod.",
-       .choose = use(Attestor::kK8sPsat),
-       .reloads = true},
+       .choose = use(Attestor::kK8sPsat)},
       {.name = "sshpop",
-       .data = SshPopOptionsOf(config.sshpop),
+       .data = Reloading(SshPopOptionsOf(config.sshpop)),
        .doc = "By an SSH host certificate and its key.",
-       .choose = use(Attestor::kSshPop),
-       .reloads = true},
+       .choose = use(Attestor::kSshPop)},
       {.name = "aws_iid",
-       .data = AwsIidOptionsOf(config.aws_iid),
+       .data = Reloading(AwsIidOptionsOf(config.aws_iid)),
        .doc = "By the identity document of an EC2 instance.",
-       .choose = use(Attestor::kAwsIid),
-       .reloads = true},
+       .choose = use(Attestor::kAwsIid)},
       {.name = "gcp_iit",
-       .data = GcpIitOptionsOf(config.gcp_iit),
+       .data = Reloading(GcpIitOptionsOf(config.gcp_iit)),
        .doc = "By the identity token of a Compute Engine instance.",
-       .choose = use(Attestor::kGcpIit),
-       .reloads = true},
+       .choose = use(Attestor::kGcpIit)},
       {.name = "azure_imds",
-       .data = AzureImdsOptionsOf(config.azure_imds),
+       .data = Reloading(AzureImdsOptionsOf(config.azure_imds)),
        .doc = "By the attested document of Azure's metadata service.",
-       .choose = use(Attestor::kAzureImds),
-       .reloads = true},
+       .choose = use(Attestor::kAzureImds)},
       {.name = "http_challenge",
-       .data = HttpChallengeOptionsOf(config.http_challenge),
+       .data = Reloading(HttpChallengeOptionsOf(config.http_challenge)),
        .doc = "By an answer over HTTP at the name of the host.",
-       .choose = use(Attestor::kHttpChallenge),
-       .reloads = true},
+       .choose = use(Attestor::kHttpChallenge)},
   };
 }
 

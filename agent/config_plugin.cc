@@ -25,10 +25,7 @@ bool IsEnabled(const ConfigValue& block, std::string_view path) {
 // The options of a plugin's block, but for its plugin_data_file.
 OptionTable BlockOptions(const Plugin& plugin, bool& enabled) {
   return {
-      {.name = "plugin_data",
-       .read = Section(plugin.data),
-       .doc = "The plugin's own options.",
-       .reloads = plugin.reloads},
+      {"plugin_data", Section(plugin.data), "The plugin's own options."},
       // With a program it is another plugin, if there can be one of the type.
       {"plugin_cmd", NotSupported(), "The program of an external plugin."},
       {"plugin_args", WithoutEffect(kOnlyExternal), "Its arguments."},
@@ -59,7 +56,7 @@ OptionReader DataFile(const Plugin& plugin, PluginFiles& files) {
             report.Add(of_file);
             files.used.push_back({.name = *name,
                                   .option = std::string(path),
-                                  .reloads = plugin.reloads,
+                                  .options = std::make_shared<const OptionTable>(plugin.data),
                                   .text = text->Clone()});
           },
           {.kind = "text"}};
@@ -92,10 +89,8 @@ bool ReadPlugin(const Plugin& plugin, PluginFiles& files, const ConfigValue& blo
   CheckOneData(block, path, report);
   bool enabled = true;
   OptionTable table = BlockOptions(plugin, enabled);
-  table.push_back({.name = "plugin_data_file",
-                   .read = DataFile(plugin, files),
-                   .doc = "The plugin's own options in a file.",
-                   .reloads = plugin.reloads});
+  table.push_back(
+      {"plugin_data_file", DataFile(plugin, files), "The plugin's own options in a file."});
   ReadOptions(block, table, path, report);
   return true;
 }
@@ -117,23 +112,24 @@ OptionReader ExternalData(std::optional<Secret>& data) {
 }
 
 OptionReader ExternalDataFile(ExternalPlugin& plugin, PluginFiles& files) {
-  return {
-      [&plugin, &files](const ConfigValue& value, std::string_view path, ConfigReport& report) {
-        const std::optional<std::string> name = TextOf(value, path, report);
-        if (!name.has_value()) {
-          return;
-        }
-        absl::StatusOr<Secret> text = files.read(*name);
-        if (!text.ok()) {
-          report.AddError(value.position, fmt::format("{}: {}", path, Message(text.status())));
-          return;
-        }
-        files.used.push_back(
-            {.name = *name, .option = std::string(path), .reloads = true, .text = text->Clone()});
-        plugin.data = *std::move(text);
-        plugin.data_in_file = true;
-      },
-      {.kind = "text"}};
+  return {[&plugin, &files](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+            const std::optional<std::string> name = TextOf(value, path, report);
+            if (!name.has_value()) {
+              return;
+            }
+            absl::StatusOr<Secret> text = files.read(*name);
+            if (!text.ok()) {
+              report.AddError(value.position, fmt::format("{}: {}", path, Message(text.status())));
+              return;
+            }
+            files.used.push_back({.name = *name,
+                                  .option = std::string(path),
+                                  .options = nullptr,
+                                  .text = text->Clone()});
+            plugin.data = *std::move(text);
+            plugin.data_in_file = true;
+          },
+          {.kind = "text"}};
 }
 
 OptionReader Checksum(std::string& checksum) {

@@ -26,7 +26,6 @@ struct Plugin {
   OptionTable data;  // The options of its plugin_data.
   std::string_view doc;
   std::function<void()> choose;  // It is configured, and its options are read.
-  bool reloads = false;          // New options are taken up while the agent runs.
   // What no single option of it can say wrong; may be null.
   std::function<void(ConfigPosition position, std::string_view path, ConfigReport& report)> check =
       {};

@@ -65,7 +65,7 @@ echo "PASSED: HUP names what needs a restart, and what is wrong"
 printf 'workload_size_limit = 6\n' >"$work/unix.conf"
 kill -USR1 "$agent_pid"
 awaited 'msg="Reconfigure signal received"'
-awaited 'option="plugins.WorkloadAttestor \"unix\".plugin_data_file"'
+awaited 'option="plugins.WorkloadAttestor \"unix\".plugin_data_file.workload_size_limit"'
 echo "PASSED: USR1 reads the plugins' files"
 
 mv "$work/agent.out" "$work/agent.out.1"

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "agent/config_options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/status_matchers.h"
+
+namespace assay {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+// With these lines in the agent's block, and in the plugins'.
+std::string Config(std::string_view agent, std::string_view plugins) {
+  return fmt::format(R"(agent {{ trust_domain = "domain.test" server_address = "s"
+      server_port = 8081 trust_bundle_path = "/b.crt" {} }}
+    plugins {{ KeyManager "memory" {{}} WorkloadAttestor "unix" {{}} {} }})",
+                     agent, plugins);
+}
+constexpr std::string_view kJoinToken = "NodeAttestor \"join_token\" {}";
+
+absl::StatusOr<AgentConfig> ParseAgent(std::string_view lines) {
+  return ParseAgentConfig("f", Config(lines, kJoinToken), ConfigOverrides{});
+}
+
+std::vector<std::string> Told(const std::vector<OptionChange>& changes) {
+  std::vector<std::string> told;
+  for (const OptionChange& change : changes) {
+    told.push_back(change.path + (change.reloads ? " now" : ""));
+  }
+  return told;
+}
+
+TEST(ConfigOptionsTest, OfANodeAttestorEachOptionSaysWhetherItIsTakenUp) {
+  const auto with = [](std::string_view data) {
+    return Config("", fmt::format("NodeAttestor \"tpm_devid\" {{ plugin_data {{ {} }} }}", data));
+  };
+  EXPECT_THAT(Told(CompareAgentConfigs(
+                  with(R"(devid_cert_path = "/a")"),
+                  with(R"(devid_cert_path = "/b" tpm_device_path = "/dev/tpmrm1")"), {})),
+              ElementsAre("plugins.NodeAttestor \"tpm_devid\".plugin_data.tpm_device_path",
+                          "plugins.NodeAttestor \"tpm_devid\".plugin_data.devid_cert_path now"));
+}
+
+TEST(ConfigOptionsTest, SoDoesEachInAFileOfOptions) {
+  const std::string before =
+      R"(devid_cert_path = "/a" devid_priv_path = "/r" devid_pub_path = "/u")";
+  const auto read = [&before](const std::string&) -> absl::StatusOr<Secret> {
+    return Secret(before + R"( tpm_device_path = "/dev/tpmrm1" devid_password = "p")");
+  };
+  const auto config = ParseAgentConfig(
+      "f", Config("", "NodeAttestor \"tpm_devid\" { plugin_data_file = \"/data\" }"),
+      ConfigOverrides{}, read);
+  ASSERT_OK(config);
+  ASSERT_EQ(config->plugin_files.size(), 1U);
+  EXPECT_THAT(
+      Told(ComparePluginFile(before, config->plugin_files[0])),
+      ElementsAre("plugins.NodeAttestor \"tpm_devid\".plugin_data_file.tpm_device_path",
+                  "plugins.NodeAttestor \"tpm_devid\".plugin_data_file.devid_password now"));
+  EXPECT_THAT(ComparePluginFile(config->plugin_files[0].text.Reveal(), config->plugin_files[0]),
+              IsEmpty());
+}
+
+}  // namespace
+}  // namespace assay
