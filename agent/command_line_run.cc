@@ -22,24 +22,6 @@ constexpr mode_t kUmask = 027;
 
 using Attestor = AgentConfig::Attestor;
 
-// The operator's files that the identity role reads.
-std::vector<std::string> IdentityFiles(const AgentConfig& config) {
-  std::vector<std::string> files = {config.trust_bundle_path, config.join_token_file};
-  const auto add = [&](Attestor attestor, std::vector<std::string> more) {
-    if (config.node_attestor == attestor) {
-      files.insert(files.end(), more.begin(), more.end());
-    }
-  };
-  const TpmDevidConfig& devid = config.tpm_devid;
-  const X509PopOptions& pop = config.x509pop;
-  add(Attestor::kTpmDevid, {devid.devid_cert_path, devid.devid_priv_path, devid.devid_pub_path});
-  add(Attestor::kX509Pop, {pop.private_key_path, pop.certificate_path, pop.intermediates_path});
-  add(Attestor::kK8sPsat, {config.k8s_psat.token_path});
-  add(Attestor::kSshPop, {config.sshpop.host_cert_path});
-  std::erase(files, std::string());
-  return files;
-}
-
 // A folder in another comes before it, for what is in a folder of the role's is out of reach.
 std::vector<StateFolder> IdentityFolders(const AgentConfig& config,
                                          const std::vector<std::string>& beside) {

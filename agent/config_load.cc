@@ -84,6 +84,25 @@ std::set<std::string> Changes(const roles::IdentityStart& before, const LoadedCo
 
 }  // namespace
 
+std::vector<std::string> IdentityFiles(const AgentConfig& config) {
+  std::vector<std::string> files = {config.trust_bundle_path, config.join_token_file};
+  const auto add = [&](AgentConfig::Attestor attestor, std::vector<std::string> more) {
+    if (config.node_attestor == attestor) {
+      files.insert(files.end(), more.begin(), more.end());
+    }
+  };
+  const TpmDevidConfig& devid = config.tpm_devid;
+  const X509PopOptions& pop = config.x509pop;
+  add(AgentConfig::Attestor::kTpmDevid,
+      {devid.devid_cert_path, devid.devid_priv_path, devid.devid_pub_path});
+  add(AgentConfig::Attestor::kX509Pop,
+      {pop.private_key_path, pop.certificate_path, pop.intermediates_path});
+  add(AgentConfig::Attestor::kK8sPsat, {config.k8s_psat.token_path});
+  add(AgentConfig::Attestor::kSshPop, {config.sshpop.host_cert_path});
+  std::erase(files, std::string());
+  return files;
+}
+
 absl::StatusOr<LoadedConfig> LoadConfig(const ConfigArguments& parsed) {
   absl::StatusOr<std::string> text = ReadFile(parsed.config_path(), kMaxConfigBytes);
   if (absl::IsNotFound(text.status())) {
@@ -145,6 +164,7 @@ absl::StatusOr<MonitorReload> ReloadConfig(ReloadScope scope, const SealedConfig
   MonitorReload reload{
       .identity_start = {},
       .plugins = {},
+      .identity_files = IdentityFiles(now.config),
       .allow_unauthenticated_verifiers = now.config.allow_unauthenticated_verifiers,
       .log_selectors = now.config.log_selectors,
       .log = now.config.log,

@@ -23,6 +23,9 @@ struct LoadedConfig {
   Secret ssh_host_key;
 };
 
+// The operator's files that the identity role reads.
+std::vector<std::string> IdentityFiles(const AgentConfig& config);
+
 absl::StatusOr<LoadedConfig> LoadConfig(const ConfigArguments& parsed);
 
 // For the identity role; the arguments are those that were parsed.

@@ -85,6 +85,7 @@ class Monitor final {
   absl::Status PreparePrivileges();
   absl::Status PreparePlugin(uint32_t number, const std::set<uid_t>& of_roles);
   absl::Status LetIdentityUse(const User& user);
+  void LetIdentityReadAnew(const std::vector<std::string>& files);
   bool ReadsExecutables() const;
   absl::Status Bind(const std::string& path, roles::Endpoint endpoint, mode_t mode);
 
@@ -269,6 +270,25 @@ absl::Status Monitor::LetIdentityUse(const User& user) {
   return absl::OkStatus();
 }
 
+// A certificate or key that was renewed is root's alone again. The agent runs on without it.
+void Monitor::LetIdentityReadAnew(const std::vector<std::string>& files) {
+  if (geteuid() != 0) {
+    return;
+  }
+  const absl::StatusOr<User> user = FindRoleUser(SpecOf(roles::IDENTITY));
+  const auto let = [&user](const std::string& file) -> absl::Status {
+    RETURN_IF_ERROR(user.status());
+    RETURN_IF_ERROR(LetRead(file, *user));
+    return CheckReachable(file, *user);
+  };
+  for (const std::string& file : files) {
+    if (const absl::Status status = let(file); !status.ok()) {
+      log::Warn("File cannot be made readable for the identity role",
+                {{"error", status}, {"file", file}});
+    }
+  }
+}
+
 absl::Status Monitor::Bind(const std::string& path, roles::Endpoint endpoint, mode_t mode) {
   if (path.empty()) {
     return absl::OkStatus();
@@ -399,6 +419,7 @@ void Monitor::Reload(ReloadScope scope) {
     log::Error("Configuration was not reloaded", {{"error", reload.status()}});
     return;
   }
+  LetIdentityReadAnew(reload->identity_files);
   for (const std::string& option : reload->pending) {
     log::Warn("Option has changed and needs a restart of the agent", {{"option", option}});
   }

@@ -38,6 +38,8 @@ enum class ReloadScope { kAll, kPluginFiles };
 struct MonitorReload {
   UniqueFd identity_start;  // Of SealIdentityStart.
   std::vector<MonitorPlugin> plugins;
+  // As those of MonitorOptions: others may be there now, or have come in their place.
+  std::vector<std::string> identity_files;
   bool allow_unauthenticated_verifiers = false;
   std::vector<std::string> log_selectors;
   log::Options log;

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -194,6 +195,19 @@ bool MayEnter(const struct stat& folder, const User& user) {
   return (folder.st_mode & (in_group ? S_IXGRP : S_IXOTH)) != 0;
 }
 
+// While it lives this thread is in that group too, if it may: the owner of a file may give it to a
+// group that he is in, without CAP_CHOWN, which the monitor does not keep.
+class InGroup final {
+ public:
+  explicit InGroup(gid_t group) : before_(static_cast<gid_t>(setfsgid(group))) {}
+  ~InGroup() { setfsgid(before_); }
+  InGroup(const InGroup&) = delete;
+  InGroup& operator=(const InGroup&) = delete;
+
+ private:
+  const gid_t before_;
+};
+
 bool IsTpm(const struct stat& info) { return S_ISCHR(info.st_mode) || S_ISSOCK(info.st_mode); }
 
 // A file in a folder that nobody but root could lead elsewhere; else invalid.
@@ -238,6 +252,7 @@ absl::Status LetRead(const std::string& path, const User& user) {
     return absl::OkStatus();
   }
   const mode_t mode = (info.st_mode & 07707) | S_IRGRP;
+  const InGroup group(user.gid);
   if (fchown(file.get(), static_cast<uid_t>(-1), user.gid) != 0 ||
       fchmod(file.get(), mode & 0777) != 0) {
     return ErrnoStatus(errno, fmt::format("letting user {} read {}", user.name, path));

@@ -29,7 +29,7 @@ absl::Status GiveFolder(const StateFolder& state, const User& user);
 
 // Lets the user's group read a regular file of root that has no other name. Others, and those that
 // are shared with a group already, stay as they are, and those in a folder that is not root's. An
-// absent file is left for its reader to tell.
+// absent file is left for its reader to tell. Needs CAP_CHOWN, or CAP_SETGID.
 absl::Status LetRead(const std::string& path, const User& user);
 
 // Lets the user's group use a TPM device, or a simulator's socket, that root alone may use.

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -163,6 +164,20 @@ TEST_F(RoleFilesTest, LetsTheGroupReadAFileThatIsRootsAlone) {
   ASSERT_EQ(chown(Path("data").c_str(), kUser.uid, kUser.gid), 0);
   EXPECT_OK(LetRead(Write("data/planted"), kUser));
   EXPECT_EQ(Access(Path("data/planted")), "0:0 600");
+}
+
+TEST_F(RoleFilesTest, LetsTheGroupReadAFileWithTheMonitorsCapabilities) {
+  const std::string file = Write("renewed");
+  const pid_t child = fork();
+  if (child == 0) {
+    const bool done = KeepOnlyMonitorCapabilities(0).ok() && chown(file.c_str(), 0, 77) != 0 &&
+                      LetRead(file, kUser).ok() && getegid() == 0;
+    _exit(done ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(Access(file), "0:4343 640");
 }
 
 TEST_F(RoleFilesTest, LeavesFilesThatAreNotRootsAlone) {

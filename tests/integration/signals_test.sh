@@ -62,6 +62,15 @@ awaited 'msg="Configuration was not reloaded" error='
   fail "the agent does not serve after a configuration that is wrong"
 echo "PASSED: HUP names what needs a restart, and what is wrong"
 
+if [[ "$(id -u)" -eq 0 ]]; then
+  install -m 0600 "$work/bundle.pem" "$work/renewed.pem"
+  mv "$work/renewed.pem" "$work/bundle.pem"
+  shared() { [[ "$(stat -c %a "$work/bundle.pem")" == 640 ]]; }
+  kill -HUP "$agent_pid"
+  await "a renewed file that the identity role may read" agent shared
+  echo "PASSED: HUP lets the identity role read a renewed file"
+fi
+
 printf 'workload_size_limit = 6\n' >"$work/unix.conf"
 kill -USR1 "$agent_pid"
 awaited 'msg="Reconfigure signal received"'
