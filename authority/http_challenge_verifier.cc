@@ -116,7 +116,7 @@ class HttpChallengeVerification final : public NodeVerification {
     nonce_ = nonce + "=";  // Padded, as the reference's.
     return Verdict{.challenge = fmt::format(R"({{"nonce":"{}"}})", nonce_),
                    .node = std::nullopt,
-                   .asks = claim_.host};
+                   .asks = fmt::format("{}:{}", claim_.host, claim_.port)};
   }
 
   void Cancel() override { cancelled_ = true; }

@@ -75,7 +75,7 @@ TEST_F(HttpChallengeVerifierTest, RefusesAnotherTextAndNoneInTheSameWords) {
 
 TEST_F(HttpChallengeVerifierTest, AsksNobodyOnceItIsCancelled) {
   const auto verification = Make()->Start();
-  EXPECT_EQ(verification->Begin(Payload("node1"), absl::FromUnixSeconds(0))->asks, "node1");
+  EXPECT_EQ(verification->Begin(Payload("node1"), absl::FromUnixSeconds(0))->asks, "node1:80");
   verification->Cancel();
   EXPECT_THAT(verification->Answer("\n"), StatusIs(StatusCode::kCancelled, HasSubstr("nobody")));
   EXPECT_THAT(urls_, IsEmpty());
@@ -84,7 +84,7 @@ TEST_F(HttpChallengeVerifierTest, AsksNobodyOnceItIsCancelled) {
 // Trust on first use is of a host, however its name is written.
 TEST_F(HttpChallengeVerifierTest, AHostHasOneName) {
   options_.allowed_dns_patterns = {"^node1\\.example\\.org$"};
-  EXPECT_EQ(Begin(Payload("Node1.EXAMPLE.org"))->asks, "node1.example.org");
+  EXPECT_EQ(Begin(Payload("Node1.EXAMPLE.org"))->asks, "node1.example.org:80");
   for (std::string_view other : {"node1.example.org.", "node1..example.org"}) {
     EXPECT_THAT(Begin(Payload(other)),
                 StatusIs(StatusCode::kInvalidArgument, HasSubstr("hostname")));

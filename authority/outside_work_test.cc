@@ -47,9 +47,9 @@ class OutsideWorkTest : public testing::Test {
   OutsideWork outside_{*loop_};
 };
 
-TEST_F(OutsideWorkTest, TakesTwoOfACallerAndOneForAMachine) {
+TEST_F(OutsideWorkTest, TakesTwoOfACallerAndOneOfThemForAMachine) {
   ASSERT_OK(Begin("10.0.0.1", "a"));
-  EXPECT_THAT(Begin("10.0.0.2", "a"),
+  EXPECT_THAT(Begin("10.0.0.1", "a"),
               StatusIs(StatusCode::kResourceExhausted, HasSubstr("\"a\" is being asked already")));
   ASSERT_OK(Begin("10.0.0.1", "b"));
   EXPECT_THAT(Begin("10.0.0.1", "c"),
@@ -57,6 +57,12 @@ TEST_F(OutsideWorkTest, TakesTwoOfACallerAndOneForAMachine) {
   ASSERT_OK(Begin("10.0.0.2", "c"));
   AwaitDone(3);
   EXPECT_OK(Begin("10.0.0.1", "a"));
+}
+
+TEST_F(OutsideWorkTest, OneCallerDoesNotLockOutAMachineForAnother) {
+  ASSERT_OK(Begin("10.0.0.1", "a"));
+  EXPECT_OK(Begin("10.0.0.2", "a"));
+  AwaitDone(2);
 }
 
 TEST_F(OutsideWorkTest, TakesSoManyInAll) {
