@@ -66,7 +66,7 @@ MonitorOptions OptionsOf(const AgentConfig& config) {
   options.allow_unauthenticated_verifiers = config.allow_unauthenticated_verifiers;
   options.log_selectors = config.log_selectors;
   options.disable_workload_api = config.disable_workload_api;
-  options.socket_path = config.socket_path;
+  options.socket_path = config.PublicSocket();
   options.admin_socket_path = config.admin_socket_path;
   if (config.unix_attestor.has_value()) {
     options.unix_attestor = {.discover_workload_path = config.unix_attestor->discover_workload_path,

@@ -113,7 +113,7 @@ struct AgentConfig {
   std::optional<absl::Duration> availability_target;
   int x509_svid_cache_max_size = 1000;
   bool allow_unauthenticated_verifiers = false;
-  bool disable_workload_api = false;
+  bool disable_workload_api = false, disable_sds_api = false;
   std::vector<std::string> log_selectors;  // "unix:uid": those of refused callers that are logged.
   absl::Duration sync_interval = absl::Seconds(5);
   absl::Duration rpc_timeout = absl::Seconds(30);
@@ -156,6 +156,11 @@ struct AgentConfig {
   std::vector<ExternalPlugin> external_plugins;
 
   std::vector<PluginFile> plugin_files;
+
+  // Where what callers may ask is served; empty: nothing is.
+  std::string PublicSocket() const {
+    return disable_workload_api && disable_sds_api ? std::string() : socket_path;
+  }
 
   // What is accepted though it has no effect, for the log.
   std::vector<std::string> warnings;

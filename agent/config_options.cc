@@ -8,15 +8,6 @@ namespace {
 
 constexpr int kMostSvids = 1'000'000;
 
-// Accepts the names alone, and does nothing.
-OptionReader OnlyOneOf(std::vector<std::string_view> names) {
-  const std::string kind = ChoiceText(names);
-  return {
-      [names = std::move(names)](const ConfigValue& value, std::string_view path,
-                                 ConfigReport& report) { FindChoice(value, names, path, report); },
-      {.kind = kind}};
-}
-
 // A text, or a list of them.
 OptionReader OneOrMore(std::vector<std::string>& field) {
   return {[&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
@@ -128,7 +119,8 @@ OptionTable AgentOptions(AgentConfig& config) {
       {"socket_path", Into(config.socket_path), "The Workload API's socket."},
       {"admin_socket_path", Into(config.admin_socket_path), "The admin APIs' socket."},
       {"disable_workload_api", Into(config.disable_workload_api), "No Workload API."},
-      {"disable_sds_api", OnlyOneOf({"true", "false"}), "No SDS API."},
+      {"disable_sds_api", Into(config.disable_sds_api),
+       "No SDS API; with disable_workload_api no public socket either."},
       {"trust_bundle_path", Into(config.trust_bundle_path), "Trust bundle for the first contact."},
       {"trust_bundle_format",
        OneOf<BundleFormat>(config.trust_bundle_format,

@@ -64,5 +64,12 @@ TEST(ConfigOptionsTest, SoDoesEachInAFileOfOptions) {
               IsEmpty());
 }
 
+TEST(ConfigOptionsTest, WithoutAnyApiThereIsNoPublicSocket) {
+  EXPECT_EQ(ParseAgent("")->PublicSocket(), kDefaultSocketPath);
+  EXPECT_EQ(ParseAgent("disable_workload_api = true")->PublicSocket(), kDefaultSocketPath);
+  EXPECT_EQ(ParseAgent("disable_sds_api = true")->PublicSocket(), kDefaultSocketPath);
+  EXPECT_EQ(ParseAgent("disable_workload_api = true disable_sds_api = true")->PublicSocket(), "");
+}
+
 }  // namespace
 }  // namespace assay
