@@ -240,6 +240,9 @@ has_authorities() {
 
 connection_of_agent() { ss -Htn state established "dport = :$port" | awk '{print $3}' | sort; }
 
+has_one_connection() { [[ "$(connection_of_agent | wc -l)" -eq 1 ]]; }
+fetched_later() { fetch && grep -qF "$domain/later" "$work/fetch.log"; }
+
 goaway() {
   local first logged
   has ss || { skip "GOAWAY: ss is not on PATH"; return; }
@@ -247,7 +250,8 @@ goaway() {
   begin
   begin_agent 'experimental { sync_interval = "1s" }'
   begin_workload
-  sleep 3
+  # That of the attestation has ended.
+  await "one connection" agent has_one_connection
   first=$(connection_of_agent)
   logged=$(wc -l <"$work/agent.log")
   for _ in $(seq "$connection_age"); do
@@ -255,7 +259,9 @@ goaway() {
     [[ "$(connection_of_agent)" == "$first" ]] || break
   done
   [[ "$(connection_of_agent)" != "$first" ]] || fail "the server has not ended the connection"
-  sleep 3
+  server_command "$server" entry create -parentID "$(agent_id)" -spiffeID "spiffe://$domain/later" \
+    -selector "unix:uid:$(id -u)" >"$work/entry.log"
+  await "an X509-SVID that was signed over the next connection" agent fetched_later
   # What callers were refused before the entry was known is counted later.
   tail -n "+$((logged + 1))" "$work/agent.log" | grep -E 'level=(warning|error)' |
     grep -v "Refused calls were not logged" && fail "a call has failed"
