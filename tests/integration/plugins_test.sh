@@ -48,26 +48,7 @@ fetched() { fetch && grep -qF "$domain/$1" "$work/fetch.log"; }
 not_fetched() { ! fetched "$1"; }
 
 start_with() { # the agent's own lines, plugins
-  rm -rf "$work/agent" "$work/api"
-  mkdir -m 0700 "$work/agent"
-  mkdir -m 0755 "$work/api"
-  cat >"$work/agent.conf" <<CONF
-agent {
-  trust_domain = "$domain"
-  server_address = "127.0.0.1"
-  server_port = "$port"
-  trust_bundle_path = "$work/bundle.pem"
-  data_dir = "$work/agent"
-  socket_path = "$work/api/api.sock"
-  log_level = "DEBUG"
-  $1
-}
-plugins {
-  KeyManager "memory" { plugin_data {} }
-  $2
-}
-CONF
-  start agent "$agent" run -config "$work/agent.conf"
+  launch_agent "$agent" "log_level = \"DEBUG\" $1" "$2" 'KeyManager "memory" { plugin_data {} }'
 }
 
 token() {
@@ -166,7 +147,6 @@ SCRIPT
   chmod 0755 "$work/plugins/with-child"
   start_upstream "$upstream"
   start_with "join_token = \"$(token)\"" "NodeAttestor \"join_token\" { plugin_data {} }
-    WorkloadAttestor \"unix\" { plugin_data {} }
     SVIDStore \"disk\" {
       plugin_cmd = \"$work/plugins/with-child\"
       plugin_data { svids_path = \"$work/store/svids.json\" }
@@ -228,8 +208,7 @@ node_attestor() {
         certificate_path = \"$work/pop-plugin.pem\"
         intermediates_path = \"$work/pop-between.pem\"
       }
-    }
-    WorkloadAttestor \"unix\" { plugin_data {} }"
+    }"
   awaited "Node attestation was successful"
   server_command "$upstream" agent list | grep -q "spire/agent/x509pop/" ||
     fail "the node is not attested by x509pop"
