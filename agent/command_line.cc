@@ -13,7 +13,6 @@
 namespace assay {
 namespace {
 
-constexpr std::string_view kProgram = "assay-agent";
 constexpr int kNoSuchCommand = 127;
 
 struct Entry {
@@ -64,8 +63,9 @@ void ListBelow(std::string_view path, std::ostream& out) {
   }
 }
 
-void ListAll(std::ostream& out) {
-  out << fmt::format("Usage: {} [--version] [--help] <command> [<args>]\n\n", kProgram)
+void ListAll(const CommandStreams& streams) {
+  std::ostream& out = streams.err;
+  out << fmt::format("Usage: {} [--version] [--help] <command> [<args>]\n\n", streams.program)
       << "Available commands are:\n";
   ListBelow("", out);
   out << "\n";
@@ -136,7 +136,7 @@ int RunCommandLine(const std::vector<std::string>& arguments, const CommandStrea
     }
   }
   if (chosen == nullptr) {
-    ListAll(streams.err);
+    ListAll(streams);
     return IsHelp(first) ? 0 : kNoSuchCommand;
   }
   const std::vector<std::string> rest(arguments.begin() + static_cast<ptrdiff_t>(words),

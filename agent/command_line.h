@@ -9,10 +9,11 @@
 
 namespace assay {
 
-// Where a command writes.
+// Where a command writes, and what the program is called by.
 struct CommandStreams {
   std::ostream& out;
   std::ostream& err;
+  std::string program = "assay-agent";
 };
 
 // Runs the command that the arguments (without the program's name) begin with; returns the exit

@@ -40,6 +40,12 @@ TEST(CommandLineTest, WithoutACommandItListsThem) {
   EXPECT_EQ(RunAgent({"-h"}).status, 0);
 }
 
+TEST(CommandLineTest, TheUsageIsOfTheNameThatTheProgramIsCalledBy) {
+  std::ostringstream out, err;
+  EXPECT_EQ(RunCommandLine({}, {.out = out, .err = err, .program = "spire-agent"}), 127);
+  EXPECT_THAT(err.str(), StartsWith("Usage: spire-agent [--version] [--help] <command> [<args>]"));
+}
+
 TEST(CommandLineTest, AGroupListsItsCommands) {
   const Ran ran = RunAgent({"api"});
   EXPECT_EQ(ran.status, 1);
