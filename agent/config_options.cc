@@ -2,11 +2,44 @@
 #include "agent/config_options.h"
 
 #include <limits>
+#include <nlohmann/json.hpp>
 
 namespace assay {
 namespace {
 
 constexpr int kMostSvids = 1'000'000;
+
+// gRPC's list of load balancing policies as JSON, of which the first counts here. Calls go to one
+// upstream as long as it answers.
+OptionReader LoadBalancing() {
+  return {[](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+            const std::optional<std::string> text = TextOf(value, path, report);
+            if (!text.has_value() || text->empty()) {
+              return;
+            }
+            using nlohmann::json;
+            const json document = json::parse(*text, nullptr, /*allow_exceptions=*/false);
+            const auto at = document.find("loadBalancingConfig");
+            const json& list = at == document.end() ? document : *at;
+            if (!list.is_array() || list.empty() || !list[0].is_object() || list[0].size() != 1) {
+              report.AddError(
+                  value.position,
+                  fmt::format("{} is no list of policies, as [{{\"pick_first\": {{}}}}]", path));
+              return;
+            }
+            if (const std::string policy = list[0].begin().key(); policy == "round_robin") {
+              report.AddWarning(value.position,
+                                fmt::format("{}: round_robin has no effect: calls go to one "
+                                            "upstream as long as it answers",
+                                            path));
+            } else if (policy != "pick_first") {
+              report.AddError(value.position,
+                              fmt::format("{}: policy {} is not supported, only pick_first is",
+                                          path, Quoted(policy)));
+            }
+          },
+          {.kind = "text"}};
+}
 
 // A text, or a list of them.
 OptionReader OneOrMore(std::vector<std::string>& field) {
@@ -62,7 +95,8 @@ OptionTable ExperimentalOptions(AgentConfig& config) {
       {"ratelimit", NotSupported(), "Calls a second for each caller."},
       {"broker", NotSupported(), "The Broker API."},
       {"feature_flags", NotSupported(), "Features under development."},
-      {"server_load_balancing_config", NotSupported(), "How to choose among upstreams."},
+      {"server_load_balancing_config", LoadBalancing(),
+       "gRPC's load balancing policies as JSON: `pick_first` alone; `round_robin` has no effect."},
       {"rpc_timeout", Into(config.rpc_timeout),
        "Time that a call to the upstream may take, connecting included."},
       {"max_bundle_workers", WithoutEffect("each is fetched apart, one after the other"),

@@ -64,6 +64,30 @@ TEST(ConfigOptionsTest, SoDoesEachInAFileOfOptions) {
               IsEmpty());
 }
 
+TEST(ConfigOptionsTest, UpstreamsAreChosenByPickFirst) {
+  const auto with = [](std::string_view policies) {
+    return ParseAgent(
+        fmt::format("experimental {{ server_load_balancing_config = \"{}\" }}", policies));
+  };
+  for (const std::string_view taken :
+       {"", R"([{\"pick_first\": {}}])", R"({\"loadBalancingConfig\": [{\"pick_first\": {}}]})"}) {
+    const auto config = with(taken);
+    ASSERT_OK(config) << taken;
+    EXPECT_THAT(config->warnings, IsEmpty()) << taken;
+  }
+  const auto robin = with(R"([{\"round_robin\": {}}])");
+  ASSERT_OK(robin);
+  EXPECT_THAT(robin->warnings, ElementsAre(HasSubstr("round_robin has no effect")));
+  EXPECT_THAT(with(R"([{\"ring_hash\": {}}])"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("policy \"ring_hash\" is not supported")));
+  for (const std::string_view broken : {"x", "5", "{}", "[]", "[5]", "[{}]"}) {
+    EXPECT_THAT(with(broken),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is no list of policies")))
+        << broken;
+  }
+}
+
 TEST(ConfigOptionsTest, WithoutAnyApiThereIsNoPublicSocket) {
   EXPECT_EQ(ParseAgent("")->PublicSocket(), kDefaultSocketPath);
   EXPECT_EQ(ParseAgent("disable_workload_api = true")->PublicSocket(), kDefaultSocketPath);
