@@ -171,8 +171,20 @@ void SvidStores::Step() {
   loop_.Cancel(std::exchange(timer_, 0));
   const absl::Duration now = clock_.SinceBoot();
   absl::Duration next = absl::InfiniteDuration();
-  for (auto& [id, record] : records_) {
-    if (record.is_busy || !IsDue(record) || Refuse(id, record)) {
+  for (auto at = records_.begin(); at != records_.end();) {
+    const auto here = at++;
+    auto& [id, record] = *here;
+    if (record.is_busy || !IsDue(record)) {
+      continue;
+    }
+    if (Leaves(record) && IsTaken(*record.held)) {
+      record.held.reset();
+      if (record.is_gone) {
+        records_.erase(here);
+        continue;
+      }
+    }
+    if (Refuse(id, record)) {
       continue;
     }
     if (record.not_before > now) {
@@ -215,9 +227,19 @@ bool SvidStores::Refuse(const std::string& id, Record& record) {
   return true;
 }
 
+bool SvidStores::Leaves(const Record& record) const {
+  return record.held.has_value() &&
+         (record.is_gone || !HasStore(record) || *record.held != record.place);
+}
+
+bool SvidStores::IsTaken(const Place& place) const {
+  return std::any_of(records_.begin(), records_.end(), [&](const auto& record) {
+    return !record.second.is_gone && HasStore(record.second) && record.second.place == place;
+  });
+}
+
 SvidStores::Job SvidStores::NextJob(const std::string& id, const Record& record) const {
-  const bool puts = !record.is_gone && HasStore(record);
-  if (record.held.has_value() && (!puts || *record.held != record.place)) {
+  if (Leaves(record)) {
     return {id, record.revision, /*puts=*/false, *record.held, nullptr};
   }
   return {id, record.revision, /*puts=*/true, record.place, record.svid};
@@ -269,7 +291,8 @@ void SvidStores::OnDeleted(const Job& job, Record& record, const absl::Status& d
   const bool is_nowhere = absl::IsInvalidArgument(deleted) || absl::IsNotFound(deleted);
   const bool is_out = deleted.ok() || is_nowhere;
   log::Write(is_out ? log::Level::kDebug : log::Level::kError,
-             deleted.ok() ? "SVID deleted successfully"
+             deleted.ok()                ? "SVID deleted successfully"
+             : absl::IsNotFound(deleted) ? "SVID was not in the store"
              : absl::IsInvalidArgument(deleted)
                  ? "Failed to delete SVID because of malformed selectors"
                  : "Failed to delete SVID",

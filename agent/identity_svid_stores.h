@@ -95,6 +95,10 @@ class SvidStores final {
   bool IsDue(const Record& record) const;
   // Begins what the stores that are free may do.
   void Step();
+  // Whether it is to be taken out of where it is held,
+  bool Leaves(const Record& record) const;
+  // and whether another entry's SVID is, or is to be, in that place.
+  bool IsTaken(const Place& place) const;
   // The next call for what is due. What moves is deleted first, and put by a call after that.
   Job NextJob(const std::string& id, const Record& record) const;
   void Begin(const Job& job);

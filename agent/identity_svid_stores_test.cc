@@ -128,6 +128,27 @@ TEST_F(SvidStoresTest, PutsAnSvidOnceItIsSigned) {
   EXPECT_THAT(Update(), IsEmpty());
 }
 
+TEST_F(SvidStoresTest, WhatAnotherEntryHasInAPlaceStays) {
+  const RegistrationEntry first = Entry("a", {{"disk", "name:x"}});
+  SetEntries({first});
+  Sign("a");
+  Update();
+  SetEntries({first, Entry("b", {{"disk", "name:x"}})});
+  EXPECT_THAT(Update(), IsEmpty()) << "b is not signed yet";
+  SetEntries({first});
+  EXPECT_THAT(Update(), IsEmpty());
+  // Made anew under another id, before the first is out.
+  answer_ = Unavailable("away");
+  SetEntries({});
+  EXPECT_THAT(Update(), ElementsAre("delete name:x"));
+  answer_ = absl::OkStatus();
+  SetEntries({Entry("c", {{"disk", "name:x"}})});
+  Sign("c");
+  EXPECT_THAT(Update(), ElementsAre("put c of 2 at name:x"));
+  clock_.Advance(absl::Minutes(2));
+  EXPECT_THAT(Run(), IsEmpty());
+}
+
 TEST_F(SvidStoresTest, PutsTheBundlesThatTheEntryIsFor) {
   const TestCa own, other("other.test"), foreign("foreign.test");
   for (const TestCa* ca : {&own, &other, &foreign}) {
