@@ -20,7 +20,7 @@ namespace assay {
 class WorkloadAttestorPlugin final : public WorkloadAttestor {
  public:
   // For one attestation in all, of which at most half to wait for a plugin that is being started.
-  // Many a caller gives up after 5 s: by then it has what the other attestors found.
+  // Many a caller gives up after 5 s: where one plugin hangs, it has by then what the others found.
   static constexpr absl::Duration kTimeout = absl::Seconds(4);
   static constexpr size_t kMaxSelectors = 1024;
   static constexpr size_t kMaxSelectorBytes = 64 << 10;  // In all.
