@@ -63,8 +63,7 @@ void AddIdentityPaths(const AgentConfig& config, MonitorOptions& options) {
 MonitorOptions OptionsOf(const AgentConfig& config) {
   MonitorOptions options;
   options.trust_domain = config.trust_domain;
-  options.allow_unauthenticated_verifiers = config.allow_unauthenticated_verifiers;
-  options.log_selectors = config.log_selectors;
+  options.serve = ServeOf(config);
   options.disable_workload_api = config.disable_workload_api;
   options.socket_path = config.PublicSocket();
   options.admin_socket_path = config.admin_socket_path;

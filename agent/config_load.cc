@@ -130,6 +130,11 @@ absl::StatusOr<UniqueFd> SealConfig(const LoadedConfig& loaded, const ConfigArgu
   return SealIdentityStart(parsed.config_path(), loaded.text.Reveal(), arguments, files);
 }
 
+MonitorServe ServeOf(const AgentConfig& config) {
+  return {.allow_unauthenticated_verifiers = config.allow_unauthenticated_verifiers,
+          .log_selectors = config.log_selectors};
+}
+
 absl::StatusOr<std::vector<MonitorPlugin>> SealPlugins(const AgentConfig& config) {
   std::vector<MonitorPlugin> plugins;
   for (const ExternalPlugin& external : config.external_plugins) {
@@ -161,15 +166,13 @@ absl::StatusOr<MonitorReload> ReloadConfig(ReloadScope scope, const SealedConfig
   const ConfigOverrides overrides = parsed.overrides();
   const std::set<std::string> changed = Changes(*current, now, overrides, /*that_reload=*/true);
   const std::set<std::string> pending = Changes(*started, now, overrides, /*that_reload=*/false);
-  MonitorReload reload{
-      .identity_start = {},
-      .plugins = {},
-      .identity_files = IdentityFiles(now.config),
-      .allow_unauthenticated_verifiers = now.config.allow_unauthenticated_verifiers,
-      .log_selectors = now.config.log_selectors,
-      .log = now.config.log,
-      .changed = {changed.begin(), changed.end()},
-      .pending = {pending.begin(), pending.end()}};
+  MonitorReload reload{.identity_start = {},
+                       .plugins = {},
+                       .identity_files = IdentityFiles(now.config),
+                       .serve = ServeOf(now.config),
+                       .log = now.config.log,
+                       .changed = {changed.begin(), changed.end()},
+                       .pending = {pending.begin(), pending.end()}};
   ASSIGN_OR_RETURN(reload.identity_start, SealConfig(now, parsed, arguments));
   ASSIGN_OR_RETURN(reload.plugins, SealPlugins(now.config));
   // What stands in the configuration itself a plugin keeps until the agent is started anew.

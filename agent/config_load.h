@@ -32,6 +32,9 @@ absl::StatusOr<LoadedConfig> LoadConfig(const ConfigArguments& parsed);
 absl::StatusOr<UniqueFd> SealConfig(const LoadedConfig& loaded, const ConfigArguments& parsed,
                                     const std::vector<std::string>& arguments);
 
+// For the serve role.
+MonitorServe ServeOf(const AgentConfig& config);
+
 // For the roles of the external plugins, by their numbers.
 absl::StatusOr<std::vector<MonitorPlugin>> SealPlugins(const AgentConfig& config);
 

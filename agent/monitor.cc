@@ -2,7 +2,6 @@
 #include "agent/monitor.h"
 
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -15,14 +14,14 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 
 #include "agent/log_pipe.h"
 #include "agent/privileges.h"
-#include "agent/role_files.h"
+#include "agent/role_plan.h"
 #include "agent/role_process.h"
+#include "agent/role_starts.h"
 #include "agent/roles.h"
 #include "assay/roles.pb.h"
 #include "base/clock.h"
@@ -44,14 +43,8 @@ absl::Status OpenMonitorLog(const log::Options& options) {
                     .source_location = options.source_location});
 }
 
-// A role, and of plugins' roles which.
-using RoleKey = std::pair<roles::Role, uint32_t>;
-
-struct Running {
-  const RoleSpec* spec = nullptr;
-  RoleKey key;
-  std::string name;  // For the log.
-  Privileges privileges;
+// A role that was planned, and what has become of it.
+struct Running : PlannedRole {
   std::unique_ptr<RoleProcess> process;  // Null while dead.
   absl::Duration started;
   RestartBackoff backoff;
@@ -70,37 +63,25 @@ struct Socket {
 class Monitor final {
  public:
   Monitor(const MonitorOptions& options, const Clock& clock, EventLoop& loop)
-      : options_(options),
-        clock_(clock),
-        loop_(loop),
-        log_(options.log),
-        allow_unauthenticated_verifiers_(options.allow_unauthenticated_verifiers),
-        log_selectors_(options.log_selectors) {}
+      : options_(options), clock_(clock), loop_(loop), starts_(options) {}
 
   absl::Status Begin();
   int exit_status() const { return exit_status_; }
 
  private:
   absl::Status WatchSignals();
-  absl::Status PreparePrivileges();
-  absl::Status PreparePlugin(uint32_t number, const std::set<uid_t>& of_roles);
-  absl::Status LetIdentityUse(const User& user);
-  void LetIdentityReadAnew(const std::vector<std::string>& files);
-  bool ReadsExecutables() const;
+  absl::Status Prepare();
   absl::Status Bind(const std::string& path, roles::Endpoint endpoint, mode_t mode);
 
   absl::Status StartRole(Running& role);
   absl::Status Introduce(Running& role);
   absl::Status LinkRole(const RoleKey& role);
   absl::Status Link(const RoleKey& first, const RoleKey& second);
-  roles::Start StartOf(const Running& role) const;
-  int SealedStartOf(const Running& role) const;
-  int ReloadedStartOf(const Running& role) const;
-  absl::Status TellReload(Running& role);
+  RoleStarts::Progress ProgressOf(const Running& role) const;
+  static absl::Status Tell(Running& role, const RoleStarts::Message& message);
   void Reload(ReloadScope scope);
   void TakeUp(MonitorReload reload);
   void SetLogLevel(int32_t level);
-  absl::Status CheckGroups(const User& user) const;
   void Restart(Running& role);
 
   void OnSignal();
@@ -126,12 +107,7 @@ class Monitor final {
   bool stopping_ = false;
   bool announced_ = false;
   int exit_status_ = 0;
-  // Of the newest configuration.
-  log::Options log_;
-  bool allow_unauthenticated_verifiers_;
-  std::vector<std::string> log_selectors_;
-  UniqueFd reloaded_start_;  // For the identity role; invalid: as it was started.
-  std::vector<MonitorPlugin> reloaded_plugins_;
+  RoleStarts starts_;
 };
 
 absl::Status Monitor::Begin() {
@@ -141,7 +117,7 @@ absl::Status Monitor::Begin() {
   }
   RETURN_IF_ERROR(Bind(options_.socket_path, roles::WORKLOAD_API, kWorkloadSocketMode));
   RETURN_IF_ERROR(Bind(options_.admin_socket_path, roles::ADMIN, kAdminSocketMode));
-  RETURN_IF_ERROR(PreparePrivileges());
+  RETURN_IF_ERROR(Prepare());
   for (auto& [role, running] : roles_) {
     RETURN_IF_ERROR(StartRole(running));
   }
@@ -169,124 +145,15 @@ absl::Status Monitor::WatchSignals() {
   return loop_.Watch(signals_.get(), EPOLLIN, [this](uint32_t) { OnSignal(); });
 }
 
-absl::Status Monitor::PreparePrivileges() {
-  const uid_t self = geteuid();
-  std::set<uid_t> taken;
+absl::Status Monitor::Prepare() {
+  ASSIGN_OR_RETURN(RolePlan plan, PlanRoles(options_));
   uint64_t capabilities = 0;
-  for (const RoleSpec& spec : Roles()) {
-    std::optional<User> user;
-    if (self == 0) {
-      ASSIGN_OR_RETURN(user, FindRoleUser(spec));
-      if (!taken.insert(user->uid).second) {
-        return FailedPrecondition("user {} is another role's too: each must have its own",
-                                  user->name);
-      }
-    }
-    if (spec.role == roles::IDENTITY && user.has_value()) {
-      RETURN_IF_ERROR(LetIdentityUse(*user));
-    }
-    Running& role = roles_[{spec.role, 0}];
-    role.spec = &spec;
-    role.key = {spec.role, 0};
-    role.name = spec.name;
-    role.privileges = PrivilegesOf(spec, self, user);
-    if (spec.role == roles::PROBE && !ReadsExecutables()) {
-      role.privileges.capabilities &= ~(uint64_t{1} << CAP_DAC_READ_SEARCH);
-    }
+  for (PlannedRole& role : plan.roles) {
     capabilities |= role.privileges.capabilities;
+    static_cast<PlannedRole&>(roles_[role.key]) = std::move(role);
   }
-  for (const RoleLink& link : RoleLinks()) {
-    links_.push_back({{link.first, 0}, {link.second, 0}});
-  }
-  for (uint32_t number = 1; number <= options_.plugins.size(); ++number) {
-    RETURN_IF_ERROR(PreparePlugin(number, taken));
-    capabilities |= roles_[{roles::PLUGIN, number}].privileges.capabilities;
-  }
-  return self == 0 ? KeepOnlyMonitorCapabilities(capabilities) : absl::OkStatus();
-}
-
-// The identity role's group may read what the operator gave that role.
-absl::Status Monitor::CheckGroups(const User& user) const {
-  ASSIGN_OR_RETURN(const User identity, FindRoleUser(SpecOf(roles::IDENTITY)));
-  if (user.gid == identity.gid ||
-      std::find(user.groups.begin(), user.groups.end(), identity.gid) != user.groups.end()) {
-    return FailedPrecondition("{} is in the identity role's group", user.name);
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Monitor::PreparePlugin(uint32_t number, const std::set<uid_t>& of_roles) {
-  const MonitorPlugin& plugin = options_.plugins[number - 1];
-  const std::string name = plugin.plugin.ToString();
-  const uid_t self = geteuid();
-  std::optional<User> user;
-  if (!plugin.user.empty()) {
-    absl::StatusOr<User> found = FindNamedUser(plugin.user);
-    RETURN_IF_ERROR(WithContext(found.status(), fmt::format("plugin_user of {}", name)));
-    if (self != 0 && found->uid != self) {
-      return FailedPrecondition("plugin_user of {}: only root can start it as another user", name);
-    }
-    if (of_roles.contains(found->uid)) {
-      return FailedPrecondition("plugin_user of {}: {} is a role's user, with all that it holds",
-                                name, plugin.user);
-    }
-    if (self == 0) {
-      RETURN_IF_ERROR(WithContext(CheckGroups(*found), fmt::format("plugin_user of {}", name)));
-    }
-    user = *std::move(found);
-  }
-  Running& role = roles_[{roles::PLUGIN, number}];
-  role.spec = &SpecOf(roles::PLUGIN);
-  role.key = {roles::PLUGIN, number};
-  role.name = "plugin " + name;
-  role.privileges = PluginPrivileges(*role.spec, self, user);
-  if (role.privileges.uid == 0) {
-    log::Warn("Plugin runs as root; a plugin_user would give it less", {{"plugin", name}});
-  }
-  const bool for_probe = plugin.plugin.type == PluginType::kWorkloadAttestor;
-  links_.push_back({{for_probe ? roles::PROBE : roles::IDENTITY, 0}, role.key});
-  return absl::OkStatus();
-}
-
-bool Monitor::ReadsExecutables() const {
-  const auto& unix_attestor = options_.unix_attestor;
-  return unix_attestor.has_value() && unix_attestor->discover_workload_path &&
-         unix_attestor->workload_size_limit >= 0;
-}
-
-absl::Status Monitor::LetIdentityUse(const User& user) {
-  for (const std::string& file : options_.identity_files) {
-    RETURN_IF_ERROR(LetRead(file, user));
-  }
-  for (const std::string& device : options_.identity_devices) {
-    RETURN_IF_ERROR(LetUseTpm(device, user));
-  }
-  for (const StateFolder& folder : options_.identity_folders) {
-    RETURN_IF_ERROR(GiveFolder(folder, user));
-  }
-  for (const std::string& file : options_.identity_files) {
-    RETURN_IF_ERROR(CheckReachable(file, user));
-  }
-  return absl::OkStatus();
-}
-
-// A certificate or key that was renewed is root's alone again. The agent runs on without it.
-void Monitor::LetIdentityReadAnew(const std::vector<std::string>& files) {
-  if (geteuid() != 0) {
-    return;
-  }
-  const absl::StatusOr<User> user = FindRoleUser(SpecOf(roles::IDENTITY));
-  const auto let = [&user](const std::string& file) -> absl::Status {
-    RETURN_IF_ERROR(user.status());
-    RETURN_IF_ERROR(LetRead(file, *user));
-    return CheckReachable(file, *user);
-  };
-  for (const std::string& file : files) {
-    if (const absl::Status status = let(file); !status.ok()) {
-      log::Warn("File cannot be made readable for the identity role",
-                {{"error", status}, {"file", file}});
-    }
-  }
+  links_ = std::move(plan.links);
+  return geteuid() == 0 ? KeepOnlyMonitorCapabilities(capabilities) : absl::OkStatus();
 }
 
 absl::Status Monitor::Bind(const std::string& path, roles::Endpoint endpoint, mode_t mode) {
@@ -319,13 +186,21 @@ absl::Status Monitor::StartRole(Running& role) {
   return Introduce(role);
 }
 
+RoleStarts::Progress Monitor::ProgressOf(const Running& role) const {
+  return {.agent_has_served = announced_,
+          .role_was_ready = role.was_ready,
+          .agent_started = started_at_};
+}
+
+absl::Status Monitor::Tell(Running& role, const RoleStarts::Message& message) {
+  return role.process->control().Send(message.message, message.file);
+}
+
 absl::Status Monitor::Introduce(Running& role) {
-  // The configuration is in a file of its own: it may be long, and hold secrets.
-  roles::MonitorToRole start;
-  *start.mutable_start() = StartOf(role);
-  RETURN_IF_ERROR(role.process->control().Send(start, SealedStartOf(role)));
-  if (ReloadedStartOf(role) >= 0) {
-    RETURN_IF_ERROR(TellReload(role));
+  const RoleStarts::Progress progress = ProgressOf(role);
+  RETURN_IF_ERROR(Tell(role, starts_.Start(role.key, progress)));
+  if (const auto reloaded = starts_.Reloaded(role.key, progress); reloaded.has_value()) {
+    RETURN_IF_ERROR(Tell(role, *reloaded));
   }
   for (const Socket& socket : sockets_) {
     const auto& endpoints = role.spec->endpoints;
@@ -338,83 +213,12 @@ absl::Status Monitor::Introduce(Running& role) {
   return absl::OkStatus();
 }
 
-// The role's own file; -1: it has none.
-int Monitor::SealedStartOf(const Running& role) const {
-  if (role.spec->role == roles::PLUGIN) {
-    return options_.plugins[role.key.second - 1].start.get();
-  }
-  return role.spec->role == roles::IDENTITY ? options_.identity_start.get() : -1;
-}
-
-int Monitor::ReloadedStartOf(const Running& role) const {
-  if (role.spec->role != roles::PLUGIN) {
-    return role.spec->role == roles::IDENTITY ? reloaded_start_.get() : -1;
-  }
-  // One that is not configured any more goes on as it is.
-  const PluginName& name = options_.plugins[role.key.second - 1].plugin;
-  for (const MonitorPlugin& reloaded : reloaded_plugins_) {
-    if (reloaded.plugin == name) {
-      return reloaded.start.get();
-    }
-  }
-  return -1;
-}
-
-roles::Start Monitor::StartOf(const Running& running) const {
-  roles::Start start;
-  start.mutable_log()->set_level(static_cast<int>(log_.level));
-  start.mutable_log()->set_format(static_cast<int>(log_.format));
-  start.mutable_log()->set_source_location(log_.source_location);
-  const roles::Role role = running.spec->role;
-  if (role == roles::IDENTITY) {
-    start.mutable_identity()->set_has_served(announced_);
-  } else if (role == roles::SERVE) {
-    start.mutable_serve()->set_trust_domain(options_.trust_domain);
-    start.mutable_serve()->set_allow_unauthenticated_verifiers(allow_unauthenticated_verifiers_);
-    start.mutable_serve()->set_disable_workload_api(options_.disable_workload_api);
-    start.mutable_serve()->set_started_at(absl::ToUnixSeconds(started_at_));
-    start.mutable_serve()->set_launch_log_level(static_cast<int32_t>(options_.log.level));
-    start.mutable_serve()->mutable_log_selectors()->Add(log_selectors_.begin(),
-                                                        log_selectors_.end());
-  } else if (role == roles::PLUGIN) {
-    start.mutable_plugin()->set_has_served(running.was_ready);
-  } else {
-    for (uint32_t number = 1; number <= options_.plugins.size(); ++number) {
-      const PluginName& plugin = options_.plugins[number - 1].plugin;
-      if (plugin.type == PluginType::kWorkloadAttestor) {
-        roles::ProbeStart::Plugin& added = *start.mutable_probe()->add_plugins();
-        added.set_number(number);
-        added.set_name(plugin.name);
-      }
-    }
-    start.mutable_probe();
-    if (options_.unix_attestor.has_value()) {
-      roles::ProbeStart::Unix& unix_attestor = *start.mutable_probe()->mutable_unix();
-      unix_attestor.set_discover_workload_path(options_.unix_attestor->discover_workload_path);
-      unix_attestor.set_workload_size_limit(options_.unix_attestor->workload_size_limit);
-    }
-  }
-  return start;
-}
-
-absl::Status Monitor::TellReload(Running& role) {
-  roles::MonitorToRole message;
-  *message.mutable_reload() = StartOf(role);
-  const int file = ReloadedStartOf(role);
-  if (SealedStartOf(role) >= 0 && file < 0) {
-    message.mutable_reload()->clear_role();  // Nothing new of its own: the log's options alone.
-  }
-  return role.process->control().Send(message, file);
-}
-
 // A role that cannot be told is ended: it is started anew with the new options.
 void Monitor::Reload(ReloadScope scope) {
   if (!options_.reload) {
     return;
   }
-  const int current =
-      reloaded_start_.valid() ? reloaded_start_.get() : options_.identity_start.get();
-  absl::StatusOr<MonitorReload> reload = options_.reload(scope, current);
+  absl::StatusOr<MonitorReload> reload = options_.reload(scope, starts_.identity_start());
   if (!reload.ok()) {
     log::Error("Configuration was not reloaded", {{"error", reload.status()}});
     return;
@@ -433,18 +237,12 @@ void Monitor::Reload(ReloadScope scope) {
 }
 
 void Monitor::TakeUp(MonitorReload reload) {
-  reloaded_start_ = std::move(reload.identity_start);
-  reloaded_plugins_ = std::move(reload.plugins);
-  allow_unauthenticated_verifiers_ = reload.allow_unauthenticated_verifiers;
-  log_selectors_ = reload.log_selectors;
-  log_.level = reload.log.level;
-  log_.format = reload.log.format;
-  log_.source_location = reload.log.source_location;
-  if (absl::Status opened = OpenMonitorLog(log_); !opened.ok()) {
+  starts_.TakeUp(std::move(reload));
+  if (absl::Status opened = OpenMonitorLog(starts_.log()); !opened.ok()) {
     log::Error("Log options were not taken up", {{"error", opened}});
   }
   for (auto& [name, role] : roles_) {
-    if (role.process != nullptr && !TellReload(role).ok()) {
+    if (role.process != nullptr && !Tell(role, starts_.Reload(role.key, ProgressOf(role))).ok()) {
       role.process->Kill();
     }
   }
@@ -535,11 +333,11 @@ void Monitor::OnExit(Running& role, const roles::Exit& exit) {
 void Monitor::SetLogLevel(int32_t level) {
   if (level < static_cast<int32_t>(log::Level::kDebug) ||
       level > static_cast<int32_t>(log::Level::kError) ||
-      level == static_cast<int32_t>(log_.level)) {
+      level == static_cast<int32_t>(starts_.log().level)) {
     return;
   }
-  log_.level = static_cast<log::Level>(level);
-  log::SetLevel(log_.level);
+  starts_.SetLogLevel(static_cast<log::Level>(level));
+  log::SetLevel(starts_.log().level);
   roles::MonitorToRole message;
   message.set_log_level(level);
   for (auto& [name, role] : roles_) {

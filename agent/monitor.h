@@ -31,6 +31,12 @@ struct MonitorPlugin {
   UniqueFd start;    // Of SealPluginStart.
 };
 
+// What the serve role is told of the configuration, and takes up anew while it runs.
+struct MonitorServe {
+  bool allow_unauthenticated_verifiers = false;
+  std::vector<std::string> log_selectors;
+};
+
 // What of the configuration is read anew: all of it, or what its plugin_data_files hold.
 enum class ReloadScope { kAll, kPluginFiles };
 
@@ -40,8 +46,7 @@ struct MonitorReload {
   std::vector<MonitorPlugin> plugins;
   // As those of MonitorOptions: others may be there now, or have come in their place.
   std::vector<std::string> identity_files;
-  bool allow_unauthenticated_verifiers = false;
-  std::vector<std::string> log_selectors;
+  MonitorServe serve;
   log::Options log;
   // The options that differ from the configuration before, and are taken up while the agent runs.
   std::vector<std::string> changed;
@@ -54,8 +59,7 @@ struct MonitorOptions {
   UniqueFd identity_start;
 
   std::string trust_domain;
-  bool allow_unauthenticated_verifiers = false;
-  std::vector<std::string> log_selectors;
+  MonitorServe serve;
   std::string socket_path;        // The Workload API's; empty: none.
   std::string admin_socket_path;  // Mode 0770; empty: none.
 
