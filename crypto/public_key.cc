@@ -6,6 +6,7 @@
 #include "crypto/der_reader.h"
 #include "crypto/der_writer.h"
 #include "crypto/key.h"
+#include "crypto/rsa_signature.h"
 #include "crypto/wolfcrypt.h"
 
 namespace assay::crypto {
@@ -161,7 +162,7 @@ bool VerifyPss(RsaKey& key, Hash hash, std::string_view digest, std::string_view
 
 bool VerifyRsa(const RsaNumbers& numbers, const SignatureScheme& scheme, std::string_view digest,
                std::string_view signature) {
-  if (signature.size() != numbers.modulus.size()) {
+  if (!IsRsaSignature(signature, numbers.modulus)) {
     return false;
   }
   const RsaKeyPtr key = ImportRsa(numbers);

@@ -21,7 +21,7 @@ std::string Recover(const PublicKey& key, std::string_view signature) {
   const RsaKeyPtr rsa = NewRsaKey();
   std::string block(modulus.size(), '\0');
   auto size = static_cast<word32>(block.size());
-  if (rsa == nullptr || signature.size() != modulus.size() ||
+  if (rsa == nullptr || !IsRsaSignature(signature, modulus) ||
       wc_RsaPublicKeyDecodeRaw(AsBytes(modulus), static_cast<word32>(modulus.size()),
                                AsBytes(exponent), static_cast<word32>(exponent.size()),
                                rsa.get()) != 0 ||

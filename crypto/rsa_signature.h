@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// RSA signatures of other makers that PublicKey::Verify, strict as it is, does not take.
+// What an RSA signature must be before it is looked at, and those of other makers that
+// PublicKey::Verify, strict as it is, does not take.
 #pragma once
 
 #include <string_view>
@@ -8,6 +9,13 @@
 #include "crypto/key.h"
 
 namespace assay::crypto {
+
+// Whether it is a number that a key of this modulus makes, which has no zeros before it: of its
+// size and below it (RFC 8017 §5.2.2). Else anybody who sees a signature could add the modulus to
+// it, and have another one as valid.
+inline bool IsRsaSignature(std::string_view signature, std::string_view modulus) {
+  return signature.size() == modulus.size() && signature < modulus;
+}
 
 // OK when it is an RSASSA-PSS signature of message by this key, with SHA-2 and a salt of any
 // length, where PublicKey::Verify wants one of the hash's size; PermissionDenied otherwise.

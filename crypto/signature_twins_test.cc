@@ -9,6 +9,7 @@
 
 #include "crypto/digest.h"
 #include "crypto/issue.h"
+#include "crypto/rsa_signature.h"
 #include "crypto/ssh_wire.h"
 #include "tests/support/status_matchers.h"
 
@@ -49,9 +50,38 @@ TEST(SignatureTwinsTest, AreOfTheSameSignerAndOneAnothers) {
   }
 }
 
+// a + b, of one size; empty when it does not fit into that.
+std::string Sum(std::string_view a, std::string_view b) {
+  std::string sum(a.size(), '\0');
+  int carry = 0;
+  for (size_t i = a.size(); i-- > 0; carry >>= 8) {
+    carry += static_cast<unsigned char>(a[i]) + static_cast<unsigned char>(b[i]);
+    sum[i] = static_cast<char>(carry & 0xff);
+  }
+  return carry == 0 ? sum : "";
+}
+
 TEST(SignatureTwinsTest, RsaHasNone) {
   const auto key = PrivateKey::Generate(KeyType::kRsa2048).value();
   EXPECT_THAT(TwinsOf(SelfSigned(*key)), IsEmpty());
+  // RFC 8017 §5.2.2: what is not below the modulus is no signature.
+  const PublicKey& verifier = key->public_key();
+  for (const auto kind : {SignatureScheme::Kind::kRsaPkcs1, SignatureScheme::Kind::kRsaPss}) {
+    const SignatureScheme scheme = {kind, Hash::kSha256};
+    std::string message, signature, twin;
+    // One in a few is small enough for a twin of as many bytes.
+    for (int i = 0; twin.empty(); ++i) {
+      ASSERT_LT(i, 10000);
+      message = std::to_string(i);
+      signature = Sign(*key, scheme, message).value();
+      twin = Sum(signature, verifier.rsa_modulus());
+    }
+    EXPECT_OK(verifier.Verify(scheme, message, signature));
+    EXPECT_FALSE(verifier.Verify(scheme, message, twin).ok());
+    const bool is_pss = kind == SignatureScheme::Kind::kRsaPss;
+    EXPECT_EQ(VerifyPssOfAnySalt(verifier, Hash::kSha256, message, signature).ok(), is_pss);
+    EXPECT_FALSE(VerifyPssOfAnySalt(verifier, Hash::kSha256, message, twin).ok());
+  }
 }
 
 TEST(SignatureTwinsTest, AreOfTheCurvesThatAreLargeEnough) {
