@@ -5,6 +5,7 @@
 
 #include "authority/ca_rotation.h"
 #include "authority/x509_issuer.h"
+#include "tests/support/fake_call.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_folder.h"
@@ -19,23 +20,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 const TrustDomain kDomain = TrustDomain::Parse("example.org").value();
-
-class FakeCall final : public rpc::Call {
- public:
-  rpc::Peer& peer() override { return peer_; }
-  std::string_view method() const override { return "/s/M"; }
-  std::vector<std::string_view> Metadata(std::string_view /*name*/) const override { return {}; }
-  void Send(rpc::SharedFrame /*frame*/) override {}
-  size_t pending_bytes() const override { return 0; }
-  void Finish(const absl::Status& status, std::string_view /*details*/) override {
-    outcome = status;
-  }
-
-  std::optional<absl::Status> outcome;
-
- private:
-  rpc::Peer peer_;
-};
 
 // Writes down what reaches it.
 class Recorder final : public rpc::CallHandler {

@@ -82,6 +82,7 @@ class Attestation final : public rpc::CallHandler {
   void Sign(const VerifiedNode& verified);
   void Keep(const crypto::Certificate& leaf);
   absl::Status CheckAllowed() const;
+  absl::Status CheckNode() const;
   std::optional<RegistrationEntry> MakeAlias() const;
   absl::StatusOr<Record> Plan() const;
   static absl::Status Write(const Record& record, Store& store);
@@ -281,19 +282,28 @@ absl::Status Attestation::CheckAllowed() const {
       return InvalidArgument("join token expired");
     }
   }
-  if (node_.has_value()) {
-    const Node* known = state_.nodes.Find(node_->id);
-    const auto is_banned = [this](const SpiffeId& twin) {
-      const Node* node = state_.nodes.Find(twin);
-      return node != nullptr && node->banned();
-    };
-    if (is_banned(node_->id) || std::any_of(twins_.begin(), twins_.end(), is_banned)) {
+  return node_.has_value() ? CheckNode() : absl::OkStatus();
+}
+
+absl::Status Attestation::CheckNode() const {
+  const Node* known = state_.nodes.Find(node_->id);
+  if (known != nullptr && known->banned()) {
+    return PermissionDenied("failed to attest: agent is banned");
+  }
+  if (known != nullptr && only_once_) {
+    return PermissionDenied(
+        "nodeattestor({}): attestation data has already been used to attest an agent",
+        params_.data().type());
+  }
+  for (const SpiffeId& twin : twins_) {
+    const Node* other = twin == node_->id ? nullptr : state_.nodes.Find(twin);
+    if (other != nullptr && other->banned()) {
       return PermissionDenied("failed to attest: agent is banned");
     }
-    if (known != nullptr && only_once_) {
-      return PermissionDenied(
-          "nodeattestor({}): attestation data has already been used to attest an agent",
-          params_.data().type());
+    // Whoever holds its key would be two agents, and a ban would be of one.
+    if (other != nullptr) {
+      return PermissionDenied("failed to attest: the node is known as {}: evict that agent first",
+                              Quoted(twin.ToString()));
     }
   }
   return absl::OkStatus();

@@ -22,7 +22,7 @@ struct VerifiedNode {
   std::vector<Selector> selectors = {};
   bool can_reattest = true;
   // The paths that the same proof, changed as anybody can change it (crypto/signature_twins.h),
-  // would give: refused when the node is banned under one of them.
+  // would give: refused when a node is known under one of them, be it banned.
   std::vector<std::string> twin_paths = {};
   // Refused when the node is known already: what it shows proves too little to take its place.
   bool only_once = false;
