@@ -19,8 +19,10 @@ namespace {
 constexpr std::string_view kJoinToken = "join_token";
 // A slow TPM needs seconds.
 constexpr absl::Duration kChallengeTime = absl::Minutes(1);
-// Milliseconds each.
-constexpr size_t kMaxWaitingVerifications = 64;
+constexpr size_t kMaxTypeBytes = 64;
+// Several times what an RSA-4096 key needs.
+constexpr size_t kMaxCsrBytes = 8 << 10;
+constexpr size_t kMaxResponseBytes = 16 << 10;
 
 absl::Status Check(const agent::AttestAgentRequest& request) {
   if (!request.has_params()) {
@@ -36,8 +38,16 @@ absl::Status Check(const agent::AttestAgentRequest& request) {
   if (params.params().csr().empty()) {
     return InvalidArgument("malformed param: missing CSR");
   }
+  if (params.params().csr().size() > kMaxCsrBytes) {
+    return InvalidArgument("malformed param: CSR of {} bytes, wanted at most {}",
+                           params.params().csr().size(), kMaxCsrBytes);
+  }
   if (params.data().type().empty()) {
     return InvalidArgument("malformed param: missing attestation data type");
+  }
+  if (params.data().type().size() > kMaxTypeBytes) {
+    return InvalidArgument("malformed param: attestation data type of {} bytes, wanted at most {}",
+                           params.data().type().size(), kMaxTypeBytes);
   }
   if (params.data().payload().empty()) {
     return InvalidArgument("malformed param: missing attestation data payload");
@@ -45,16 +55,21 @@ absl::Status Check(const agent::AttestAgentRequest& request) {
   return absl::OkStatus();
 }
 
+absl::Status TooMany() { return ResourceExhausted("too many nodes attest at this time"); }
+
 class Attestation final : public rpc::CallHandler {
  public:
   Attestation(State& state, const NodeVerifiers& verifiers, rpc::Call& call)
-      : state_(state), verifiers_(verifiers), call_(call) {}
+      : state_(state),
+        verifiers_(verifiers),
+        call_(call),
+        host_(LimitedHost(call.peer().address)) {}
   ~Attestation() override {
     *alive_ = false;
     if (verification_ != nullptr) {
       verification_->Cancel();
     }
-    state_.loop.Cancel(challenge_timer_);
+    StopAwaitingAnswer();
   }
 
   void OnMessage(std::string_view bytes) override;
@@ -71,14 +86,13 @@ class Attestation final : public rpc::CallHandler {
     std::optional<RegistrationEntry> alias;
   };
 
-  void Begin();
-  void BeginWithToken();
-  void BeginWithVerifier();
-  // Does a step of the verification off the loop.
-  template <typename Work>
-  void Verify(Work work);
-  void Answer(const std::string& response);
+  void Begin(std::string payload);
+  void BeginWithToken(const std::string& token);
+  void BeginWithVerifier(std::string payload);
+  void Answer(std::string response);
   void Take(const Verdict& verdict);
+  void Challenge(const NodeVerification::Verdict& verdict);
+  void StopAwaitingAnswer();
   void Sign(const VerifiedNode& verified);
   void Keep(const crypto::Certificate& leaf);
   absl::Status CheckAllowed() const;
@@ -99,12 +113,17 @@ class Attestation final : public rpc::CallHandler {
     };
   }
 
+  auto Taker() {
+    return IfAlive([this](const Verdict& verdict) { Take(verdict); });
+  }
+
   State& state_;
   const NodeVerifiers& verifiers_;
   rpc::Call& call_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   Step step_ = Step::kParams;
-  agent::AttestAgentRequest::Params params_;
+  const std::string host_;  // As limits have it.
+  std::string type_, csr_;
   std::shared_ptr<NodeVerification> verification_;
   std::string asks_;                        // The machine that the answer is about; empty: none.
   EventLoop::TimerId challenge_timer_ = 0;  // Runs while the node owes an answer.
@@ -123,15 +142,20 @@ void Attestation::OnMessage(std::string_view bytes) {
   switch (step_) {
     case Step::kParams: {
       step_ = Step::kWorking;
-      const absl::Status checked = Check(request);
-      params_ = std::move(*request.mutable_params());
-      checked.ok() ? Begin() : Fail(checked);
+      if (const absl::Status checked = Check(request); !checked.ok()) {
+        Fail(checked);
+        return;
+      }
+      // No more of the message is kept: it may be large, and the node may take a minute to answer.
+      type_ = request.params().data().type();
+      csr_ = request.params().params().csr();
+      Begin(std::move(*request.mutable_params()->mutable_data()->mutable_payload()));
       return;
     }
     case Step::kChallenged:
       step_ = Step::kWorking;
-      state_.loop.Cancel(challenge_timer_);
-      Answer(request.challenge_response());
+      StopAwaitingAnswer();
+      Answer(std::move(*request.mutable_challenge_response()));
       return;
     case Step::kWorking:
       Fail(InvalidArgument("malformed param: a message that nobody asked for"));
@@ -149,16 +173,15 @@ void Attestation::OnHalfClose() {
   }
 }
 
-void Attestation::Begin() {
-  if (params_.data().type() == kJoinToken && state_.options.node_verifiers.join_token) {
-    BeginWithToken();
+void Attestation::Begin(std::string payload) {
+  if (type_ == kJoinToken && state_.options.node_verifiers.join_token) {
+    BeginWithToken(payload);
   } else {
-    BeginWithVerifier();
+    BeginWithVerifier(std::move(payload));
   }
 }
 
-void Attestation::BeginWithToken() {
-  const std::string& token = params_.data().payload();
+void Attestation::BeginWithToken(const std::string& token) {
   token_digest_ = JoinToken::DigestOf(token);
   // Before the token is spent, and again when it is.
   if (const absl::Status allowed = CheckAllowed(); !allowed.ok()) {
@@ -180,41 +203,47 @@ void Attestation::BeginWithToken() {
   Sign({.agent_path = fmt::format("/spire/agent/{}/{}", kJoinToken, token), .can_reattest = false});
 }
 
-void Attestation::BeginWithVerifier() {
-  const auto found = verifiers_.find(params_.data().type());
+void Attestation::BeginWithVerifier(std::string payload) {
+  const auto found = verifiers_.find(type_);
   if (found == verifiers_.end()) {
     Fail(FailedPrecondition("error getting node attestor: could not find node attestor type {}",
-                            Quoted(params_.data().type())));
+                            Quoted(type_)));
+    return;
+  }
+  if (!state_.verifying.Enter(host_, payload.size()).ok()) {
+    Fail(TooMany());
     return;
   }
   verification_ = found->second->Start();
+  const size_t bytes = payload.size();
   // Some payloads are secrets that somebody else could show too.
-  auto payload =
-      std::make_shared<const Secret>(Secret::TakeFrom(*params_.mutable_data()->mutable_payload()));
-  Verify([verification = verification_, payload = std::move(payload), now = state_.clock.Now()] {
-    return verification->Begin(payload->Reveal(), now);
-  });
+  auto secret = std::make_shared<const Secret>(Secret::TakeFrom(payload));
+  state_.verification.Run(
+      state_.loop,
+      [verification = verification_, secret = std::move(secret), now = state_.clock.Now()] {
+        return verification->Begin(secret->Reveal(), now);
+      },
+      [&state = state_, host = host_, bytes, take = Taker()](const Verdict& verdict) {
+        state.verifying.Leave(host, bytes);
+        take(verdict);
+      });
 }
 
-template <typename Work>
-void Attestation::Verify(Work work) {
-  if (state_.verification.waiting() >= kMaxWaitingVerifications) {
-    Fail(ResourceExhausted("too many nodes attest at this time"));
+// However many begin, who was challenged goes on.
+void Attestation::Answer(std::string response) {
+  if (response.size() > kMaxResponseBytes) {
+    Fail(InvalidArgument("malformed param: challenge response of {} bytes, wanted at most {}",
+                         response.size(), kMaxResponseBytes));
     return;
   }
-  state_.verification.Run(state_.loop, std::move(work),
-                          IfAlive([this](const Verdict& verdict) { Take(verdict); }));
-}
-
-void Attestation::Answer(const std::string& response) {
-  auto work = [verification = verification_, response] { return verification->Answer(response); };
+  auto work = [verification = verification_, response = std::move(response)] {
+    return verification->Answer(response);
+  };
   if (asks_.empty()) {
-    Verify(std::move(work));
+    state_.verification.Run(state_.loop, std::move(work), Taker());
     return;
   }
-  const absl::Status taken =
-      state_.outside->Run({LimitedHost(call_.peer().address), asks_}, std::move(work),
-                          IfAlive([this](const Verdict& verdict) { Take(verdict); }));
+  const absl::Status taken = state_.outside->Run({host_, asks_}, std::move(work), Taker());
   if (!taken.ok()) {
     Fail(taken);
   }
@@ -222,21 +251,32 @@ void Attestation::Answer(const std::string& response) {
 
 void Attestation::Take(const Verdict& verdict) {
   if (!verdict.ok()) {
-    Fail(WithContext(verdict.status(), fmt::format("nodeattestor({})", params_.data().type())));
-    return;
+    Fail(WithContext(verdict.status(), fmt::format("nodeattestor({})", type_)));
+  } else if (!verdict->challenge.has_value()) {
+    Sign(*verdict->node);
+  } else if (!state_.challenged.Enter(host_, 0).ok()) {
+    Fail(TooMany());
+  } else {
+    Challenge(*verdict);
   }
-  if (verdict->challenge.has_value()) {
-    step_ = Step::kChallenged;
-    asks_ = verdict->asks;
-    challenge_timer_ = state_.loop.After(kChallengeTime, [this] {
-      Fail(MakeStatus(absl::StatusCode::kDeadlineExceeded, "the challenge was not answered"));
-    });
-    agent::AttestAgentResponse response;
-    response.set_challenge(*verdict->challenge);
-    call_.Send(std::make_shared<const rpc::Frame>(response));
-    return;
+}
+
+void Attestation::Challenge(const NodeVerification::Verdict& verdict) {
+  step_ = Step::kChallenged;
+  asks_ = verdict.asks;
+  challenge_timer_ = state_.loop.After(kChallengeTime, [this] {
+    Fail(MakeStatus(absl::StatusCode::kDeadlineExceeded, "the challenge was not answered"));
+  });
+  agent::AttestAgentResponse response;
+  response.set_challenge(*verdict.challenge);
+  call_.Send(std::make_shared<const rpc::Frame>(response));
+}
+
+void Attestation::StopAwaitingAnswer() {
+  if (challenge_timer_ != 0) {
+    state_.loop.Cancel(std::exchange(challenge_timer_, 0));
+    state_.challenged.Leave(host_, 0);
   }
-  Sign(*verdict->node);
 }
 
 void Attestation::Sign(const VerifiedNode& verified) {
@@ -246,7 +286,7 @@ void Attestation::Sign(const VerifiedNode& verified) {
     return;
   }
   node_ = Node{.id = *std::move(id),
-               .attestation_type = params_.data().type(),
+               .attestation_type = type_,
                .selectors = Normalized(verified.selectors),
                .can_reattest = verified.can_reattest};
   only_once_ = verified.only_once;
@@ -260,7 +300,7 @@ void Attestation::Sign(const VerifiedNode& verified) {
     Fail(allowed);
     return;
   }
-  SignAgentSvid(state_, node_->id, params_.params().csr(),
+  SignAgentSvid(state_, node_->id, csr_,
                 IfAlive([this](const absl::StatusOr<crypto::Certificate>& leaf) {
                   if (leaf.ok()) {
                     Keep(*leaf);
@@ -292,8 +332,7 @@ absl::Status Attestation::CheckNode() const {
   }
   if (known != nullptr && only_once_) {
     return PermissionDenied(
-        "nodeattestor({}): attestation data has already been used to attest an agent",
-        params_.data().type());
+        "nodeattestor({}): attestation data has already been used to attest an agent", type_);
   }
   for (const SpiffeId& twin : twins_) {
     const Node* other = twin == node_->id ? nullptr : state_.nodes.Find(twin);
@@ -396,9 +435,10 @@ void Attestation::Reply(const crypto::Certificate& leaf) {
 
 void Attestation::Fail(const absl::Status& status) {
   step_ = Step::kOver;
-  log::Warn("attestation refused", {{"caller_addr", call_.peer().address},
-                                    {"node_attestor_type", params_.data().type()},
-                                    {"error", status}});
+  StopAwaitingAnswer();
+  log::Warn(
+      "attestation refused",
+      {{"caller_addr", call_.peer().address}, {"node_attestor_type", type_}, {"error", status}});
   call_.Finish(status);
 }
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "authority/ca_rotation.h"
+#include "base/mutex.h"
 #include "crypto/issue.h"
 #include "spire/api/server/agent/v1/agent.pb.h"
 #include "tests/support/fake_call.h"
@@ -26,24 +27,30 @@ SpiffeId Id(std::string_view path) { return SpiffeId::Create(kDomain, path).valu
 // Judges as it is told.
 class FakeVerifier final : public NodeVerifier {
  public:
-  explicit FakeVerifier(const Verdict& verdict) : verdict_(verdict) {}
+  // Not while the gate is locked.
+  FakeVerifier(const Verdict& verdict, Mutex& gate) : verdict_(verdict), gate_(gate) {}
   std::unique_ptr<NodeVerification> Start() const override {
     class Verification final : public NodeVerification {
      public:
-      explicit Verification(Verdict verdict) : verdict_(std::move(verdict)) {}
-      absl::StatusOr<Verdict> Begin(std::string_view, absl::Time) override { return verdict_; }
+      Verification(Verdict verdict, Mutex& gate) : verdict_(std::move(verdict)), gate_(gate) {}
+      absl::StatusOr<Verdict> Begin(std::string_view, absl::Time) override {
+        const MutexLock lock(gate_);
+        return verdict_;
+      }
       absl::StatusOr<Verdict> Answer(std::string_view) override {
         return Verdict{.challenge = std::nullopt, .node = VerifiedNode{"/spire/agent/fake/answer"}};
       }
 
      private:
       const Verdict verdict_;
+      Mutex& gate_;
     };
-    return std::make_unique<Verification>(verdict_);
+    return std::make_unique<Verification>(verdict_, gate_);
   }
 
  private:
   const Verdict& verdict_;
+  Mutex& gate_;
 };
 
 class AttestAgentTest : public testing::Test {
@@ -53,7 +60,7 @@ class AttestAgentTest : public testing::Test {
     options.data_dir = folder_.path();
     state_ = State::Open(options, clock_, *loop_).value();
     EXPECT_OK(CaRotation(*state_).Settle());
-    verifiers_.emplace("fake", std::make_unique<FakeVerifier>(verdict_));
+    verifiers_.emplace("fake", std::make_unique<FakeVerifier>(verdict_, gate_));
     const auto key = crypto::PrivateKey::Generate(crypto::KeyType::kEcP256).value();
     csr_ =
         crypto::MakeCertificateRequest({.subject = {}, .uris = {}, .dns_names = {}}, *key).value();
@@ -75,9 +82,9 @@ class AttestAgentTest : public testing::Test {
     made->handler->OnMessage(request.SerializeAsString());
     return made;
   }
-  static void Answer(Made& made) {
+  static void Answer(Made& made, const std::string& response = "response") {
     agent::AttestAgentRequest request;
-    request.set_challenge_response("response");
+    request.set_challenge_response(response);
     made.handler->OnMessage(request.SerializeAsString());
   }
   // Until it is over, or its node owes an answer.
@@ -95,9 +102,10 @@ class AttestAgentTest : public testing::Test {
   const TempFolder folder_;
   FakeClock clock_;
   const std::unique_ptr<EventLoop> loop_ = EventLoop::Create(clock_).value();
-  std::unique_ptr<State> state_;
   Verdict verdict_ = {.challenge = std::nullopt, .node = VerifiedNode{"/spire/agent/fake/a"}};
+  Mutex gate_;
   NodeVerifiers verifiers_;
+  std::unique_ptr<State> state_;
   std::string csr_;
 };
 
@@ -117,6 +125,65 @@ TEST_F(AttestAgentTest, ATwinOfTheSamePathIsTheNodeItself) {
   verdict_.node->twin_paths = {verdict_.node->agent_path};
   EXPECT_OK(Attest());
   EXPECT_OK(Attest());
+}
+
+TEST_F(AttestAgentTest, RefusesWhatNoNodeNeedsToSend) {
+  verdict_.challenge = "challenge";
+  const auto made = Begin();
+  Await(*made);
+  Answer(*made, std::string((16 << 10) + 1, 'x'));
+  EXPECT_THAT(*made->call.outcome, StatusIs(StatusCode::kInvalidArgument,
+                                            HasSubstr("challenge response of 16385 bytes")));
+  csr_ = std::string((8 << 10) + 1, 'x');
+  EXPECT_THAT(Attest(), StatusIs(StatusCode::kInvalidArgument, HasSubstr("CSR of 8193 bytes")));
+}
+
+TEST_F(AttestAgentTest, FewNodesOfOneHostOweAnAnswer) {
+  verdict_.challenge = "challenge";
+  std::vector<std::unique_ptr<Made>> open;
+  for (int i = 0; i < 64; ++i) {
+    open.push_back(Begin());
+    Await(*open.back());
+    EXPECT_FALSE(open.back()->call.outcome.has_value());
+  }
+  EXPECT_THAT(Attest(), StatusIs(StatusCode::kResourceExhausted, HasSubstr("too many nodes")));
+  const auto other = Begin("10.0.0.2");
+  Await(*other);
+  EXPECT_FALSE(other->call.outcome.has_value());
+  // Who has answered, and who is gone, owes none.
+  Answer(*open[0]);
+  Await(*open[0], 2);
+  EXPECT_OK(*open[0]->call.outcome);
+  EXPECT_THAT(Attest(), StatusIs(StatusCode::kInternal, "challenged"));
+  open.pop_back();
+  EXPECT_THAT(Attest(), StatusIs(StatusCode::kInternal, "challenged"));
+}
+
+TEST_F(AttestAgentTest, AHostHoldsUpNeitherOthersNorWhoWasChallenged) {
+  verdict_.challenge = "challenge";
+  const auto challenged = Begin();
+  Await(*challenged);
+  std::vector<std::unique_ptr<Made>> waiting;
+  {
+    const MutexLock lock(gate_);
+    for (int host = 1; host <= 4; ++host) {
+      for (int i = 0; i < 16; ++i) {
+        waiting.push_back(Begin(fmt::format("10.0.1.{}", host)));
+        EXPECT_FALSE(waiting.back()->call.outcome.has_value());
+      }
+      EXPECT_THAT(Begin("10.0.1.1")->call.outcome,
+                  testing::Optional(StatusIs(StatusCode::kResourceExhausted, testing::_)));
+    }
+    EXPECT_TRUE(Begin("10.0.1.9")->call.outcome.has_value());
+    Answer(*challenged);
+    EXPECT_FALSE(challenged->call.outcome.has_value());
+  }
+  Await(*challenged, 2);
+  EXPECT_OK(*challenged->call.outcome);
+  for (const auto& made : waiting) {
+    Await(*made);
+    EXPECT_FALSE(made->call.outcome.has_value());
+  }
 }
 
 }  // namespace

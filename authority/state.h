@@ -68,6 +68,8 @@ struct State final {
   CertificateAuthority ca;
   RateLimit attest_limit, csr_limit, jwt_limit, status_limit, authorized_limit;
   WaitingRoom waiting_room;
+  // Of attestations: what nodes show that was not yet verified, and nodes that owe an answer.
+  WaitingRoom verifying, challenged;
   // By SPIFFE ID, as long as some call is sending it.
   std::unordered_map<std::string, std::weak_ptr<const AuthorizedBook>> authorized_books;
   // The open calls of agents, by SPIFFE ID.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Counts the requests that wait for a rate limit, so that they take bounded memory: for each caller
-// and in all. Owned by the loop's thread.
+// Counts the requests that wait, for a rate limit or their turn, so that they take bounded memory:
+// for each caller and in all. Owned by the loop's thread.
 #pragma once
 
 #include <cstddef>
