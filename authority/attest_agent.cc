@@ -243,7 +243,10 @@ void Attestation::Answer(std::string response) {
     state_.verification.Run(state_.loop, std::move(work), Taker());
     return;
   }
-  const absl::Status taken = state_.outside->Run({host_, asks_}, std::move(work), Taker());
+  const absl::Status taken =
+      state_.outside.has_value()
+          ? state_.outside->Run({host_, asks_}, std::move(work), Taker())
+          : Internal("the attestation asks {}, which is not provided for", Quoted(asks_));
   if (!taken.ok()) {
     Fail(taken);
   }

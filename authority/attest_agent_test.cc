@@ -186,5 +186,15 @@ TEST_F(AttestAgentTest, AHostHoldsUpNeitherOthersNorWhoWasChallenged) {
   }
 }
 
+// The state has threads for such work only when a verifier of the options needs them.
+TEST_F(AttestAgentTest, RefusesToAskAMachineWithoutThreadsForIt) {
+  verdict_.challenge = "challenge";
+  verdict_.asks = "node1";
+  const auto made = Begin();
+  Await(*made);
+  Answer(*made);
+  EXPECT_THAT(*made->call.outcome, StatusIs(StatusCode::kInternal, HasSubstr("asks \"node1\"")));
+}
+
 }  // namespace
 }  // namespace assay
