@@ -2,6 +2,7 @@
 #include "crypto/path_validation.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "crypto/uri_constraints.h"
 
@@ -9,8 +10,8 @@ namespace assay::crypto {
 namespace {
 
 constexpr size_t kMaxIntermediates = 8;
-// Signature checks of one validation: certificates that all bear one name would otherwise cost
-// their factorial.
+// Signature checks from the anchors down, and as many from the leaf up: certificates that all bear
+// one name would otherwise cost their factorial.
 constexpr int kMaxSignatureChecks = 100;
 constexpr std::string_view kUnknownAuthority = "x509: certificate signed by unknown authority";
 
@@ -46,12 +47,36 @@ bool IsSelfIssued(const Certificate& certificate) {
   return certificate.subject() == certificate.issuer();
 }
 
+// The intermediates that an anchor signed, or another of them. A stranger may send any number of
+// one name and with keys as slow as there are: from the anchors down only the anchors' keys are
+// used on what no authority has signed.
+std::vector<const Certificate*> VouchedFor(const std::vector<Certificate>& intermediates,
+                                           const std::vector<Certificate>& anchors) {
+  std::vector<const Certificate*> issuers, others, vouched;
+  const auto pointer = [](const Certificate& certificate) { return &certificate; };
+  std::transform(anchors.begin(), anchors.end(), std::back_inserter(issuers), pointer);
+  std::transform(intermediates.begin(), intermediates.end(), std::back_inserter(others), pointer);
+  int checks = 0;
+  for (size_t i = 0; i < issuers.size(); ++i) {
+    const auto is_other = [&checks, &issuer = *issuers[i]](const Certificate* child) {
+      return child->issuer() != issuer.subject() || ++checks > kMaxSignatureChecks ||
+             !child->VerifySignedBy(issuer.public_key()).ok();
+    };
+    const auto signed_ones = std::stable_partition(others.begin(), others.end(), is_other);
+    vouched.insert(vouched.end(), signed_ones, others.end());
+    std::copy_if(signed_ones, others.end(), std::back_inserter(issuers),
+                 [](const Certificate* certificate) { return certificate->is_ca(); });
+    others.erase(signed_ones, others.end());
+  }
+  return vouched;
+}
+
 // One search for a path, depth first, from the leaf up.
 class PathSearch {
  public:
   PathSearch(const std::vector<Certificate>& intermediates, const std::vector<Certificate>& anchors,
              absl::Time now)
-      : intermediates_(intermediates), anchors_(anchors), now_(now) {}
+      : intermediates_(VouchedFor(intermediates, anchors)), anchors_(anchors), now_(now) {}
 
   absl::Status Run(const Certificate& leaf) {
     path_.push_back(&leaf);
@@ -73,7 +98,7 @@ class PathSearch {
   absl::Status CheckConstraints(const Certificate& issuer) const;
   bool OnPath(const Certificate& certificate) const;
 
-  const std::vector<Certificate>& intermediates_;
+  const std::vector<const Certificate*> intermediates_;
   const std::vector<Certificate>& anchors_;
   const absl::Time now_;
   std::vector<const Certificate*> path_;  // Leaf first.
@@ -103,11 +128,11 @@ bool PathSearch::Extend() {
   if (path_.size() > kMaxIntermediates) {
     return false;
   }
-  for (const Certificate& issuer : intermediates_) {
-    if (OnPath(issuer) || !entitled(issuer)) {
+  for (const Certificate* issuer : intermediates_) {
+    if (OnPath(*issuer) || !entitled(*issuer)) {
       continue;
     }
-    path_.push_back(&issuer);
+    path_.push_back(issuer);
     if (Extend()) {
       return true;
     }

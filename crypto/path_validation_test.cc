@@ -451,6 +451,34 @@ TEST(PathValidationTest, AThicketOfCrossCertificatesCostsBoundedWork) {
   EXPECT_OK(Verify(leaf, thicket, {authorities[5].certificate()}));
 }
 
+// Who has no certificate of an anchor chooses neither how many signatures are checked nor the keys.
+TEST(PathValidationTest, ChecksNoSignatureByAuthoritiesOfStrangers) {
+  const FakeCa evil = FakeCa::Root();
+  Certificates same_name;
+  for (int i = 0; i < 8; ++i) {
+    same_name.push_back(FakeCa::Root("example.org", kNow, SameName(evil)).certificate());
+  }
+  // The words name each candidate whose signature it was not.
+  EXPECT_THAT(Verify(evil.Leaf(kLeafUri).certificate, same_name, {Root().certificate()}),
+              AllOf(Denied(kUnknown), Not(Denied("candidate"))));
+}
+
+TEST(PathValidationTest, AThicketOfStrangersDoesNotHideThePath) {
+  std::vector<FakeCa> strangers;
+  for (int i = 0; i < 6; ++i) {
+    strangers.push_back(FakeCa::Root());
+  }
+  const FakeCa ca = Root().Intermediate();
+  Certificates sent = {ca.CrossSignedBy(strangers[0])};
+  for (const FakeCa& one : strangers) {
+    for (const FakeCa& other : strangers) {
+      sent.push_back(one.CrossSignedBy(other));
+    }
+  }
+  sent.push_back(ca.certificate());
+  EXPECT_OK(Verify(ca.Leaf(kLeafUri).certificate, sent, {Root().certificate()}));
+}
+
 // X509-16 is judged by the caller; here only: to be an anchor does not make one a leaf of it.
 TEST(PathValidationTest, AnAnchorAsLeafNeedsAPathLikeAnyOther) {
   const Certificate middle = Root().Intermediate().certificate();
