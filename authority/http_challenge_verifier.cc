@@ -130,6 +130,9 @@ class HttpChallengeVerification final : public NodeVerification {
         fmt::format("http://{}:{}/.well-known/spiffe/nodeattestor/http_challenge/{}/challenge",
                     claim_.host, claim_.port, claim_.agent);
     const absl::StatusOr<std::string> found = rules_->fetch(url, cancelled_);
+    if (absl::IsCancelled(found.status())) {
+      return found.status();
+    }
     if (!found.ok() || Trimmed(*found) != nonce_) {
       log::Warn("challenge verification failed",
                 {{"url", url},

@@ -81,6 +81,16 @@ TEST_F(HttpChallengeVerifierTest, AsksNobodyOnceItIsCancelled) {
   EXPECT_THAT(urls_, IsEmpty());
 }
 
+// Nobody is left whose attestation failed.
+TEST_F(HttpChallengeVerifierTest, AFetchThatIsCancelledIsNoFailureToLog) {
+  const auto verification = Make()->Start();
+  ASSERT_OK(verification->Begin(Payload("node1"), absl::FromUnixSeconds(0)));
+  answer_ = absl::CancelledError("fetching");
+  testing::internal::CaptureStdout();
+  EXPECT_THAT(verification->Answer("\n"), StatusIs(StatusCode::kCancelled, "fetching"));
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "");
+}
+
 // Trust on first use is of a host, however its name is written.
 TEST_F(HttpChallengeVerifierTest, AHostHasOneName) {
   options_.allowed_dns_patterns = {"^node1\\.example\\.org$"};
