@@ -75,10 +75,12 @@ Denial Gate::Judge(Access access, std::string_view method, const rpc::Peer& peer
       return {};
     }
   }
-  log::Warn("refused a call", {{"method", method},
-                               {"caller_id", id.has_value() ? id->ToString() : ""},
-                               {"caller_addr", peer.address},
-                               {"reason", ToString(reason)}});
+  if (state_.refusals.MayWrite(LimitedHost(peer.address))) {
+    log::Warn("refused a call", {{"method", method},
+                                 {"caller_id", id.has_value() ? id->ToString() : ""},
+                                 {"caller_addr", peer.address},
+                                 {"reason", ToString(reason)}});
+  }
   return Deny(reason, fmt::format("authorization denied for method {}", method));
 }
 

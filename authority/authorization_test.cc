@@ -15,6 +15,7 @@ namespace assay {
 namespace {
 
 using absl::StatusCode;
+using testing::HasSubstr;
 using Details = spire::api::types::PermissionDeniedDetails;
 
 const TrustDomain kDomain = TrustDomain::Parse("example.org").value();
@@ -74,6 +75,23 @@ TEST_F(AuthorizationTest, RefusesStrangersWithoutDetails) {
                 StatusIs(StatusCode::kPermissionDenied, "authorization denied for method /s/M"));
     EXPECT_EQ(denial.details, "");
   }
+}
+
+TEST_F(AuthorizationTest, LogsFewRefusalsOfOneHost) {
+  testing::internal::CaptureStdout();
+  rpc::Peer peer;
+  for (int port = 1; port <= 20; ++port) {
+    peer.address = fmt::format("10.0.0.1:{}", port);
+    EXPECT_FALSE(JudgeTcp(Access::kAgent, peer).status.ok());
+  }
+  peer.address = "10.0.0.2:1";
+  EXPECT_FALSE(JudgeTcp(Access::kAgent, peer).status.ok());
+  clock_.Advance(absl::Minutes(1));
+  loop_->RunOnce(absl::ZeroDuration());
+  EXPECT_THAT(
+      testing::internal::GetCapturedStdout(),
+      testing::AllOf(HasSubstr("10.0.0.1:10"), testing::Not(HasSubstr("10.0.0.1:11")),
+                     HasSubstr("10.0.0.2:1"), HasSubstr("caller_host=10.0.0.1 suppressed=10")));
 }
 
 TEST_F(AuthorizationTest, LetsTheSocketDoWhatOperatorsDo) {

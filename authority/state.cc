@@ -49,6 +49,7 @@ State::State(const AuthorityOptions& authority_options, const Clock& a_clock, Ev
       authorized_limit(clock, kBooksPerSecond, kBooksAtOnce),
       verifying(kVerifying),
       challenged(kChallenged),
+      refusals(loop, "caller_host"),
       changes(loop, storage, *store) {
   if (options.node_verifiers.http_challenge.has_value()) {
     outside.emplace(loop);

@@ -24,6 +24,7 @@
 #include "authority/work_queue.h"
 #include "base/clock.h"
 #include "base/event_loop.h"
+#include "base/refusal_log.h"
 #include "rpc/call.h"
 
 namespace assay {
@@ -70,6 +71,7 @@ struct State final {
   WaitingRoom waiting_room;
   // Of attestations: what nodes show that was not yet verified, and nodes that owe an answer.
   WaitingRoom verifying, challenged;
+  RefusalLog<std::string> refusals;  // By host, as limits have it.
   // By SPIFFE ID, as long as some call is sending it.
   std::unordered_map<std::string, std::weak_ptr<const AuthorizedBook>> authorized_books;
   // The open calls of agents, by SPIFFE ID.

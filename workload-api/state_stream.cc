@@ -167,7 +167,7 @@ void StateStream::Push(bool admitted) {
 void StateStream::Refuse() {
   const rpc::ProcessPeer& process = call_.peer().process;
   if (context_.refusals.MayWrite(process.uid)) {
-    const std::string shown = context_.refusals.Shown(identities_->selectors());
+    const std::string shown = context_.shown.Of(identities_->selectors());
     log::Error("No identity issued", {{"method", name()},
                                       {"pid", process.pid},
                                       {"registered", false},

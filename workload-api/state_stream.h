@@ -6,6 +6,7 @@
 #pragma once
 
 #include <absl/time/time.h>
+#include <sys/types.h>
 
 #include <functional>
 #include <memory>
@@ -13,12 +14,13 @@
 
 #include "base/clock.h"
 #include "base/event_loop.h"
+#include "base/refusal_log.h"
 #include "base/status.h"
 #include "rpc/call.h"
 #include "workload-api/caller_gate.h"
 #include "workload-api/identity_set.h"
-#include "workload-api/refusal_log.h"
 #include "workload-api/served_state.h"
+#include "workload-api/shown_selectors.h"
 
 namespace assay {
 
@@ -32,7 +34,8 @@ class StateStream : public rpc::CallHandler, public IdentityObserver, public Cal
     // By clock's SinceBoot(): until then calls wait for the first state.
     absl::Duration first_state_deadline;
     const std::function<void()>& on_refused;
-    RefusalLog& refusals;
+    RefusalLog<uid_t>& refusals;
+    const ShownSelectors& shown;
   };
 
   StateStream(rpc::Call& call, const Context& context);

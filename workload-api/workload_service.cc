@@ -70,7 +70,7 @@ WorkloadService::WorkloadService(const Context& context, Options options)
     : context_(context),
       first_state_deadline_(context.clock.SinceBoot() + kFirstStateGrace),
       options_(std::move(options)),
-      refusals_(context.loop) {}
+      refusals_(context.loop, "uid") {}
 
 void WorkloadService::AddTo(rpc::Registry& registry) {
   const StateStream::Context context{.loop = context_.loop,
@@ -79,7 +79,8 @@ void WorkloadService::AddTo(rpc::Registry& registry) {
                                      .gate = context_.gate,
                                      .first_state_deadline = first_state_deadline_,
                                      .on_refused = options_.on_refused,
-                                     .refusals = refusals_};
+                                     .refusals = refusals_,
+                                     .shown = shown_};
   registry.Add(std::string(kService) + "FetchX509SVID", [context](rpc::Call& call) {
     return std::make_unique<FetchX509Svid>(call, context);
   });

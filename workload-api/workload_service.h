@@ -4,16 +4,18 @@
 #pragma once
 
 #include <absl/time/time.h>
+#include <sys/types.h>
 
 #include <functional>
 
 #include "base/clock.h"
 #include "base/event_loop.h"
+#include "base/refusal_log.h"
 #include "base/status.h"
 #include "rpc/call.h"
 #include "workload-api/caller_gate.h"
 #include "workload-api/identity_set.h"
-#include "workload-api/refusal_log.h"
+#include "workload-api/shown_selectors.h"
 
 namespace assay {
 
@@ -40,10 +42,8 @@ class WorkloadService final {
   WorkloadService(const Context& context, Options options);
 
   void AddTo(rpc::Registry& registry);
-  // Of callers that are refused; as RefusalLog::ShowSelectors.
-  void ShowSelectors(std::vector<std::string> prefixes) {
-    refusals_.ShowSelectors(std::move(prefixes));
-  }
+  // Of callers that are refused; as ShownSelectors::Set.
+  void ShowSelectors(std::vector<std::string> prefixes) { shown_.Set(std::move(prefixes)); }
   // For the calls that begin from now on.
   void SetAllowUnauthenticatedVerifiers(bool allow) {
     options_.allow_unauthenticated_verifiers = allow;
@@ -58,7 +58,8 @@ class WorkloadService final {
   const Context context_;
   const absl::Duration first_state_deadline_;
   Options options_;
-  RefusalLog refusals_;
+  RefusalLog<uid_t> refusals_;
+  ShownSelectors shown_;
 };
 
 }  // namespace assay

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "workload-api/refusal_log.h"
+#include "base/refusal_log.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/types.h>
 
 #include <memory>
 
@@ -14,14 +15,14 @@ namespace {
 TEST(RefusalLogTest, WritesSoManyLinesOfAUserAndThenTheirNumber) {
   FakeClock clock;
   const auto loop = EventLoop::Create(clock).value();
-  RefusalLog refusals(*loop);
-  for (size_t i = 0; i < RefusalLog::kLines; ++i) {
+  RefusalLog<uid_t> refusals(*loop, "uid");
+  for (size_t i = 0; i < RefusalLog<uid_t>::kLines; ++i) {
     EXPECT_TRUE(refusals.MayWrite(1000));
   }
   EXPECT_FALSE(refusals.MayWrite(1000));
   EXPECT_FALSE(refusals.MayWrite(1000));
   EXPECT_TRUE(refusals.MayWrite(1001));
-  clock.Advance(RefusalLog::kWindow);
+  clock.Advance(RefusalLog<uid_t>::kWindow);
   testing::internal::CaptureStdout();
   loop->RunOnce(absl::ZeroDuration());
   EXPECT_THAT(testing::internal::GetCapturedStdout(),
@@ -33,23 +34,12 @@ TEST(RefusalLogTest, WritesSoManyLinesOfAUserAndThenTheirNumber) {
 TEST(RefusalLogTest, IsBoundedForManyUsers) {
   FakeClock clock;
   const auto loop = EventLoop::Create(clock).value();
-  RefusalLog refusals(*loop);
+  RefusalLog<uid_t> refusals(*loop, "uid");
   size_t lines = 0;
   for (uid_t user = 1; user < 70000; ++user) {
     lines += refusals.MayWrite(user) ? 1 : 0;
   }
-  EXPECT_EQ(lines, 1024u);
-}
-
-TEST(RefusalLogTest, ShowsTheSelectorsThatItMay) {
-  FakeClock clock;
-  const auto loop = EventLoop::Create(clock).value();
-  RefusalLog log(*loop);
-  const std::vector<Selector> selectors = {
-      {"unix", "uid:0"}, {"unix", "uidx:0"}, {"k8s", "ns:a"}, {"k8s", "sa:b"}};
-  EXPECT_EQ(log.Shown(selectors), "");
-  log.ShowSelectors({"unix:uid", "k8s"});
-  EXPECT_EQ(log.Shown(selectors), "k8s:ns:a,k8s:sa:b,unix:uid:0");
+  EXPECT_EQ(lines, RefusalLog<uid_t>::kMaxCallers);
 }
 
 }  // namespace
