@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace assay {
@@ -44,6 +45,20 @@ absl::StatusOr<UniqueFd> Open(uint16_t port) {
   return listener;
 }
 
+// As a caller has it.
+std::string AddressOf(const sockaddr_in6& peer) {
+  const auto* bytes = reinterpret_cast<const char*>(peer.sin6_addr.s6_addr);
+  if (peer.sin6_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&peer.sin6_addr)) {
+    return IN6_IS_ADDR_LOOPBACK(&peer.sin6_addr) ? "" : std::string(bytes, 8);
+  }
+  const std::string four(
+      peer.sin6_family == AF_INET6
+          ? bytes + 12
+          : reinterpret_cast<const char*>(&reinterpret_cast<const sockaddr_in&>(peer).sin_addr),
+      4);
+  return four.front() == 127 ? "" : four;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ChallengeServer>> ChallengeServer::Listen(uint16_t port) {
@@ -77,26 +92,60 @@ absl::Status ChallengeServer::Serve(std::string_view path, std::string_view text
 }
 
 void ChallengeServer::Accept() {
-  UniqueFd connection(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  sockaddr_in6 peer{};
+  socklen_t size = sizeof(peer);
+  UniqueFd connection(accept4(listener_.get(), reinterpret_cast<sockaddr*>(&peer), &size,
+                              SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!connection.valid()) {
     const bool is_exhausted =
         errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
     if (is_exhausted) {
-      callers_.empty() ? Pause() : End(callers_.begin()->first);
+      callers_.empty() ? Pause() : EndOldest();
     }
     return;
   }
-  if (callers_.size() >= kMaxCallers) {
-    End(callers_.begin()->first);
-  }
+  std::string address = AddressOf(peer);
+  MakeRoomFor(address);
   const uint64_t number = next_number_++;
   const int fd = connection.get();
   if (!loop_->Watch(fd, EPOLLIN, [this, number](uint32_t) { Read(number); }).ok()) {
     return;
   }
   callers_[number] = {.connection = std::move(connection),
+                      .address = std::move(address),
                       .request = {},
                       .deadline = loop_->After(kPatience, [this, number] { End(number); })};
+  // What has come already needs no room.
+  Read(number);
+}
+
+void ChallengeServer::MakeRoomFor(const std::string& address) {
+  const auto of_loopback = std::count_if(callers_.begin(), callers_.end(), [](const auto& caller) {
+    return caller.second.address.empty();
+  });
+  if (address.empty() && static_cast<size_t>(of_loopback) >= kMaxLoopbackCallers) {
+    EndOldestOf(address);
+  } else if (callers_.size() >= kMaxCallers) {
+    EndOldest();
+  }
+}
+
+void ChallengeServer::EndOldestOf(const std::string& address) {
+  const auto oldest = std::find_if(callers_.begin(), callers_.end(), [&](const auto& caller) {
+    return caller.second.address == address;
+  });
+  End(oldest->first);
+}
+
+void ChallengeServer::EndOldest() {
+  std::map<std::string, size_t> counts;
+  for (const auto& [number, caller] : callers_) {
+    ++counts[caller.address];
+  }
+  const auto most =
+      std::max_element(counts.begin(), counts.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  EndOldestOf(most->first);
 }
 
 // The listener would be ready all the time while there is no descriptor for who waits there.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A small HTTP/1.1 server (RFC 9112) on a TCP port that gives one text at one path to whoever asks,
 // and 404 for the rest. Requests are bounded in size, number and time, and their bytes are
-// compared, not parsed; of too many callers the newest are served.
+// compared, not parsed; of too many callers those of the address with most go, the oldest first,
+// and users of this machine share a few, so that they do not keep the upstream from what it asks
+// for.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +23,8 @@ namespace assay {
 
 class ChallengeServer final {
  public:
-  static constexpr size_t kMaxCallers = 32;  // At a time.
+  static constexpr size_t kMaxCallers = 32;         // At a time.
+  static constexpr size_t kMaxLoopbackCallers = 4;  // Of them.
 
   // Listens on all addresses; port 0 is any free one. Callers wait until Serve.
   static absl::StatusOr<std::unique_ptr<ChallengeServer>> Listen(uint16_t port);
@@ -36,12 +39,17 @@ class ChallengeServer final {
  private:
   struct Caller {
     UniqueFd connection;
+    std::string address;  // As bytes; of IPv6 its /64; empty: loopback.
     std::string request;
     EventLoop::TimerId deadline = 0;
   };
 
   ChallengeServer(UniqueFd listener, uint16_t port) : listener_(std::move(listener)), port_(port) {}
   void Accept();
+  void MakeRoomFor(const std::string& address);
+  void EndOldestOf(const std::string& address);
+  // Of the address that has most.
+  void EndOldest();
   void Pause();
   // Of the caller with this number.
   void Read(uint64_t number);

@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -13,6 +15,8 @@
 
 #include <ctime>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "attestors/node/challenge_server.h"
@@ -33,17 +37,32 @@ constexpr std::string_view kPath =
     "/.well-known/spiffe/nodeattestor/http_challenge/default/challenge";
 constexpr std::string_view kChallenge = R"({"nonce":"bm9uY2U_-="})";
 
-bool Connect(const UniqueFd& fd, uint16_t port) {
+bool Connect(const UniqueFd& fd, uint16_t port, in_addr to = {htonl(INADDR_LOOPBACK)}) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_addr = to;
   return connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
 }
 
-UniqueFd ConnectTo(uint16_t port) {
+UniqueFd ConnectTo(uint16_t port, in_addr to = {htonl(INADDR_LOOPBACK)}) {
   UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  return Connect(fd, port) ? std::move(fd) : UniqueFd();
+  return Connect(fd, port, to) ? std::move(fd) : UniqueFd();
+}
+
+// One of this machine's addresses that is not loopback, from which it then calls itself.
+std::optional<in_addr> OtherAddress() {
+  std::optional<in_addr> found;
+  ifaddrs* all = nullptr;
+  EXPECT_EQ(getifaddrs(&all), 0);
+  for (const ifaddrs* one = all; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr != nullptr && one->ifa_addr->sa_family == AF_INET &&
+        (one->ifa_flags & IFF_LOOPBACK) == 0) {
+      found = reinterpret_cast<const sockaddr_in*>(one->ifa_addr)->sin_addr;
+    }
+  }
+  freeifaddrs(all);
+  return found;
 }
 
 void Send(const UniqueFd& fd, std::string_view request) {
@@ -127,6 +146,41 @@ TEST(HttpChallengeTest, CallersThatSayNothingDoNotHoldUpOthers) {
   }
   EXPECT_THAT(Ask(started.port(), Get(kPath)), HasSubstr("200 OK"));
   EXPECT_EQ(Receive(silent.front()), "");
+}
+
+// Half a request of one address, and silence of many callers of another.
+TEST(HttpChallengeTest, CallersOfOneAddressDoNotPushOutThoseOfAnother) {
+  const std::optional<in_addr> other = OtherAddress();
+  if (!other.has_value()) {
+    GTEST_SKIP() << "this machine has no address but loopback";
+  }
+  const in_addr loopback = {htonl(INADDR_LOOPBACK)};
+  for (const auto& [one, many] : {std::pair(*other, loopback), std::pair(loopback, *other)}) {
+    const Started started = Start();
+    ASSERT_OK(started.attestation->Answer(kChallenge));
+    const std::string request = Get(kPath);
+    const UniqueFd caller = ConnectTo(started.port(), one);
+    Send(caller, request.substr(0, 10));
+    std::vector<UniqueFd> silent;
+    for (size_t i = 0; i < ChallengeServer::kMaxCallers + 8; ++i) {
+      silent.push_back(ConnectTo(started.port(), many));
+    }
+    EXPECT_EQ(Receive(silent.front()), "");
+    Send(caller, request.substr(10));
+    EXPECT_THAT(Receive(caller), HasSubstr("200 OK"));
+  }
+}
+
+TEST(HttpChallengeTest, FewCallersOfThisMachineAreServedAtATime) {
+  const Started started = Start();
+  ASSERT_OK(started.attestation->Answer(kChallenge));
+  std::vector<UniqueFd> silent;
+  for (size_t i = 0; i <= ChallengeServer::kMaxLoopbackCallers; ++i) {
+    silent.push_back(ConnectTo(started.port()));
+  }
+  EXPECT_EQ(Receive(silent.front()), "");
+  Send(silent.back(), Get(kPath));
+  EXPECT_THAT(Receive(silent.back()), HasSubstr("200 OK"));
 }
 
 // The processor's time that this process has taken.
