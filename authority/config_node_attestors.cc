@@ -176,7 +176,7 @@ void ReadHttpChallenge(AuthorityDraft& draft, const ConfigValue& block, std::str
               {"allow_non_root_ports", Into(challenge.allow_non_root_ports),
                "Ports from 1024 on, which any user of a node can open."},
               {"allow_local_addresses", Into(challenge.allow_local_addresses),
-               "Hosts whose names lead to this machine."},
+               "Hosts whose names lead to loopback, link-local and metadata addresses."},
               {"tofu", Into(challenge.tofu), "The first node of a name keeps it."}},
              path, report);
   for (const std::string& pattern : challenge.allowed_dns_patterns) {

@@ -46,7 +46,7 @@ struct NodeVerifierOptions {
     std::vector<std::string> allowed_dns_patterns = {};  // Regular expressions; empty: any name.
     std::optional<int> required_port = {};
     bool allow_non_root_ports = true;
-    bool allow_local_addresses = false;  // This machine's, as names may have them.
+    bool allow_local_addresses = false;  // Those that base/outside_address.h has not.
     bool tofu = true;  // The first node of a name keeps it: nobody attests as it again.
   };
 

@@ -187,8 +187,9 @@ absl::StatusOr<std::string> FetchHttp(const HttpRequest& request) {
                        request.max_bytes);
   }
   if (done != CURLE_OK && fetch.refused) {
-    return PermissionDenied("fetching {}: the host's address is this machine's or its link's",
-                            request.url);
+    return PermissionDenied(
+        "fetching {}: the host's address is loopback's, the link's or a metadata service's",
+        request.url);
   }
   if (done != CURLE_OK) {
     return Unavailable("fetching {}: {}", request.url,

@@ -26,7 +26,7 @@ struct HttpRequest {
   absl::Duration connect_timeout = absl::Seconds(30);  // Of the timeout.
   // To a host without TLS, proxies and redirects: metadata services, challenges.
   bool plain = false;
-  // From other machines alone (base/outside_address.h), by the address that the host's name has.
+  // From no address but those of base/outside_address.h, whatever the host's name leads to.
   bool only_outside = false;
   std::vector<std::string> headers = {};  // "Name: value".
   // The fetch ends within about a second after this becomes true; must outlive it. Null: never.
@@ -35,8 +35,9 @@ struct HttpRequest {
 
 // The body of an answer of status 200. Redirects are followed within the URL's scheme. Unavailable
 // says what failed: the connection, the other status, an answer that is too long or too slow;
-// PermissionDenied that the host is this machine and must not be; Cancelled; FailedPrecondition
-// what CheckHttpFetch would. No copy of the body is left behind. Blocks. Thread-safe.
+// PermissionDenied that the host's address is not outside and must be; Cancelled;
+// FailedPrecondition what CheckHttpFetch would. No copy of the body is left behind by our own code.
+// Blocks. Thread-safe.
 absl::StatusOr<std::string> FetchHttp(const HttpRequest& request);
 
 // FailedPrecondition when nothing can be fetched on this machine, with what to install.

@@ -11,27 +11,46 @@
 namespace assay {
 namespace {
 
+// Metadata services that are not link-local: Alibaba Cloud's, Azure's.
+constexpr std::array<uint32_t, 2> kMetadataFour = {0x646464c8, 0xa83f8110};
+// Amazon's, fd00:ec2::254.
+constexpr std::array<uint8_t, 16> kMetadataSix = {0xfd, 0, 0x0e, 0xc2, 0, 0, 0,    0,
+                                                  0,    0, 0,    0,    0, 0, 0x02, 0x54};
+
 bool IsOutsideFour(uint32_t address) {
   const uint32_t first = address >> 24;
   const bool is_link_local = address >> 16 == 0xa9fe;  // 169.254.0.0/16
-  return first != 0 && first != 127 && first < 224 && !is_link_local;
+  const bool is_metadata =
+      std::find(kMetadataFour.begin(), kMetadataFour.end(), address) != kMetadataFour.end();
+  return first != 0 && first != 127 && first < 224 && !is_link_local && !is_metadata;
 }
 
-// The addresses of IPv6 whose last four bytes are one of IPv4: compatible, mapped, and translated
-// (RFC 4291 §2.5.5, RFC 6052 §2.1).
-constexpr std::array<std::array<uint8_t, 12>, 3> kWithFour = {
-    {{}, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, {0, 0x64, 0xff, 0x9b}}};
+// A prefix behind which an address of IPv6 has one of IPv4.
+struct WithFour {
+  std::array<uint8_t, 12> prefix;
+  size_t size;
+};
+// Compatible, mapped, translated, 6to4 (RFC 4291 §2.5.5, RFC 6052 §2.1, RFC 3056 §2).
+constexpr std::array<WithFour, 4> kWithFour = {{{{}, 12},
+                                                {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 12},
+                                                {{0, 0x64, 0xff, 0x9b}, 12},
+                                                {{0x20, 0x02}, 2}}};
+// 64:ff9b:1::/48, in which every network translates in its own way (RFC 8215).
+constexpr std::array<uint8_t, 6> kLocalTranslation = {0, 0x64, 0xff, 0x9b, 0, 1};
 
 bool IsOutsideSix(const in6_addr& address) {
-  for (const auto& prefix : kWithFour) {
-    if (std::equal(prefix.begin(), prefix.end(), address.s6_addr)) {
-      const uint8_t* four = address.s6_addr + prefix.size();
+  const uint8_t* bytes = address.s6_addr;
+  for (const auto& [prefix, size] : kWithFour) {
+    if (std::equal(prefix.begin(), prefix.begin() + size, bytes)) {
+      const uint8_t* four = bytes + size;
       return IsOutsideFour(static_cast<uint32_t>(four[0]) << 24 | four[1] << 16 | four[2] << 8 |
                            four[3]);
     }
   }
   return !IN6_IS_ADDR_LINKLOCAL(&address) && !IN6_IS_ADDR_SITELOCAL(&address) &&
-         !IN6_IS_ADDR_MULTICAST(&address);
+         !IN6_IS_ADDR_MULTICAST(&address) &&
+         !std::equal(kLocalTranslation.begin(), kLocalTranslation.end(), bytes) &&
+         !std::equal(kMetadataSix.begin(), kMetadataSix.end(), bytes);
 }
 
 }  // namespace
