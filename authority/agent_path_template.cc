@@ -6,6 +6,7 @@
 #include "base/trimmed.h"
 
 namespace assay {
+
 absl::StatusOr<AgentPathTemplate> AgentPathTemplate::Parse(
     std::string_view text, std::span<const std::string_view> names) {
   if (!text.starts_with('/')) {

@@ -41,8 +41,7 @@ class SshPublicKey final {
   // for an RSA signature of another size than the key's.
   absl::Status Verify(std::string_view message, const SshSignature& signature) const;
   // The same, and an RSA signature with SHA-1 ("ssh-rsa") or without zeros before its number will
-  // do: for messages that hold a fresh
-  // nonce, for which nobody can have prepared a collision.
+  // do: for messages that hold a fresh nonce, for which nobody can have prepared a collision.
   absl::Status VerifyFresh(std::string_view message, const SshSignature& signature) const;
 
   bool operator==(const SshPublicKey& other) const { return blob_ == other.blob_; }

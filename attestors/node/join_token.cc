@@ -4,6 +4,7 @@
 #include "attestors/node/shown_attestation.h"
 
 namespace assay {
+
 absl::StatusOr<std::unique_ptr<NodeAttestation>> JoinTokenAttestor::Begin() {
   if (token_.empty()) {
     return FailedPrecondition(
