@@ -5,11 +5,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <cstdlib>
 
 #include "base/files.h"
 #include "crypto/digest.h"
 #include "crypto/json_object.h"
+#include "crypto/signature_twins.h"
 #include "crypto/ssh_certificate.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_folder.h"
@@ -20,6 +22,7 @@ namespace {
 using absl::StatusCode;
 using crypto::Base64Encode;
 using crypto::SshPrivateKey;
+using testing::Contains;
 using testing::HasSubstr;
 
 class SshPopVerifierTest : public testing::Test {
@@ -75,6 +78,32 @@ TEST_F(SshPopVerifierTest, ProvesANodeByItsHostCertificate) {
                 crypto::Base64UrlEncode(crypto::Digest(crypto::Hash::kSha256, blob_)));
   EXPECT_TRUE(verdict->node->selectors.empty());
   EXPECT_TRUE(verdict->node->can_reattest);
+}
+
+// An agent under one of them is the agent under the other.
+TEST_F(SshPopVerifierTest, TellsUnderWhichPathsTheSameCertificateCouldBeShown) {
+  for (int bits : {256, 384, 521}) {
+    for (const char* stale : {"ca", "ca.pub", "host-cert.pub"}) {
+      std::remove(Path(stale).c_str());
+    }
+    Keygen(fmt::format("-t ecdsa -b {} -N '' -f {}", bits, Path("ca")));
+    Keygen(fmt::format("-s {} -I id -h -n node1.example.org {}", Path("ca"), Path("host.pub")));
+    const auto shown = crypto::SshCertificate::ParseLine(ReadFile(Path("host-cert.pub")).value());
+    blob_ = shown->blob();
+    const absl::StatusOr<NodeVerification::Verdict> proved = Prove();
+    ASSERT_OK(proved);
+    int valid = 0;
+    for (const std::string& twin : crypto::TwinsOf(*shown)) {
+      blob_ = twin;
+      if (const auto other = Prove(); other.ok()) {
+        ++valid;
+        EXPECT_NE(other->node->agent_path, proved->node->agent_path);
+        EXPECT_THAT(other->node->twin_paths, Contains(proved->node->agent_path));
+        EXPECT_THAT(proved->node->twin_paths, Contains(other->node->agent_path));
+      }
+    }
+    EXPECT_EQ(valid, 1) << bits;
+  }
 }
 
 TEST_F(SshPopVerifierTest, NamesAgentsByTheirHostInTheCanonicalDomain) {

@@ -139,14 +139,16 @@ TEST_F(X509PopVerifierTest, TellsUnderWhichPathsTheSameCertificateCouldBeShown) 
     return *verification->Answer(node.Answer(*begun->challenge))->node;
   };
   const VerifiedNode proved = prove(*node.leaf);
+  int valid = 0;
   for (const std::string& der : crypto::TwinsOf(*node.leaf)) {
     const Certificate twin = Certificate::Parse(der).value();
     EXPECT_THAT(proved.twin_paths, Contains("/spire/agent/x509pop/" + Print(twin)));
     if (twin.VerifySignedBy(node.between.certificate().public_key()).ok()) {
+      ++valid;
       EXPECT_THAT(prove(twin).twin_paths, Contains(proved.agent_path));
     }
   }
-  EXPECT_FALSE(proved.twin_paths.empty());
+  EXPECT_EQ(valid, 1);
 }
 
 TEST_F(X509PopVerifierTest, NamesAgentsByTheTemplate) {

@@ -32,16 +32,29 @@ Certificate SelfSigned(const PrivateKey& key) {
   return Certificate::Parse(IssueCertificate(what, key.public_key(), nullptr, key).value()).value();
 }
 
+// Of a P-521 key, which is not made here; by the openssl command.
+constexpr std::string_view kSelfSignedP521 =
+    "MIIB9TCCAVagAwIBAgIUC2slBF3i6gby7dxVTnaXLejymJUwCgYIKoZIzj0EAwQwDDEKMAgGA1UEAwwBbjAeFw0yNj"
+    "ExMjIwMDEwNDJaFw0zNjExMTkwMDEwNDJaMAwxCjAIBgNVBAMMAW4wgZswEAYHKoZIzj0CAQYFK4EEACMDgYYABAAT"
+    "4qO0dn9O3elgpVZ8VZFOuVKgWFbHwdYRZ4Lq9dQpHUk1BNG9pKSu4OLKy0zRZ21gcdDKCouRZ7xhMdQH4nDvjwFbCP"
+    "ZMrrlJO4Syi78s6QJOfL4AGgkomnwQ2Ftfa+/DrbeefCRtJgNMYPumXYuepjuYklmR0fc1S1zPR7Q+rRul56NTMFEw"
+    "HQYDVR0OBBYEFM1wfqOOQOq2dP9r1Yr7C123ne/wMB8GA1UdIwQYMBaAFM1wfqOOQOq2dP9r1Yr7C123ne/wMA8GA1"
+    "UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwQDgYwAMIGIAkIAv4HufX/q9J9Mb+apKG8BGYPvsB0HlnioSderIlYmf1qJ"
+    "R6zGl/db1+STiMHSuHD1wtSZN2w71UtKecnvS7ffr0ACQgH3shWIPHJIpR6pi2tc4XZt0cEtnRPwiW9CI/DCvmZWhO"
+    "HjWyaEaC5chgkwuVyXLNW2ifFgD4KPe1tDjTJfgC2E4w==";
+
 TEST(SignatureTwinsTest, AreOfTheSameSignerAndOneAnothers) {
-  for (KeyType type : {KeyType::kEcP256, KeyType::kEcP384}) {
-    const auto key = PrivateKey::Generate(type).value();
-    const Certificate certificate = SelfSigned(*key);
+  const auto p256 = PrivateKey::Generate(KeyType::kEcP256).value();
+  const auto p384 = PrivateKey::Generate(KeyType::kEcP384).value();
+  for (const Certificate& certificate :
+       {SelfSigned(*p256), SelfSigned(*p384),
+        Certificate::Parse(Base64Decode(kSelfSignedP521).value()).value()}) {
     int valid = 0;
     for (const std::string& der : TwinsOf(certificate)) {
       const auto twin = Certificate::Parse(der);
       ASSERT_OK(twin);
       EXPECT_NE(*twin, certificate);
-      if (twin->VerifySignedBy(key->public_key()).ok()) {
+      if (twin->VerifySignedBy(certificate.public_key()).ok()) {
         ++valid;
         EXPECT_THAT(TwinsOf(*twin), Contains(certificate.der()));
       }

@@ -6,7 +6,9 @@
 #include <netinet/in.h>
 #include <poll.h>
 
+#include "attestors/node/devid_provision.h"
 #include "attestors/node/http_challenge.h"
+#include "attestors/node/tpm_devid.h"
 #include "attestors/node/x509pop.h"
 #include "base/files.h"
 #include "crypto/pem.h"
@@ -14,6 +16,7 @@
 #include "google/protobuf/empty.pb.h"
 #include "rpc/listen_socket.h"
 #include "tests/integration/running_authority.h"
+#include "tests/support/software_tpm.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/test_ca.h"
 
@@ -54,6 +57,35 @@ class NodeAttestationTest : public testing::Test {
     EXPECT_TRUE((*stub.*method)(&context, request, &empty).ok());
   }
 
+  std::string WriteCa(const TestCa& ca) const {
+    const std::string path = folder_.path() + "/ca.pem";
+    EXPECT_OK(
+        WriteFileAtomically(path, crypto::PemEncode("CERTIFICATE", ca.certificate().der()), 0600));
+    return path;
+  }
+  // The other certificate of the same contents that this authority's key verifies.
+  static crypto::Certificate TwinOf(const crypto::Certificate& shown, const TestCa& ca) {
+    std::vector<crypto::Certificate> valid;
+    for (const std::string& der : crypto::TwinsOf(shown)) {
+      crypto::Certificate twin = crypto::Certificate::Parse(der).value();
+      if (twin.VerifySignedBy(ca.key().public_key()).ok()) {
+        valid.push_back(std::move(twin));
+      }
+    }
+    EXPECT_EQ(valid.size(), 1u);
+    return valid.front();
+  }
+  // That who has attested is no second agent by its twin, nor comes back by it after a ban.
+  void ExpectOneAgent(NodeAttestor& attestor, NodeAttestor& twin) const {
+    const auto first = Attest(attestor);
+    ASSERT_OK(first);
+    EXPECT_THAT(Attest(twin), StatusIs(StatusCode::kPermissionDenied,
+                                       HasSubstr("known as \"" + first->id.ToString())));
+    Do(&agent::Agent::Stub::BanAgent, first->id);
+    EXPECT_THAT(Attest(twin),
+                StatusIs(StatusCode::kPermissionDenied, HasSubstr("agent is banned")));
+  }
+
   const TempFolder folder_;
   const std::unique_ptr<crypto::PrivateKey> key_ =
       crypto::PrivateKey::Generate(crypto::KeyType::kEcP256).value();
@@ -63,24 +95,50 @@ class NodeAttestationTest : public testing::Test {
 // The twin of a certificate has another digest, and so another SPIFFE ID.
 TEST_F(NodeAttestationTest, ABanIsOfACertificateAndItsTwin) {
   const TestCa root;
-  const std::string path = folder_.path() + "/ca.pem";
-  ASSERT_OK(
-      WriteFileAtomically(path, crypto::PemEncode("CERTIFICATE", root.certificate().der()), 0600));
-  Start({.x509pop = NodeVerifierOptions::X509Pop{.ca_bundle_paths = {path}}});
+  Start({.x509pop = NodeVerifierOptions::X509Pop{.ca_bundle_paths = {WriteCa(root)}}});
   const X509Svid shown = root.IssueSvid(TestId("spiffe://example.org/node"));
-  X509PopIdentity identity{shown.chain, shown.key};
-  X509PopAttestor attestor([&identity] { return identity; });
-  const auto first = Attest(attestor);
-  ASSERT_OK(first);
-  Do(&agent::Agent::Stub::BanAgent, first->id);
-  for (const std::string& der : crypto::TwinsOf(shown.chain[0])) {
-    identity.chain[0] = crypto::Certificate::Parse(der).value();
-    if (identity.chain[0].VerifySignedBy(root.key().public_key()).ok()) {
-      EXPECT_THAT(Attest(attestor),
-                  StatusIs(StatusCode::kPermissionDenied, HasSubstr("agent is banned")));
-    }
+  const X509PopIdentity twin{{TwinOf(shown.chain[0], root)}, shown.key};
+  X509PopAttestor attestor([&] { return X509PopIdentity{shown.chain, shown.key}; });
+  X509PopAttestor other([&] { return twin; });
+  ExpectOneAgent(attestor, other);
+}
+
+TEST_F(NodeAttestationTest, ABanIsOfADevIdAndItsTwin) {
+  ASSAY_SOFTWARE_TPM(software);
+  const TestCa root;
+  Start({.tpm_devid = NodeVerifierOptions::TpmDevId{
+             .devid_ca_path = WriteCa(root), .endorsement_ca_path = SoftwareTpm::EndorsementCa()}});
+  const DevIdFiles files = DevIdFiles::In(folder_.path() + "/devid");
+  {
+    const auto provisioning = tpm::Tpm::Open({.device = software->socket()}).value();
+    ASSERT_OK(CreateDevIdKey(*provisioning, {.folder = folder_.path() + "/devid",
+                                             .key_type = crypto::KeyType::kEcP256,
+                                             .common_name = "node",
+                                             .passwords = {}}));
   }
-  EXPECT_NE(identity.chain[0], shown.chain[0]);
+  const std::string request = ReadFile(files.request).value();
+  const crypto::Certificate shown =
+      root.IssueFor(TestId("spiffe://example.org/node"),
+                    crypto::CertificateRequest::Parse(crypto::ParsePem(request).value().front().der)
+                        .value()
+                        .public_key);
+  // Which takes one caller at a time.
+  const auto tpm = std::make_shared<tpm::LazyTpm>(tpm::Tpm::Options{.device = software->socket()});
+  const auto make = [&](const crypto::Certificate& certificate) {
+    const std::string path = folder_.path() + "/certificate.pem";
+    EXPECT_OK(WriteFileAtomically(path, crypto::PemEncode("CERTIFICATE", certificate.der()), 0600));
+    return TpmDevIdAttestor::Create({.tpm = tpm,
+                                     .devid_cert_path = path,
+                                     .devid_priv_path = files.private_blob,
+                                     .devid_pub_path = files.public_blob,
+                                     .devid_password = {},
+                                     .owner_hierarchy_password = {},
+                                     .endorsement_hierarchy_password = {},
+                                     .ak_cache_path = folder_.path() + "/ak"})
+        .value();
+  };
+  const auto attestor = make(shown), other = make(TwinOf(shown, root));
+  ExpectOneAgent(*attestor, *other);
 }
 
 // Trust on first use: who comes second may be anybody that the name has come to lead to.
