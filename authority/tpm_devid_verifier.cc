@@ -16,6 +16,12 @@ struct DevIdCas {
   std::vector<crypto::Certificate> endorsement;
 };
 
+// That of a DevID certificate of these bytes.
+std::string PathOf(std::string_view der) {
+  return fmt::format("/spire/agent/{}/{}", kTpmDevId,
+                     crypto::HexEncode(crypto::Digest(crypto::Hash::kSha1, der)));
+}
+
 class DevIdVerification final : public NodeVerification {
  public:
   explicit DevIdVerification(std::shared_ptr<const DevIdCas> cas) : cas_(std::move(cas)) {}
@@ -32,12 +38,9 @@ class DevIdVerification final : public NodeVerification {
 
   absl::StatusOr<Verdict> Answer(std::string_view response) override {
     RETURN_IF_ERROR(tpm::CheckResponse(*session_, response));
-    VerifiedNode node{.agent_path =
-                          fmt::format("/spire/agent/{}/{}", kTpmDevId, session_->path_suffix)};
+    VerifiedNode node{.agent_path = PathOf(session_->devid.der())};
     for (const std::string& twin : crypto::TwinsOf(session_->devid)) {
-      node.twin_paths.push_back(
-          fmt::format("/spire/agent/{}/{}", kTpmDevId,
-                      crypto::HexEncode(crypto::Digest(crypto::Hash::kSha1, twin))));
+      node.twin_paths.push_back(PathOf(twin));
     }
     for (const std::string& value : session_->selectors) {
       node.selectors.push_back({std::string(kTpmDevId), value});

@@ -246,13 +246,11 @@ absl::StatusOr<DevIdSession> BeginVerification(std::string_view payload_text,
                           {"CredActivation",
                            {{"Credential", crypto::Base64Encode(made->credential)},
                             {"Secret", crypto::Base64Encode(made->encrypted_secret)}}}};
-  return DevIdSession{
-      .challenge = challenge.dump(),
-      .devid = chain.leaf,
-      .nonce = std::move(nonce),
-      .credential = std::move(credential),
-      .path_suffix = crypto::HexEncode(crypto::Digest(crypto::Hash::kSha1, chain.leaf.der())),
-      .selectors = SelectorsOf(chain, devid_cas, now)};
+  return DevIdSession{.challenge = challenge.dump(),
+                      .devid = chain.leaf,
+                      .nonce = std::move(nonce),
+                      .credential = std::move(credential),
+                      .selectors = SelectorsOf(chain, devid_cas, now)};
 }
 
 absl::Status CheckResponse(const DevIdSession& session, std::string_view response) {

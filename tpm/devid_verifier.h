@@ -27,9 +27,7 @@ struct DevIdSession {
   std::string nonce;
   Secret credential;
 
-  // What the node is, once CheckResponse says OK: its agent path is /tpm_devid/<path_suffix>, and
-  // its selectors are of type tpm_devid.
-  std::string path_suffix;
+  // Of type tpm_devid: what the node is, once CheckResponse says OK.
   std::vector<std::string> selectors;
 };
 

@@ -127,7 +127,7 @@ TEST_P(DevIdKeyTest, AcceptsANodeThatProvesWhatItShows) {
   const auto print = [](const Certificate& certificate) {
     return crypto::HexEncode(crypto::Digest(crypto::Hash::kSha1, certificate.der()));
   };
-  EXPECT_EQ(session->path_suffix, print(node.certificate));
+  EXPECT_EQ(session->devid, node.certificate);
   EXPECT_THAT(session->selectors,
               testing::ElementsAre("subject:cn:node 1", "issuer:cn:root",
                                    "ca:fingerprint:" + print(*node.root.certificate)));
