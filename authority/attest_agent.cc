@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "authority/attest_agent.h"
 
-#include <algorithm>
-#include <deque>
+#include <utility>
 
 #include "authority/agent_svid.h"
 #include "authority/id_convert.h"
-#include "authority/uuid.h"
+#include "authority/record_attestation.h"
 #include "base/log.h"
 #include "spire/api/server/agent/v1/agent.pb.h"
 
@@ -79,13 +78,6 @@ class Attestation final : public rpc::CallHandler {
   enum class Step { kParams, kWorking, kChallenged, kOver };
   using Verdict = absl::StatusOr<NodeVerification::Verdict>;
 
-  // What a success changes.
-  struct Record {
-    Node node;
-    std::string token_digest;  // Of what it spends; empty: none.
-    std::optional<RegistrationEntry> alias;
-  };
-
   void Begin(std::string payload);
   void BeginWithToken(const std::string& token);
   void BeginWithVerifier(std::string payload);
@@ -93,14 +85,9 @@ class Attestation final : public rpc::CallHandler {
   void Take(const Verdict& verdict);
   void Challenge(const NodeVerification::Verdict& verdict);
   void StopAwaitingAnswer();
-  void Sign(const VerifiedNode& verified);
+  // Empty: no join token is spent.
+  void Sign(const VerifiedNode& verified, const std::string& token_digest);
   void Keep(const crypto::Certificate& leaf);
-  absl::Status CheckAllowed() const;
-  absl::Status CheckNode() const;
-  std::optional<RegistrationEntry> MakeAlias() const;
-  absl::StatusOr<Record> Plan() const;
-  static absl::Status Write(const Record& record, Store& store);
-  static void TakeOver(State& state, const Record& record);
   void Reply(const crypto::Certificate& leaf);
   void Fail(const absl::Status& status);
   // Wraps what comes back to the loop later: it is dropped when the call is over.
@@ -127,10 +114,7 @@ class Attestation final : public rpc::CallHandler {
   std::shared_ptr<NodeVerification> verification_;
   std::string asks_;                        // The machine that the answer is about; empty: none.
   EventLoop::TimerId challenge_timer_ = 0;  // Runs while the node owes an answer.
-  std::string token_digest_;                // Empty: not attested by a join token.
-  std::optional<Node> node_;                // What will be recorded.
-  std::vector<SpiffeId> twins_;             // Of the verified node.
-  bool only_once_ = false;                  // As the verified node's.
+  std::optional<AttestedNode> attested_;
 };
 
 void Attestation::OnMessage(std::string_view bytes) {
@@ -182,25 +166,25 @@ void Attestation::Begin(std::string payload) {
 }
 
 void Attestation::BeginWithToken(const std::string& token) {
-  token_digest_ = JoinToken::DigestOf(token);
+  const std::string digest = JoinToken::DigestOf(token);
   // Before the token is spent, and again when it is.
-  if (const absl::Status allowed = CheckAllowed(); !allowed.ok()) {
-    if (const JoinToken* expired = state_.tokens.Find(token_digest_); expired != nullptr) {
-      state_.changes.Add(
-          {.plan = [digest = token_digest_]() -> absl::StatusOr<ChangeQueue::Write> {
-             return [digest](Store& store) { return store.EraseToken(digest); };
-           },
-           .done =
-               [&state = state_, digest = token_digest_](const absl::Status& outcome) {
-                 if (outcome.ok()) {
-                   state.tokens.Erase(digest);
-                 }
-               }});
+  if (const absl::Status allowed = CheckJoinToken(state_, digest); !allowed.ok()) {
+    if (const JoinToken* expired = state_.tokens.Find(digest); expired != nullptr) {
+      state_.changes.Add({.plan = [digest]() -> absl::StatusOr<ChangeQueue::Write> {
+                            return [digest](Store& store) { return store.EraseToken(digest); };
+                          },
+                          .done =
+                              [&state = state_, digest](const absl::Status& outcome) {
+                                if (outcome.ok()) {
+                                  state.tokens.Erase(digest);
+                                }
+                              }});
     }
     Fail(allowed);
     return;
   }
-  Sign({.agent_path = fmt::format("/spire/agent/{}/{}", kJoinToken, token), .can_reattest = false});
+  Sign({.agent_path = fmt::format("/spire/agent/{}/{}", kJoinToken, token), .can_reattest = false},
+       digest);
 }
 
 void Attestation::BeginWithVerifier(std::string payload) {
@@ -256,7 +240,7 @@ void Attestation::Take(const Verdict& verdict) {
   if (!verdict.ok()) {
     Fail(WithContext(verdict.status(), fmt::format("nodeattestor({})", type_)));
   } else if (!verdict->challenge.has_value()) {
-    Sign(*verdict->node);
+    Sign(*verdict->node, "");
   } else if (!state_.challenged.Enter(host_, 0).ok()) {
     Fail(TooMany());
   } else {
@@ -282,28 +266,29 @@ void Attestation::StopAwaitingAnswer() {
   }
 }
 
-void Attestation::Sign(const VerifiedNode& verified) {
+void Attestation::Sign(const VerifiedNode& verified, const std::string& token_digest) {
   absl::StatusOr<SpiffeId> id = SpiffeId::Create(state_.options.trust_domain, verified.agent_path);
   if (!id.ok()) {
     Fail(ApiError(absl::StatusCode::kInternal, "invalid agent ID", id.status()));
     return;
   }
-  node_ = Node{.id = *std::move(id),
-               .attestation_type = type_,
-               .selectors = Normalized(verified.selectors),
-               .can_reattest = verified.can_reattest};
-  only_once_ = verified.only_once;
+  attested_ = AttestedNode{.node = {.id = *std::move(id),
+                                    .attestation_type = type_,
+                                    .selectors = Normalized(verified.selectors),
+                                    .can_reattest = verified.can_reattest},
+                           .only_once = verified.only_once,
+                           .token_digest = token_digest};
   for (const std::string& path : verified.twin_paths) {
     if (absl::StatusOr<SpiffeId> twin = SpiffeId::Create(state_.options.trust_domain, path);
         twin.ok()) {
-      twins_.push_back(*std::move(twin));
+      attested_->twins.push_back(*std::move(twin));
     }
   }
-  if (const absl::Status allowed = CheckAllowed(); !allowed.ok()) {
+  if (const absl::Status allowed = CheckAttested(state_, *attested_); !allowed.ok()) {
     Fail(allowed);
     return;
   }
-  SignAgentSvid(state_, node_->id, csr_,
+  SignAgentSvid(state_, attested_->node.id, csr_,
                 IfAlive([this](const absl::StatusOr<crypto::Certificate>& leaf) {
                   if (leaf.ok()) {
                     Keep(*leaf);
@@ -313,125 +298,19 @@ void Attestation::Sign(const VerifiedNode& verified) {
                 }));
 }
 
-// Whether the node may attest, at this moment.
-absl::Status Attestation::CheckAllowed() const {
-  if (!token_digest_.empty()) {
-    const JoinToken* token = state_.tokens.Find(token_digest_);
-    if (token == nullptr) {
-      return InvalidArgument(
-          "failed to attest: join token does not exist or has already been used");
-    }
-    if (token->expires_at < state_.UnixNow()) {
-      return InvalidArgument("join token expired");
-    }
-  }
-  return node_.has_value() ? CheckNode() : absl::OkStatus();
-}
-
-absl::Status Attestation::CheckNode() const {
-  const Node* known = state_.nodes.Find(node_->id);
-  if (known != nullptr && known->banned()) {
-    return PermissionDenied("failed to attest: agent is banned");
-  }
-  if (known != nullptr && only_once_) {
-    return PermissionDenied(
-        "nodeattestor({}): attestation data has already been used to attest an agent", type_);
-  }
-  for (const SpiffeId& twin : twins_) {
-    const Node* other = twin == node_->id ? nullptr : state_.nodes.Find(twin);
-    if (other != nullptr && other->banned()) {
-      return PermissionDenied("failed to attest: agent is banned");
-    }
-    // Whoever holds its key would be two agents, and a ban would be of one.
-    if (other != nullptr) {
-      return PermissionDenied("failed to attest: the node is known as {}: evict that agent first",
-                              Quoted(twin.ToString()));
-    }
-  }
-  return absl::OkStatus();
-}
-
-// The entry of the alias that the token gives the node; none without, or when there is one like it.
-std::optional<RegistrationEntry> Attestation::MakeAlias() const {
-  const JoinToken* token = state_.tokens.Find(token_digest_);
-  if (token == nullptr || !token->alias.has_value()) {
-    return std::nullopt;
-  }
-  RegistrationEntry alias{.id = RandomUuid(),
-                          .spiffe_id = *token->alias,
-                          .parent_id = node_->id,
-                          .selectors = {{"spiffe_id", node_->id.ToString()}},
-                          .federates_with = {},
-                          .dns_names = {},
-                          .hint = "",
-                          .created_at = state_.UnixNow()};
-  return state_.entries.FindSimilar(alias) == nullptr ? std::optional(std::move(alias))
-                                                      : std::nullopt;
-}
-
-absl::StatusOr<Attestation::Record> Attestation::Plan() const {
-  RETURN_IF_ERROR(CheckAllowed());
-  Record record{.node = *node_, .token_digest = token_digest_, .alias = MakeAlias()};
-  if (const Node* known = state_.nodes.Find(node_->id)) {
-    record.node.agent_version = known->agent_version;
-  }
-  return record;
-}
-
-absl::Status Attestation::Write(const Record& record, Store& store) {
-  if (!record.token_digest.empty()) {
-    RETURN_IF_ERROR(store.EraseToken(record.token_digest));
-  }
-  if (record.alias.has_value()) {
-    RETURN_IF_ERROR(store.Put(*record.alias));
-  }
-  return store.Put(record.node);
-}
-
-void Attestation::TakeOver(State& state, const Record& record) {
-  state.tokens.Erase(record.token_digest);
-  if (record.alias.has_value()) {
-    state.entries.Put(*record.alias);
-  }
-  Node node = record.node;
-  if (const Node* known = state.nodes.Find(node.id)) {
-    node.agent_version = known->agent_version;
-  }
-  log::Info("node attested", {{"agent_id", node.id.ToString()},
-                              {"node_attestor_type", node.attestation_type},
-                              {"serial_num", node.serial}});
-  state.nodes.Put(std::move(node));
-}
-
 void Attestation::Keep(const crypto::Certificate& leaf) {
-  node_->serial = leaf.serial();
-  node_->expires_at = absl::ToUnixSeconds(leaf.not_after());
-  const auto record = std::make_shared<std::optional<Record>>();
-  // The change goes on when the call does not: what is on disk must come to memory.
-  state_.changes.Add(
-      {.plan = [this, alive = alive_, record]() -> absl::StatusOr<ChangeQueue::Write> {
-         if (!*alive) {
-           return absl::CancelledError("the call is over");
-         }
-         ASSIGN_OR_RETURN(*record, Plan());
-         return ChangeQueue::Write([record](Store& store) { return Write(**record, store); });
-       },
-       .done =
-           [this, alive = alive_, &state = state_, record, leaf](const absl::Status& outcome) {
-             if (outcome.ok()) {
-               TakeOver(state, **record);
-             }
-             if (*alive) {
-               outcome.ok() ? Reply(leaf) : Fail(outcome);
-             }
-           }});
+  attested_->node.serial = leaf.serial();
+  attested_->node.expires_at = absl::ToUnixSeconds(leaf.not_after());
+  RecordAttestation(state_, *attested_, alive_, IfAlive([this, leaf](const absl::Status& outcome) {
+                      outcome.ok() ? Reply(leaf) : Fail(outcome);
+                    }));
 }
 
 void Attestation::Reply(const crypto::Certificate& leaf) {
   step_ = Step::kOver;
   agent::AttestAgentResponse response;
-  ToProto(node_->id, leaf, response.mutable_result()->mutable_svid());
-  response.mutable_result()->set_reattestable(node_->can_reattest);
+  ToProto(attested_->node.id, leaf, response.mutable_result()->mutable_svid());
+  response.mutable_result()->set_reattestable(attested_->node.can_reattest);
   call_.Send(std::make_shared<const rpc::Frame>(response));
   call_.Finish(absl::OkStatus());
 }
