@@ -66,6 +66,7 @@ if [[ "$(id -u)" -eq 0 ]]; then
   install -m 0600 "$work/bundle.pem" "$work/renewed.pem"
   mv "$work/renewed.pem" "$work/bundle.pem"
   shared() { [[ "$(stat -c %a "$work/bundle.pem")" == 640 ]]; }
+  change 's/log_level = "LOUD"/log_level = "DEBUG"/'
   kill -HUP "$agent_pid"
   await "a renewed file that the identity role may read" agent shared
   echo "PASSED: HUP lets the identity role read a renewed file"
