@@ -73,7 +73,7 @@ TEST_F(HttpFetchTest, EndsWhenItIsCancelled) {
   canceller.join();
 }
 
-TEST(HttpFetchOutsideTest, AsksThisMachineOnlyWhenItMay) {
+TEST(HttpFetchOutsideTest, AsksLoopbackOnlyWhenItMay) {
   FakeMetadataService service;
   service.Set("GET /a", "", "body");
   EXPECT_OK(CheckHttpFetch());
@@ -84,7 +84,7 @@ TEST(HttpFetchOutsideTest, AsksThisMachineOnlyWhenItMay) {
     EXPECT_THAT(
         FetchHttp(
             {.url = fmt::format("http://{}{}/a", host, port), .plain = true, .only_outside = true}),
-        StatusIs(StatusCode::kPermissionDenied, HasSubstr("this machine's")))
+        StatusIs(StatusCode::kPermissionDenied, HasSubstr("address is loopback's")))
         << host;
   }
   EXPECT_EQ(service.requests().size(), 1u);

@@ -7,7 +7,9 @@
 
 #include <memory>
 
+#include "base/files.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/temp_folder.h"
 
 namespace assay {
 namespace {
@@ -23,9 +25,10 @@ TEST(RefusalLogTest, WritesSoManyLinesOfAUserAndThenTheirNumber) {
   EXPECT_FALSE(refusals.MayWrite(1000));
   EXPECT_TRUE(refusals.MayWrite(1001));
   clock.Advance(RefusalLog<uid_t>::kWindow);
-  testing::internal::CaptureStdout();
+  const TempFolder folder;
+  ASSERT_TRUE(log::Open({.file = folder.path() + "/log"}).ok());
   loop->RunOnce(absl::ZeroDuration());
-  EXPECT_THAT(testing::internal::GetCapturedStdout(),
+  EXPECT_THAT(*ReadFile(folder.path() + "/log"),
               testing::AllOf(testing::HasSubstr("suppressed=2 uid=1000"),
                              testing::Not(testing::HasSubstr("uid=1001"))));
   EXPECT_TRUE(refusals.MayWrite(1000));
