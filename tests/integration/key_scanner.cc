@@ -174,8 +174,10 @@ absl::StatusOr<std::vector<std::string>> MemoryOf(const std::string& process) {
       const size_t index = (at - mapping.begin) / page % kEntriesAtOnce;
       if (index == 0) {
         entries.assign(kEntriesAtOnce, 0);
-        static_cast<void>(pread(pages.get(), entries.data(), entries.size() * sizeof(uint64_t),
-                                static_cast<off_t>(at / page * sizeof(uint64_t))));
+        if (pread(pages.get(), entries.data(), entries.size() * sizeof(uint64_t),
+                  static_cast<off_t>(at / page * sizeof(uint64_t))) < 0) {
+          return ErrnoStatus(errno, fmt::format("looking at the pages of {}", process));
+        }
       }
       if ((entries[index] & kPresentOrSwapped) != 0 &&
           pread(memory.get(), bytes.data(), page, static_cast<off_t>(at)) ==

@@ -19,6 +19,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -131,7 +132,7 @@ class SoftwareTpm final {
                                 "/state --create-ek-cert --overwrite --logfile " + folder +
                                 "/log </dev/null >/dev/null 2>&1";
     if (std::system(command.c_str()) != 0) {
-      (void)std::system(("cat " + folder + "/log >&2").c_str());
+      std::cerr << std::ifstream(folder + "/log").rdbuf();
       return false;
     }
     return true;
