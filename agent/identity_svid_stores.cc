@@ -177,25 +177,25 @@ void SvidStores::Step() {
     if (record.is_busy || !IsDue(record)) {
       continue;
     }
-    if (Leaves(record) && IsTaken(*record.held)) {
-      record.held.reset();
-      if (record.is_gone) {
-        records_.erase(here);
-        continue;
-      }
-    }
-    if (Refuse(id, record)) {
-      continue;
-    }
     if (record.not_before > now) {
       next = std::min(next, record.not_before);
       continue;
     }
-    const Job job = NextJob(id, record);
-    if (!busy_.contains(job.place.store)) {
-      record.is_busy = true;
-      Begin(job);
+    const bool leaves = Leaves(record);
+    if (!leaves && !HasStore(record)) {
+      Refuse(id, record);
+      continue;
     }
+    if (busy_.contains(leaves ? record.held->store : record.place.store)) {
+      continue;
+    }
+    if (leaves && IsTaken(*record.held)) {
+      record.held.reset();
+      at = record.is_gone ? records_.erase(here) : here;
+      continue;
+    }
+    record.is_busy = true;
+    Begin(NextJob(id, record));
   }
   if (next != absl::InfiniteDuration()) {
     timer_ = loop_.After(next - now, [this] {
@@ -205,26 +205,19 @@ void SvidStores::Step() {
   }
 }
 
-bool SvidStores::Refuse(const std::string& id, Record& record) {
-  const bool is_put = !record.is_gone;
-  if (is_put && !record.place_error.ok()) {
+void SvidStores::Refuse(const std::string& id, Record& record) {
+  if (!record.place_error.ok()) {
     log::Error("Invalid store name in selectors", {{"entry", id},
                                                    {"error", record.place_error},
                                                    {"spiffe_id", record.spiffe_id},
                                                    {"subsystem_name", kSubsystem}});
-  } else if (is_put && !options_.stores.contains(record.place.store)) {
+  } else {
     log::Error("Error storing SVID: SVIDStore not found", {{"entry", id},
                                                            {"spiffe_id", record.spiffe_id},
                                                            {"subsystem_name", kSubsystem},
                                                            {"svid_store", record.place.store}});
-  } else {
-    return false;
-  }
-  if (record.held.has_value()) {
-    return false;  // It is taken out of where it was.
   }
   record.handled = record.revision;
-  return true;
 }
 
 bool SvidStores::Leaves(const Record& record) const {
@@ -233,8 +226,9 @@ bool SvidStores::Leaves(const Record& record) const {
 }
 
 bool SvidStores::IsTaken(const Place& place) const {
-  return std::any_of(records_.begin(), records_.end(), [&](const auto& record) {
-    return !record.second.is_gone && HasStore(record.second) && record.second.place == place;
+  return std::any_of(records_.begin(), records_.end(), [&](const auto& entry) {
+    const Record& record = entry.second;
+    return record.svid != nullptr && record.held == place && !Leaves(record);
   });
 }
 

@@ -97,7 +97,7 @@ class SvidStores final {
   void Step();
   // Whether it is to be taken out of where it is held,
   bool Leaves(const Record& record) const;
-  // and whether another entry's SVID is, or is to be, in that place.
+  // and whether the SVID of an entry that stays is in that place.
   bool IsTaken(const Place& place) const;
   // The next call for what is due. What moves is deleted first, and put by a call after that.
   Job NextJob(const std::string& id, const Record& record) const;
@@ -106,8 +106,8 @@ class SvidStores final {
   void OnPut(const Job& job, Record& record, const absl::Status& put);
   void OnDeleted(const Job& job, Record& record, const absl::Status& deleted);
   void RetryLater(Record& record);
-  // Whether there is nothing to be done that a store could do.
-  bool Refuse(const std::string& id, Record& record);
+  // Says why no store can do what is due.
+  void Refuse(const std::string& id, Record& record);
 
   Options options_;
   EventLoop& loop_;

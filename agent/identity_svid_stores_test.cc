@@ -149,6 +149,14 @@ TEST_F(SvidStoresTest, WhatAnotherEntryHasInAPlaceStays) {
   EXPECT_THAT(Run(), IsEmpty());
 }
 
+TEST_F(SvidStoresTest, APlaceThatNothingIsPutInIsEmptied) {
+  SetEntries({Entry("a", {{"disk", "name:x"}})});
+  Sign("a");
+  Update();
+  SetEntries({Entry("b", {{"disk", "name:x"}})});
+  EXPECT_THAT(Update(), ElementsAre("delete name:x")) << "b may never be signed";
+}
+
 TEST_F(SvidStoresTest, PutsTheBundlesThatTheEntryIsFor) {
   const TestCa own, other("other.test"), foreign("foreign.test");
   for (const TestCa* ca : {&own, &other, &foreign}) {
