@@ -135,13 +135,15 @@ absl::Status Client::Run(const Try& call, absl::Duration deadline) {
     // One that was left little time, for others before it took theirs, is not to blame.
     const bool silent =
         status.code() == absl::StatusCode::kDeadlineExceeded && left >= options_.call_deadline / 2;
-    if (lost || silent || (unavailable && has_others)) {
+    if (unavailable || silent) {
+      // Another connection may lead to another server, by the same name or by the next.
       link_.Drop(lease.connection, /*host_failed=*/!lost || lease.fresh);
     }
     // A new connection that fails with a reason would do so again.
     const bool can_repeat =
         has_others || (lost && (!lease.fresh || lease.connection->tunnel->failure().ok()));
-    if (!unavailable || !can_repeat || outcome.answered || tries > link_.hosts() + (lost ? 1 : 0)) {
+    const size_t most_tries = lost ? link_.hosts() + 1 : link_.hosts() - 1;
+    if (!unavailable || !can_repeat || outcome.answered || tries > most_tries) {
       return status;
     }
   }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,7 @@ class HostsTest : public testing::Test {
         "/spire.api.server.bundle.v1.Bundle/GetBundle",
         [this, address](const bundle::GetBundleRequest&,
                         rpc::Call&) -> absl::StatusOr<types::Bundle> {
-          if (address == unavailable_) {
+          if (unavailable_.contains(address)) {
             return Unavailable("the database is away");
           }
           types::Bundle message;
@@ -57,7 +58,7 @@ class HostsTest : public testing::Test {
 
   SystemClock clock_;
   const TestCa ca_, evil_;
-  std::string unavailable_;  // The address of the host that says so, between two calls.
+  std::set<std::string> unavailable_;  // Addresses of hosts that say so; set between two calls.
   std::unique_ptr<FakeUpstream> first_, second_;
 };
 
@@ -118,9 +119,13 @@ TEST_F(HostsTest, HostsThatSayNothingTakeNoMoreTimeThanTheCallHas) {
 TEST_F(HostsTest, TheNextIsAskedWhenOneSaysThatItIsUnavailable) {
   const auto client = Client();
   ASSERT_OK(client->FetchBundle());
-  unavailable_ = "127.0.0.1";
+  unavailable_ = {"127.0.0.1"};
   EXPECT_OK(client->FetchBundle());
   EXPECT_EQ(second_->connections().size(), 1u);
+  unavailable_ = {"127.0.0.1", "127.0.0.2"};
+  EXPECT_THAT(client->FetchBundle(), StatusIs(StatusCode::kUnavailable, testing::_));
+  EXPECT_EQ(first_->connections().size(), 3u) << "each is asked once";
+  EXPECT_EQ(second_->connections().size(), 2u);
 }
 
 TEST_F(HostsTest, SaysWhatTheLastAnswered) {
