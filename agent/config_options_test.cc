@@ -64,6 +64,15 @@ TEST(ConfigOptionsTest, SoDoesEachInAFileOfOptions) {
               IsEmpty());
 }
 
+TEST(ConfigOptionsTest, AnotherFileOfOptionsIsTakenUp) {
+  const auto with = [](std::string_view file) {
+    return Config("",
+                  fmt::format("NodeAttestor \"x509pop\" {{ plugin_data_file = \"{}\" }}", file));
+  };
+  EXPECT_THAT(Told(CompareAgentConfigs(with("/a"), with("/b"), {})),
+              ElementsAre("plugins.NodeAttestor \"x509pop\".plugin_data_file now"));
+}
+
 TEST(ConfigOptionsTest, UpstreamsAreChosenByPickFirst) {
   const auto with = [](std::string_view policies) {
     return ParseAgent(

@@ -217,8 +217,11 @@ OptionReader Plugins(std::string_view type, std::vector<Plugin> plugins, Number 
   bool unused = true;
   for (const Plugin& plugin : plugins) {
     OptionTable block = BlockOptions(plugin, unused);
-    block.push_back({"plugin_data_file", OptionReader(nullptr, {.kind = "text"}),
-                     "The plugin's own options in a file."});
+    block.push_back({.name = "plugin_data_file",
+                     .read = OptionReader(nullptr, {.kind = "text"}),
+                     .doc = "The plugin's own options in a file.",
+                     .reloads = std::any_of(plugin.data.begin(), plugin.data.end(),
+                                            [](const Option& option) { return option.reloads; })});
     known.push_back({plugin.name, Section(std::move(block)), plugin.doc});
   }
   auto chosen = std::make_shared<int>(0);

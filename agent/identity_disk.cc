@@ -113,14 +113,16 @@ absl::StatusOr<AgentState> AgentDisk::Load() {
         "trusted: mend {}, configure a trust bundle, or remove the file to trust the upstream anew",
         Message(loaded), data_path());
   }
-  SetAside(data_path(), loaded);
   AgentState kept;
   kept.bundle = std::move(state.bundle);
-  if (!kept.bundle.empty()) {
-    // At once: the next start must find it too, whatever happens till then.
-    RETURN_IF_ERROR(Write(kept));
-    log::Warn("The trust bundle of the damaged file is kept", {{"subsystem_name", kSubsystem}});
+  if (kept.bundle.empty()) {
+    SetAside(data_path(), loaded);
+    return kept;
   }
+  // The next start must find the bundle too, whatever happens till then.
+  SetAside(data_path(), loaded, Original::kStays);
+  RETURN_IF_ERROR(Write(kept));
+  log::Warn("The trust bundle of the damaged file is kept", {{"subsystem_name", kSubsystem}});
   return kept;
 }
 

@@ -50,9 +50,15 @@ absl::Status SaveSecretJson(const std::string& path, const json& document) {
   return saved;
 }
 
-void SetAside(const std::string& path, const absl::Status& why) {
+void SetAside(const std::string& path, const absl::Status& why, Original original) {
   const std::string aside = path + std::string(kDamagedEnding);
-  const bool moved = rename(path.c_str(), aside.c_str()) == 0;
+  bool moved = false;
+  if (original == Original::kStays) {
+    unlink(aside.c_str());
+    moved = link(path.c_str(), aside.c_str()) == 0;
+  } else {
+    moved = rename(path.c_str(), aside.c_str()) == 0;
+  }
   log::Error(moved ? "Damaged file was set aside" : "Damaged file is ignored",
              {{"error", why},
               {"file", path},

@@ -33,8 +33,11 @@ absl::Status SaveSecretJson(const std::string& path, const nlohmann::json& docum
 
 // Gives a damaged file another name (with the ending ".damaged"; the newest one alone is kept), and
 // says why in the log, so that the node begins anew. A file that cannot be moved is replaced with
-// the next one that is saved.
-void SetAside(const std::string& path, const absl::Status& why);
+// the next one that is saved. One of which something is kept stays, until that is saved, under its
+// own name, too.
+enum class Original { kMoves, kStays };
+void SetAside(const std::string& path, const absl::Status& why,
+              Original original = Original::kMoves);
 
 // The text of a member; empty when there is none.
 std::string_view StringAt(const nlohmann::json& object, std::string_view name);
