@@ -264,7 +264,7 @@ void PluginRole::Connect() {
 }
 
 void PluginRole::OnLog(std::string_view text, bool cut) {
-  if (!log_limit_.Admit()) {
+  if (!log_limit_.Admit(text.size())) {
     return;
   }
   PluginLogLine line = log_reader_.Read(text, cut);

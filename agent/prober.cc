@@ -150,7 +150,7 @@ std::vector<Prober::Findings> Prober::Ask(const Attestation& attestation) const 
     if (selectors.ok()) {
       const size_t bytes = BytesOf(*selectors);
       all.push_back({attestor.get(), *std::move(selectors), bytes});
-    } else if (Alive(attestation.pidfd.get())) {
+    } else if (!absl::IsAborted(selectors.status()) && Alive(attestation.pidfd.get())) {
       // Of a process that has just died every attestor fails, and nobody needs to know.
       LogFailure(*attestor, selectors.status(), attestation.pid);
     }

@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -126,6 +128,21 @@ absl::StatusOr<PluginAddress> ParseHandshake(std::string_view line) {
   return FailedPrecondition("plugin serves on network {}, wanted unix or tcp", Quoted(parts[2]));
 }
 
+namespace {
+
+// On the loopback a connection stands at once or is refused, unless the program takes none.
+absl::Status AwaitConnected(int socket_fd) {
+  pollfd waiting{.fd = socket_fd, .events = POLLOUT, .revents = 0};
+  int error = ETIMEDOUT;
+  socklen_t size = sizeof(error);
+  if (poll(&waiting, 1, /*timeout=*/1000) == 1) {
+    getsockopt(socket_fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  }
+  return error == 0 ? absl::OkStatus() : ErrnoStatus(error, "connecting to the plugin");
+}
+
+}  // namespace
+
 absl::StatusOr<UniqueFd> ConnectTo(const PluginAddress& address) {
   UniqueFd socket_fd(
       socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -133,10 +150,9 @@ absl::StatusOr<UniqueFd> ConnectTo(const PluginAddress& address) {
     return ErrnoStatus(errno, "making a socket to the plugin");
   }
   sockaddr_storage storage = address.storage;
-  // On the loopback a connection stands at once or is refused; one in progress ends as it may.
-  if (connect(socket_fd.get(), reinterpret_cast<sockaddr*>(&storage), address.size) != 0 &&
-      errno != EINPROGRESS) {
-    return ErrnoStatus(errno, "connecting to the plugin");
+  if (connect(socket_fd.get(), reinterpret_cast<sockaddr*>(&storage), address.size) != 0) {
+    RETURN_IF_ERROR(errno == EINPROGRESS ? AwaitConnected(socket_fd.get())
+                                         : ErrnoStatus(errno, "connecting to the plugin"));
   }
   if (address.storage.ss_family != AF_UNIX) {
     const int on = 1;

@@ -11,13 +11,14 @@ LogLimit::LogLimit(EventLoop& loop, const Clock& clock, std::function<void(uint6
 
 LogLimit::~LogLimit() { loop_.Cancel(timer_); }
 
-bool LogLimit::Admit() {
+bool LogLimit::Admit(size_t bytes) {
   if (dropped_ == 0) {
     const absl::Duration now = clock_.SinceBoot();
     const double added = kPerSecond * absl::ToDoubleSeconds(now - std::exchange(filled_, now));
     lines_ = std::min<double>(kBurst, lines_ + added);
-    if (lines_ >= 1) {
-      --lines_;
+    const double cost = 1 + static_cast<double>(bytes / 1024);
+    if (lines_ >= cost) {
+      lines_ -= cost;
       return true;
     }
     timer_ = loop_.After(kPause, [this] { Tell(); });

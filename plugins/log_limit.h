@@ -6,6 +6,7 @@
 
 #include <absl/time/time.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 
@@ -26,8 +27,9 @@ class LogLimit final {
   LogLimit(const LogLimit&) = delete;
   LogLimit& operator=(const LogLimit&) = delete;
 
-  // Whether a line may be logged; else it counts as dropped.
-  bool Admit();
+  // Whether a line of so many bytes may be logged; else it counts as dropped. A long one counts as
+  // one for each KiB.
+  bool Admit(size_t bytes);
   // Tells at once what was dropped, if anything was: no more lines will come.
   void Tell();
 

@@ -17,10 +17,10 @@ using testing::IsEmpty;
 class LogLimitTest : public testing::Test {
  protected:
   // How many of so many lines are admitted.
-  int Write(int lines) {
+  int Write(int lines, size_t bytes = 80) {
     int admitted = 0;
     for (int i = 0; i < lines; ++i) {
-      admitted += limit_.Admit() ? 1 : 0;
+      admitted += limit_.Admit(bytes) ? 1 : 0;
     }
     return admitted;
   }
@@ -44,6 +44,10 @@ TEST_F(LogLimitTest, ABurstIsTakenAndWhatIsMoreIsDroppedAndToldOnce) {
   EXPECT_EQ(Write(1), 1);
   Wait(absl::Hours(1));
   EXPECT_THAT(told_, ElementsAre(57));
+}
+
+TEST_F(LogLimitTest, ALongLineCountsAsManyShortOnes) {
+  EXPECT_EQ(Write(LogLimit::kBurst, 19 << 10), LogLimit::kBurst / 20);
 }
 
 TEST_F(LogLimitTest, OneThatNeverStopsIsToldOfOnceAPause) {

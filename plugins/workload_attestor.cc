@@ -55,7 +55,7 @@ absl::StatusOr<std::vector<Selector>> WorkloadAttestorPlugin::Attest(const Subje
   const TimePoint deadline =
       std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout_);
   ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, connection_.Await(timeout_ / 2));
-  RETURN_IF_ERROR(CheckRested(channel));
+  RETURN_IF_ERROR(CheckRested(channel, subject.uid));
   const absl::Duration begun = clock_.SinceBoot();
   const auto stub = attestor::WorkloadAttestor::NewStub(channel);
   Values values;
@@ -66,9 +66,9 @@ absl::StatusOr<std::vector<Selector>> WorkloadAttestorPlugin::Attest(const Subje
   // A plugin may say itself, and soon, that what it asks does not answer.
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED &&
       std::chrono::system_clock::now() >= deadline) {
-    OnTimeout(channel, begun);
+    OnTimeout(subject.uid, begun);
   } else {
-    OnAnswered();
+    OnAnswered(subject.uid);
   }
   RETURN_IF_ERROR(connection_.Ended(channel, status));
   std::vector<Selector> selectors;
@@ -84,34 +84,42 @@ absl::StatusOr<std::vector<Selector>> WorkloadAttestorPlugin::Attest(const Subje
   return selectors;
 }
 
-absl::Status WorkloadAttestorPlugin::CheckRested(const std::shared_ptr<grpc::Channel>& channel) {
+absl::Status WorkloadAttestorPlugin::CheckRested(const std::shared_ptr<grpc::Channel>& channel,
+                                                 uid_t user) {
   MutexLock lock(mutex_);
-  if (slowness_.has_value() && slowness_->channel.lock() != channel) {
-    slowness_.reset();
+  if (channel_.lock() != channel) {
+    channel_ = channel;
+    slow_.clear();
   }
-  if (slowness_.has_value() && clock_.SinceBoot() < slowness_->rest_until) {
-    return Unavailable("plugin did not answer in time and is not asked for {}",
-                       absl::FormatDuration(slowness_->rest));
+  const auto slow = slow_.find(user);
+  if (slow != slow_.end() && clock_.SinceBoot() < slow->second.rest_until) {
+    return MakeStatus(absl::StatusCode::kAborted,
+                      fmt::format("plugin did not answer in time and is not asked for {}",
+                                  absl::FormatDuration(slow->second.rest)));
   }
   return absl::OkStatus();
 }
 
-void WorkloadAttestorPlugin::OnAnswered() {
+void WorkloadAttestorPlugin::OnAnswered(uid_t user) {
   MutexLock lock(mutex_);
-  slowness_.reset();
+  slow_.erase(user);
 }
 
-void WorkloadAttestorPlugin::OnTimeout(const std::shared_ptr<grpc::Channel>& channel,
-                                       absl::Duration begun) {
+void WorkloadAttestorPlugin::OnTimeout(uid_t user, absl::Duration begun) {
   MutexLock lock(mutex_);
-  if (!slowness_.has_value()) {
-    slowness_ = {.channel = channel, .rest = kFirstRest, .rest_until = {}};
-  } else if (begun < slowness_->rest_until) {
-    return;  // It was asked together with one that has been seen to wait in vain.
-  } else {
-    slowness_->rest = std::min(2 * slowness_->rest, kLongestRest);
+  const absl::Duration now = clock_.SinceBoot();
+  if (slow_.size() >= kMaxSlow) {
+    std::erase_if(slow_, [now](const auto& slow) { return slow.second.rest_until <= now; });
   }
-  slowness_->rest_until = clock_.SinceBoot() + slowness_->rest;
+  const auto found = slow_.find(user);
+  if (found == slow_.end()) {
+    if (slow_.size() < kMaxSlow) {
+      slow_[user] = {.rest = kFirstRest, .rest_until = now + kFirstRest};
+    }
+  } else if (begun >= found->second.rest_until) {
+    found->second.rest = std::min(2 * found->second.rest, kLongestRest);
+    found->second.rest_until = now + found->second.rest;
+  }  // Else it was asked together with one that has been seen to wait in vain.
 }
 
 }  // namespace assay

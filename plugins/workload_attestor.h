@@ -4,9 +4,10 @@
 #pragma once
 
 #include <absl/time/time.h>
+#include <sys/types.h>
 
+#include <map>
 #include <memory>
-#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -25,8 +26,9 @@ class WorkloadAttestorPlugin final : public WorkloadAttestor {
   static constexpr size_t kMaxSelectors = 1024;
   static constexpr size_t kMaxSelectorBytes = 64 << 10;  // In all.
 
-  // One that did not answer in time is not asked for so long; longer each time, until it answers or
-  // is another process.
+  // One that did not answer in time is not asked for that user's processes for so long; longer each
+  // time, until it answers or is another process. By user, for whoever can make a plugin wait must
+  // not have it rest for the others.
   static constexpr absl::Duration kFirstRest = absl::Seconds(1);
   static constexpr absl::Duration kLongestRest = absl::Seconds(8);
 
@@ -36,7 +38,7 @@ class WorkloadAttestorPlugin final : public WorkloadAttestor {
       : connection_(connection), clock_(clock), timeout_(timeout) {}
 
   std::string_view type() const override { return connection_.name(); }
-  // Unavailable, at once, while it is not asked.
+  // Aborted, at once, while it is not asked.
   absl::StatusOr<std::vector<Selector>> Attest(const Subject& subject) override;
   bool ReadsProcess() const override { return true; }
   bool MayBlock(const Subject& /*subject*/) override { return true; }
@@ -44,20 +46,21 @@ class WorkloadAttestorPlugin final : public WorkloadAttestor {
  private:
   // Of what did not answer in time.
   struct Slowness {
-    std::weak_ptr<grpc::Channel> channel;
     absl::Duration rest;        // The newest.
     absl::Duration rest_until;  // By the clock's SinceBoot.
   };
+  static constexpr size_t kMaxSlow = 1024;  // Users; more have no rest.
 
-  absl::Status CheckRested(const std::shared_ptr<grpc::Channel>& channel);
-  void OnAnswered();
-  void OnTimeout(const std::shared_ptr<grpc::Channel>& channel, absl::Duration begun);
+  absl::Status CheckRested(const std::shared_ptr<grpc::Channel>& channel, uid_t user);
+  void OnAnswered(uid_t user);
+  void OnTimeout(uid_t user, absl::Duration begun);
 
   PluginConnection& connection_;
   const Clock& clock_;
   const absl::Duration timeout_;
   Mutex mutex_;
-  std::optional<Slowness> slowness_ ABSL_GUARDED_BY(mutex_);
+  std::weak_ptr<grpc::Channel> channel_ ABSL_GUARDED_BY(mutex_);  // What was asked last.
+  std::map<uid_t, Slowness> slow_ ABSL_GUARDED_BY(mutex_);        // By whose processes it was of.
 };
 
 }  // namespace assay

@@ -120,21 +120,25 @@ TEST_F(WorkloadAttestorPluginTest, OneThatDoesNotAnswerRestsLongerAndLonger) {
   server_.Start();
   Connect();
   WorkloadAttestorPlugin plugin(connection_, clock_, absl::Milliseconds(200));
-  const auto attest = [&plugin] {
+  const auto attest = [&plugin](uid_t uid = 1000) {
     Subject subject;
     subject.pid = 17;
+    subject.uid = uid;
     return plugin.Attest(subject).status();
   };
   for (int rest : {1, 2, 4, 8, 8}) {
     EXPECT_THAT(attest(), StatusIs(absl::StatusCode::kDeadlineExceeded, testing::_));
     const int asked_before = asked;
     clock_.Advance(absl::Seconds(rest) - absl::Milliseconds(1));
-    EXPECT_THAT(attest(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("is not asked")));
+    EXPECT_THAT(attest(), StatusIs(absl::StatusCode::kAborted, HasSubstr("is not asked")));
     EXPECT_EQ(asked, asked_before);
     clock_.Advance(absl::Milliseconds(1));
   }
   EXPECT_THAT(attest(), StatusIs(absl::StatusCode::kDeadlineExceeded, testing::_));
   hangs = false;
+  EXPECT_THAT(attest(1001), StatusIs(absl::StatusCode::kInvalidArgument, testing::_))
+      << "another user's processes are not made to wait";
+  EXPECT_THAT(attest(), StatusIs(absl::StatusCode::kAborted, testing::_));
   Connect();  // As to another process: it is asked at once.
   EXPECT_THAT(attest(), StatusIs(absl::StatusCode::kInvalidArgument, testing::_));
   hangs = true;

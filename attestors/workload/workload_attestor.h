@@ -31,8 +31,8 @@ class WorkloadAttestor {
   virtual ~WorkloadAttestor() = default;
   // "unix", "systemd", "docker", "k8s".
   virtual std::string_view type() const = 0;
-  // The selectors proved; an error fails this attestor alone and is logged by the caller. Called on
-  // several threads at once.
+  // The selectors proved; an error fails this attestor alone and is logged by the caller, unless it
+  // is Aborted: not tried again yet, after one that was logged. Called on several threads at once.
   virtual absl::StatusOr<std::vector<Selector>> Attest(const Subject& subject) = 0;
   // Whether Attest looks at the process, and not only at what it is given of it. If so, an
   // attestation fails when the process executes another program meanwhile.
