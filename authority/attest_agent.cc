@@ -85,6 +85,9 @@ class Attestation final : public rpc::CallHandler {
   void Take(const Verdict& verdict);
   void Challenge(const NodeVerification::Verdict& verdict);
   void StopAwaitingAnswer();
+  WaitingRoom& Challenged() {
+    return state_.challenged.try_emplace(type_, State::kChallenged).first->second;
+  }
   // Empty: no join token is spent.
   void Sign(const VerifiedNode& verified, const std::string& token_digest);
   void Keep(const crypto::Certificate& leaf);
@@ -241,7 +244,7 @@ void Attestation::Take(const Verdict& verdict) {
     Fail(WithContext(verdict.status(), fmt::format("nodeattestor({})", type_)));
   } else if (!verdict->challenge.has_value()) {
     Sign(*verdict->node, "");
-  } else if (!state_.challenged.Enter(host_, 0).ok()) {
+  } else if (!Challenged().Enter(host_, 0).ok()) {
     Fail(TooMany());
   } else {
     Challenge(*verdict);
@@ -262,7 +265,7 @@ void Attestation::Challenge(const NodeVerification::Verdict& verdict) {
 void Attestation::StopAwaitingAnswer() {
   if (challenge_timer_ != 0) {
     state_.loop.Cancel(std::exchange(challenge_timer_, 0));
-    state_.challenged.Leave(host_, 0);
+    Challenged().Leave(host_, 0);
   }
 }
 
@@ -318,9 +321,11 @@ void Attestation::Reply(const crypto::Certificate& leaf) {
 void Attestation::Fail(const absl::Status& status) {
   step_ = Step::kOver;
   StopAwaitingAnswer();
-  log::Warn(
-      "attestation refused",
-      {{"caller_addr", call_.peer().address}, {"node_attestor_type", type_}, {"error", status}});
+  if (state_.refusals.MayWrite(host_)) {
+    log::Warn(
+        "attestation refused",
+        {{"caller_addr", call_.peer().address}, {"node_attestor_type", type_}, {"error", status}});
+  }
   call_.Finish(status);
 }
 

@@ -14,8 +14,6 @@ constexpr double kBooksPerSecond = 0.5;
 constexpr double kBooksAtOnce = 2;
 // Milliseconds each, and what a node shows in memory.
 constexpr WaitingRoom::Limits kVerifying = {.requests_of_one = 16, .requests = 64};
-// Some 20 KB each, for up to a minute.
-constexpr WaitingRoom::Limits kChallenged = {.requests_of_one = 64, .requests = 4096};
 
 }  // namespace
 
@@ -48,7 +46,6 @@ State::State(const AuthorityOptions& authority_options, const Clock& a_clock, Ev
       status_limit(clock, kStatusesPerSecond),
       authorized_limit(clock, kBooksPerSecond, kBooksAtOnce),
       verifying(kVerifying),
-      challenged(kChallenged),
       refusals(loop, "caller_host"),
       changes(loop, storage, *store) {
   if (options.node_verifiers.http_challenge.has_value()) {

@@ -3,6 +3,7 @@
 // threads that do what must not hold up the loop. Owned by the loop's thread.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -70,7 +71,11 @@ struct State final {
   RateLimit attest_limit, csr_limit, jwt_limit, status_limit, authorized_limit;
   WaitingRoom waiting_room;
   // Of attestations: what nodes show that was not yet verified, and nodes that owe an answer.
-  WaitingRoom verifying, challenged;
+  WaitingRoom verifying;
+  // By attestor, for what some ask of a stranger before they challenge him is little. Some 20 KB
+  // each, for up to a minute.
+  static constexpr WaitingRoom::Limits kChallenged = {.requests_of_one = 64, .requests = 1024};
+  std::map<std::string, WaitingRoom> challenged;
   RefusalLog<std::string> refusals;  // By host, as limits have it.
   // By SPIFFE ID, as long as some call is sending it.
   std::unordered_map<std::string, std::weak_ptr<const AuthorizedBook>> authorized_books;

@@ -65,7 +65,11 @@ class IssuerFinder {
 std::vector<Certificate> FindIssuers(const Certificate& leaf,
                                      const std::vector<Certificate>& intermediates,
                                      const std::vector<Certificate>& anchors, absl::Time now) {
-  return IssuerFinder(intermediates, anchors, now).Find(leaf);
+  std::vector<Certificate> vouched;
+  for (const Certificate* certificate : VouchedFor(intermediates, anchors)) {
+    vouched.push_back(*certificate);
+  }
+  return IssuerFinder(vouched, anchors, now).Find(leaf);
 }
 
 }  // namespace assay::crypto

@@ -47,30 +47,6 @@ bool IsSelfIssued(const Certificate& certificate) {
   return certificate.subject() == certificate.issuer();
 }
 
-// The intermediates that an anchor signed, or another of them. A stranger may send any number of
-// one name and with keys as slow as there are: from the anchors down only the anchors' keys are
-// used on what no authority has signed.
-std::vector<const Certificate*> VouchedFor(const std::vector<Certificate>& intermediates,
-                                           const std::vector<Certificate>& anchors) {
-  std::vector<const Certificate*> issuers, others, vouched;
-  const auto pointer = [](const Certificate& certificate) { return &certificate; };
-  std::transform(anchors.begin(), anchors.end(), std::back_inserter(issuers), pointer);
-  std::transform(intermediates.begin(), intermediates.end(), std::back_inserter(others), pointer);
-  int checks = 0;
-  for (size_t i = 0; i < issuers.size(); ++i) {
-    const auto is_other = [&checks, &issuer = *issuers[i]](const Certificate* child) {
-      return child->issuer() != issuer.subject() || ++checks > kMaxSignatureChecks ||
-             !child->VerifySignedBy(issuer.public_key()).ok();
-    };
-    const auto signed_ones = std::stable_partition(others.begin(), others.end(), is_other);
-    vouched.insert(vouched.end(), signed_ones, others.end());
-    std::copy_if(signed_ones, others.end(), std::back_inserter(issuers),
-                 [](const Certificate* certificate) { return certificate->is_ca(); });
-    others.erase(signed_ones, others.end());
-  }
-  return vouched;
-}
-
 // One search for a path, depth first, from the leaf up.
 class PathSearch {
  public:
@@ -212,6 +188,27 @@ bool PathSearch::OnPath(const Certificate& certificate) const {
 }
 
 }  // namespace
+
+std::vector<const Certificate*> VouchedFor(const std::vector<Certificate>& intermediates,
+                                           const std::vector<Certificate>& anchors) {
+  std::vector<const Certificate*> issuers, others, vouched;
+  const auto pointer = [](const Certificate& certificate) { return &certificate; };
+  std::transform(anchors.begin(), anchors.end(), std::back_inserter(issuers), pointer);
+  std::transform(intermediates.begin(), intermediates.end(), std::back_inserter(others), pointer);
+  int checks = 0;
+  for (size_t i = 0; i < issuers.size(); ++i) {
+    const auto is_other = [&checks, &issuer = *issuers[i]](const Certificate* child) {
+      return child->issuer() != issuer.subject() || ++checks > kMaxSignatureChecks ||
+             !child->VerifySignedBy(issuer.public_key()).ok();
+    };
+    const auto signed_ones = std::stable_partition(others.begin(), others.end(), is_other);
+    vouched.insert(vouched.end(), signed_ones, others.end());
+    std::copy_if(signed_ones, others.end(), std::back_inserter(issuers),
+                 [](const Certificate* certificate) { return certificate->is_ca(); });
+    others.erase(signed_ones, others.end());
+  }
+  return vouched;
+}
 
 absl::Status VerifyPath(const Certificate& leaf, const std::vector<Certificate>& intermediates,
                         const std::vector<Certificate>& anchors, const PathOptions& options) {

@@ -22,6 +22,12 @@ struct PathOptions {
   std::vector<std::string> tolerated_critical;
 };
 
+// The intermediates that an anchor signed, or another of these. A stranger may send any number of
+// one name and with keys as slow as there are: only the anchors' keys are used on what no authority
+// has vouched for.
+std::vector<const Certificate*> VouchedFor(const std::vector<Certificate>& intermediates,
+                                           const std::vector<Certificate>& anchors);
+
 // OK when some path leads from leaf over zero to eight of intermediates to one of anchors. The
 // words of the failure are those of the best candidate: "certificate signed by unknown authority",
 // "certificate has expired ...".
