@@ -13,9 +13,10 @@ namespace {
 
 // Metadata services that are not link-local: Alibaba Cloud's, Azure's.
 constexpr std::array<uint32_t, 2> kMetadataFour = {0x646464c8, 0xa83f8110};
-// Amazon's, fd00:ec2::254.
-constexpr std::array<uint8_t, 16> kMetadataSix = {0xfd, 0, 0x0e, 0xc2, 0, 0, 0,    0,
-                                                  0,    0, 0,    0,    0, 0, 0x02, 0x54};
+// The networks of Amazon's (fd00:ec2::254 and others), Google's (fd20:ce::254) and Scaleway's
+// (fd00:42::42), which nobody else should have chosen (RFC 4193 §3.2).
+constexpr std::array<std::array<uint8_t, 6>, 3> kMetadataSix = {
+    {{0xfd, 0x00, 0x0e, 0xc2}, {0xfd, 0x20, 0x00, 0xce}, {0xfd, 0x00, 0x00, 0x42}}};
 
 bool IsOutsideFour(uint32_t address) {
   const uint32_t first = address >> 24;
@@ -50,7 +51,9 @@ bool IsOutsideSix(const in6_addr& address) {
   return !IN6_IS_ADDR_LINKLOCAL(&address) && !IN6_IS_ADDR_SITELOCAL(&address) &&
          !IN6_IS_ADDR_MULTICAST(&address) &&
          !std::equal(kLocalTranslation.begin(), kLocalTranslation.end(), bytes) &&
-         !std::equal(kMetadataSix.begin(), kMetadataSix.end(), bytes);
+         std::none_of(kMetadataSix.begin(), kMetadataSix.end(), [bytes](const auto& network) {
+           return std::equal(network.begin(), network.end(), bytes);
+         });
 }
 
 }  // namespace

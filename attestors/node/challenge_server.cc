@@ -145,7 +145,10 @@ void ChallengeServer::EndOldest() {
   const auto most =
       std::max_element(counts.begin(), counts.end(),
                        [](const auto& a, const auto& b) { return a.second < b.second; });
-  EndOldestOf(most->first);
+  const auto oldest = std::find_if(callers_.begin(), callers_.end(), [&](const auto& caller) {
+    return counts[caller.second.address] == most->second;
+  });
+  End(oldest->first);
 }
 
 // The listener would be ready all the time while there is no descriptor for who waits there.
