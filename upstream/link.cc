@@ -197,8 +197,12 @@ std::vector<size_t> Link::HostsInOrder() const {
     failed_at = failed_at_;
   }
   const absl::Duration now = clock_.SinceBoot();
-  std::stable_partition(order.begin(), order.end(),
-                        [&](size_t host) { return now - failed_at[host] > kFailedFor; });
+  // Of those that failed lately the one that did first, so that each has its turn.
+  const auto since = [&](size_t host) {
+    return now - failed_at[host] > kFailedFor ? -absl::InfiniteDuration() : failed_at[host];
+  };
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return since(a) < since(b); });
   return order;
 }
 
