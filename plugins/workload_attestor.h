@@ -28,7 +28,9 @@ class WorkloadAttestorPlugin final : public WorkloadAttestor {
 
   // One that did not answer in time is not asked for that user's processes for so long; longer each
   // time, until it answers or is another process. By user, for whoever can make a plugin wait must
-  // not have it rest for the others.
+  // not have it rest for the others. While it rests for so many it rests for all, or they would
+  // wait for it in turn on all of the attestors' threads.
+  static constexpr int kSlowUsers = 4;
   static constexpr absl::Duration kFirstRest = absl::Seconds(1);
   static constexpr absl::Duration kLongestRest = absl::Seconds(8);
 

@@ -138,6 +138,13 @@ TEST_F(WorkloadAttestorPluginTest, OneThatDoesNotAnswerRestsLongerAndLonger) {
   hangs = false;
   EXPECT_THAT(attest(1001), StatusIs(absl::StatusCode::kInvalidArgument, testing::_))
       << "another user's processes are not made to wait";
+  hangs = true;
+  for (uid_t uid = 2000; uid < 2003; ++uid) {
+    EXPECT_THAT(attest(uid), StatusIs(absl::StatusCode::kDeadlineExceeded, testing::_));
+  }
+  EXPECT_THAT(attest(1001), StatusIs(absl::StatusCode::kAborted, testing::_))
+      << "it rests for four users, and so for all";
+  hangs = false;
   EXPECT_THAT(attest(), StatusIs(absl::StatusCode::kAborted, testing::_));
   Connect();  // As to another process: it is asked at once.
   EXPECT_THAT(attest(), StatusIs(absl::StatusCode::kInvalidArgument, testing::_));
