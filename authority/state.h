@@ -74,7 +74,7 @@ struct State final {
   WaitingRoom verifying;
   // By attestor, for what some ask of a stranger before they challenge him is little. Some 20 KB
   // each, for up to a minute.
-  static constexpr WaitingRoom::Limits kChallenged = {.requests_of_one = 64, .requests = 1024};
+  static constexpr WaitingRoom::Limits kChallenged = {.requests_of_one = 64, .requests = 4096};
   std::map<std::string, WaitingRoom> challenged;
   RefusalLog<std::string> refusals;  // By host, as limits have it.
   // By SPIFFE ID, as long as some call is sending it.

@@ -13,10 +13,13 @@ namespace {
 
 // Metadata services that are not link-local: Alibaba Cloud's, Azure's.
 constexpr std::array<uint32_t, 2> kMetadataFour = {0x646464c8, 0xa83f8110};
-// The networks of Amazon's (fd00:ec2::254 and others), Google's (fd20:ce::254) and Scaleway's
-// (fd00:42::42), which nobody else should have chosen (RFC 4193 §3.2).
-constexpr std::array<std::array<uint8_t, 6>, 3> kMetadataSix = {
-    {{0xfd, 0x00, 0x0e, 0xc2}, {0xfd, 0x20, 0x00, 0xce}, {0xfd, 0x00, 0x00, 0x42}}};
+// The networks of Amazon's (fd00:ec2::254 and others), Oracle's (fd00:c1::a9fe:a9fe), Google's
+// (fd20:ce::254) and Scaleway's (fd00:42::42), which nobody else should have chosen (RFC 4193
+// §3.2).
+constexpr std::array<std::array<uint8_t, 6>, 4> kMetadataSix = {{{0xfd, 0x00, 0x0e, 0xc2},
+                                                                 {0xfd, 0x00, 0x00, 0xc1},
+                                                                 {0xfd, 0x20, 0x00, 0xce},
+                                                                 {0xfd, 0x00, 0x00, 0x42}}};
 
 bool IsOutsideFour(uint32_t address) {
   const uint32_t first = address >> 24;
