@@ -117,6 +117,7 @@ class Client final : public Upstream {
 // lives and says that it is unavailable has answered: to ask it again at once would make that
 // worse. The deadline, since boot, is that of all of it.
 absl::Status Client::Run(const Try& call, absl::Duration deadline) {
+  size_t refusals = 0;  // Answers of hosts that live.
   for (size_t tries = 1;; ++tries) {
     ASSIGN_OR_RETURN(const Link::Lease lease, link_.Get(deadline));
     const absl::Duration left = deadline - clock_.SinceBoot();
@@ -142,8 +143,9 @@ absl::Status Client::Run(const Try& call, absl::Duration deadline) {
     // A new connection that fails with a reason would do so again.
     const bool can_repeat =
         has_others || (lost && (!lease.fresh || lease.connection->tunnel->failure().ok()));
-    const size_t most_tries = lost ? link_.hosts() + 1 : link_.hosts() - 1;
-    if (!unavailable || !can_repeat || outcome.answered || tries > most_tries) {
+    refusals += unavailable && !lost ? 1 : 0;
+    if (!unavailable || !can_repeat || outcome.answered || refusals >= link_.hosts() ||
+        tries > link_.hosts() + 1) {
       return status;
     }
   }
