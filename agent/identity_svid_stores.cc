@@ -189,9 +189,17 @@ void SvidStores::Step() {
     if (busy_.contains(leaves ? record.held->store : record.place.store)) {
       continue;
     }
-    if (leaves && IsTaken(*record.held)) {
+    if (Record* stays = leaves ? StaysIn(*record.held) : nullptr; stays != nullptr) {
+      if (record.put > stays->put) {
+        // What is there is the one that leaves.
+        ++stays->revision;
+        stays->not_before = -absl::InfiniteDuration();
+      }
       record.held.reset();
-      at = record.is_gone ? records_.erase(here) : here;
+      if (record.is_gone) {
+        records_.erase(here);
+      }
+      at = records_.begin();
       continue;
     }
     record.is_busy = true;
@@ -225,11 +233,12 @@ bool SvidStores::Leaves(const Record& record) const {
          (record.is_gone || !HasStore(record) || *record.held != record.place);
 }
 
-bool SvidStores::IsTaken(const Place& place) const {
-  return std::any_of(records_.begin(), records_.end(), [&](const auto& entry) {
+SvidStores::Record* SvidStores::StaysIn(const Place& place) {
+  const auto found = std::find_if(records_.begin(), records_.end(), [&](const auto& entry) {
     const Record& record = entry.second;
     return record.svid != nullptr && record.held == place && !Leaves(record);
   });
+  return found == records_.end() ? nullptr : &found->second;
 }
 
 SvidStores::Job SvidStores::NextJob(const std::string& id, const Record& record) const {
@@ -272,7 +281,9 @@ void SvidStores::OnPut(const Job& job, Record& record, const absl::Status& put) 
               {"spiffe_id", record.spiffe_id},
               {"subsystem_name", kSubsystem},
               {"svid_store", job.place.store}});
-  record.held = job.place;  // Of one that failed the store may have it all the same.
+  // Of one that failed the store may have it all the same.
+  record.held = job.place;
+  record.put = ++puts_;
   if (put.ok()) {
     record.handled = job.revision;
     record.backoff.Reset();
@@ -301,9 +312,6 @@ void SvidStores::OnDeleted(const Job& job, Record& record, const absl::Status& d
   }
   // As the reference: when that failed, what is new is put all the same, and the old place is left.
   record.held.reset();
-  if (!HasStore(record)) {
-    record.handled = job.revision;
-  }
 }
 
 void SvidStores::RetryLater(Record& record) {

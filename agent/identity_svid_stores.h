@@ -73,6 +73,7 @@ class SvidStores final {
     // Where it may be: where it was put last, well or in vain. At first its place, for an agent
     // before this one may have put it there.
     std::optional<Place> held;
+    uint64_t put = 0;      // The number of the call that put it last; 0: none did.
     uint64_t handled = 0;  // The revision of then, or that cannot be put.
     Backoff backoff{absl::Seconds(5), absl::Minutes(1)};
     absl::Duration not_before = -absl::InfiniteDuration();
@@ -97,8 +98,9 @@ class SvidStores final {
   void Step();
   // Whether it is to be taken out of where it is held,
   bool Leaves(const Record& record) const;
-  // and whether the SVID of an entry that stays is in that place.
-  bool IsTaken(const Place& place) const;
+  // and the entry that stays in that place, with an SVID put there by this agent or one before;
+  // null: none.
+  Record* StaysIn(const Place& place);
   // The next call for what is due. What moves is deleted first, and put by a call after that.
   Job NextJob(const std::string& id, const Record& record) const;
   void Begin(const Job& job);
@@ -115,6 +117,7 @@ class SvidStores final {
   std::map<std::string, Record> records_;  // By the entry's id.
   std::set<std::string> busy_;             // The stores that a job is under way in.
   EventLoop::TimerId timer_ = 0;
+  uint64_t puts_ = 0;  // So far.
 };
 
 }  // namespace assay

@@ -149,6 +149,18 @@ TEST_F(SvidStoresTest, WhatAnotherEntryHasInAPlaceStays) {
   EXPECT_THAT(Run(), IsEmpty());
 }
 
+TEST_F(SvidStoresTest, WhoStaysInAPlaceIsPutAgainWhereAnotherWasPutOverIt) {
+  const RegistrationEntry first = Entry("a", {{"disk", "name:x"}});
+  SetEntries({first});
+  Sign("a");
+  Update();
+  SetEntries({first, Entry("b", {{"disk", "name:x"}})});
+  Sign("b");
+  EXPECT_THAT(Update(), ElementsAre("put b of 2 at name:x"));
+  SetEntries({first});
+  EXPECT_THAT(Update(), ElementsAre("put a of 2 at name:x"));
+}
+
 TEST_F(SvidStoresTest, APlaceThatNothingIsPutInIsEmptied) {
   SetEntries({Entry("a", {{"disk", "name:x"}})});
   Sign("a");
