@@ -163,6 +163,11 @@ void SvidStores::OnRestart(const std::string& store) {
   Step();
 }
 
+SvidStores::Records::iterator SvidStores::LetGo(Records::iterator at) {
+  at->second.held.reset();
+  return at->second.is_gone ? records_.erase(at) : at;
+}
+
 bool SvidStores::IsDue(const Record& record) const {
   return record.revision != record.handled && (record.svid != nullptr || record.is_gone);
 }
@@ -189,21 +194,20 @@ void SvidStores::Step() {
     if (busy_.contains(leaves ? record.held->store : record.place.store)) {
       continue;
     }
-    if (Record* stays = leaves ? StaysIn(*record.held) : nullptr; stays != nullptr) {
-      if (record.put > stays->put) {
-        // What is there is the one that leaves.
-        ++stays->revision;
-        stays->not_before = -absl::InfiniteDuration();
+    if (const auto stays = leaves ? StaysIn(*record.held) : records_.end();
+        stays != records_.end()) {
+      if (stays->second.stored > record.put) {
+        at = LetGo(here);
+        continue;
       }
-      record.held.reset();
-      if (record.is_gone) {
-        records_.erase(here);
+      if (stays->second.put <= record.put) {
+        stays->second.revision += IsDue(stays->second) ? 0 : 1;
+        Begin(stays->first, stays->second);
+        continue;
       }
-      at = records_.begin();
-      continue;
+      // Who stays was put in vain: what is there is deleted, and who stays is put after that.
     }
-    record.is_busy = true;
-    Begin(NextJob(id, record));
+    Begin(id, record);
   }
   if (next != absl::InfiniteDuration()) {
     timer_ = loop_.After(next - now, [this] {
@@ -233,12 +237,17 @@ bool SvidStores::Leaves(const Record& record) const {
          (record.is_gone || !HasStore(record) || *record.held != record.place);
 }
 
-SvidStores::Record* SvidStores::StaysIn(const Place& place) {
-  const auto found = std::find_if(records_.begin(), records_.end(), [&](const auto& entry) {
-    const Record& record = entry.second;
-    return record.svid != nullptr && record.held == place && !Leaves(record);
-  });
-  return found == records_.end() ? nullptr : &found->second;
+SvidStores::Records::iterator SvidStores::StaysIn(const Place& place) {
+  auto best = records_.end();
+  for (auto at = records_.begin(); at != records_.end(); ++at) {
+    const Record& record = at->second;
+    if (record.svid != nullptr && record.held == place && !Leaves(record) &&
+        (best == records_.end() ||
+         std::pair(record.stored, record.put) > std::pair(best->second.stored, best->second.put))) {
+      best = at;
+    }
+  }
+  return best;
 }
 
 SvidStores::Job SvidStores::NextJob(const std::string& id, const Record& record) const {
@@ -248,7 +257,9 @@ SvidStores::Job SvidStores::NextJob(const std::string& id, const Record& record)
   return {id, record.revision, /*puts=*/true, record.place, record.svid};
 }
 
-void SvidStores::Begin(const Job& job) {
+void SvidStores::Begin(const std::string& id, Record& record) {
+  record.is_busy = true;
+  const Job job = NextJob(id, record);
   busy_.insert(job.place.store);
   options_.run([this, job, store = options_.stores.at(job.place.store).get()] {
     const absl::Status done =
@@ -282,9 +293,13 @@ void SvidStores::OnPut(const Job& job, Record& record, const absl::Status& put) 
               {"subsystem_name", kSubsystem},
               {"svid_store", job.place.store}});
   // Of one that failed the store may have it all the same.
+  if (record.held != job.place) {
+    record.stored = 0;
+  }
   record.held = job.place;
   record.put = ++puts_;
   if (put.ok()) {
+    record.stored = record.put;
     record.handled = job.revision;
     record.backoff.Reset();
   } else {

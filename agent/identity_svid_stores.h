@@ -73,12 +73,14 @@ class SvidStores final {
     // Where it may be: where it was put last, well or in vain. At first its place, for an agent
     // before this one may have put it there.
     std::optional<Place> held;
-    uint64_t put = 0;      // The number of the call that put it last; 0: none did.
+    uint64_t put = 0;      // The number of the call that put it last, well or in vain; 0: none did.
+    uint64_t stored = 0;   // And of the last that did well in that place.
     uint64_t handled = 0;  // The revision of then, or that cannot be put.
     Backoff backoff{absl::Seconds(5), absl::Minutes(1)};
     absl::Duration not_before = -absl::InfiniteDuration();
     bool is_busy = false;  // A job of it is under way.
   };
+  using Records = std::map<std::string, Record>;  // By the entry's id.
   // A call of a store.
   struct Job {
     std::string id;  // The record's.
@@ -98,12 +100,15 @@ class SvidStores final {
   void Step();
   // Whether it is to be taken out of where it is held,
   bool Leaves(const Record& record) const;
-  // and the entry that stays in that place, with an SVID put there by this agent or one before;
-  // null: none.
-  Record* StaysIn(const Place& place);
+  // and of the entries with an SVID that stay in that place the one that was put there last and
+  // well, else any of them; the end: none. It stands there if that was after who leaves was put,
+  // who then lets go of it; else it is put first.
+  Records::iterator StaysIn(const Place& place);
+  // The next one, which is the same unless that is gone.
+  Records::iterator LetGo(Records::iterator at);
   // The next call for what is due. What moves is deleted first, and put by a call after that.
   Job NextJob(const std::string& id, const Record& record) const;
-  void Begin(const Job& job);
+  void Begin(const std::string& id, Record& record);
   void OnDone(const Job& job, const absl::Status& done);
   void OnPut(const Job& job, Record& record, const absl::Status& put);
   void OnDeleted(const Job& job, Record& record, const absl::Status& deleted);
@@ -114,8 +119,8 @@ class SvidStores final {
   Options options_;
   EventLoop& loop_;
   const Clock& clock_;
-  std::map<std::string, Record> records_;  // By the entry's id.
-  std::set<std::string> busy_;             // The stores that a job is under way in.
+  Records records_;
+  std::set<std::string> busy_;  // The stores that a job is under way in.
   EventLoop::TimerId timer_ = 0;
   uint64_t puts_ = 0;  // So far.
 };

@@ -32,13 +32,15 @@ struct PutBundles {
 // Notes its calls: "put W at name:a", "delete name:a".
 class FakeStore final : public SvidStoreCalls {
  public:
-  FakeStore(std::vector<std::string>& calls, absl::Status& answer, PutBundles& bundles)
-      : calls_(calls), answer_(answer), bundles_(bundles) {}
+  // Puts of the entry that fails are answered with an error, all other calls with the answer.
+  FakeStore(std::vector<std::string>& calls, const absl::Status& answer, const std::string& fails,
+            PutBundles& bundles)
+      : calls_(calls), answer_(answer), fails_(fails), bundles_(bundles) {}
   absl::Status Put(const StoredSvid& svid, const std::vector<std::string>& metadata) override {
     calls_.push_back(fmt::format("put {} of {} at {}", svid.spiffe_id.substr(16), svid.chain.size(),
                                  fmt::join(metadata, ",")));
     bundles_ = {svid.bundle, svid.federated_bundles};
-    return answer_;
+    return svid.spiffe_id.substr(16) == fails_ ? Unavailable("not this one") : answer_;
   }
   absl::Status Delete(const std::vector<std::string>& metadata) override {
     calls_.push_back(fmt::format("delete {}", fmt::join(metadata, ",")));
@@ -47,7 +49,8 @@ class FakeStore final : public SvidStoreCalls {
 
  private:
   std::vector<std::string>& calls_;
-  absl::Status& answer_;
+  const absl::Status& answer_;
+  const std::string& fails_;
   PutBundles& bundles_;
 };
 
@@ -67,7 +70,7 @@ class SvidStoresTest : public testing::Test {
                                     },
                                 .random = [] { return 0.5; }};
     for (const char* name : {"disk", "cloud"}) {
-      options.stores.emplace(name, std::make_unique<FakeStore>(calls_, answer_, put_));
+      options.stores.emplace(name, std::make_unique<FakeStore>(calls_, answer_, fails_, put_));
     }
     stores_.emplace(std::move(options), *loop_, clock_);
   }
@@ -112,6 +115,7 @@ class SvidStoresTest : public testing::Test {
   std::map<std::string, TrustBundle> bundles_;
   std::vector<std::string> calls_;
   absl::Status answer_;
+  std::string fails_;     // An entry's id; empty: none.
   PutBundles put_;        // The last.
   bool is_hung_ = false;  // The calls that begin now.
   std::vector<std::function<void()>> hung_;
@@ -159,6 +163,79 @@ TEST_F(SvidStoresTest, WhoStaysInAPlaceIsPutAgainWhereAnotherWasPutOverIt) {
   EXPECT_THAT(Update(), ElementsAre("put b of 2 at name:x"));
   SetEntries({first});
   EXPECT_THAT(Update(), ElementsAre("put a of 2 at name:x"));
+}
+
+TEST_F(SvidStoresTest, OfSeveralWhoStayInAPlaceTheLastOneStands) {
+  std::vector<RegistrationEntry> entries;
+  for (const char* id : {"a", "c", "b"}) {
+    entries.push_back(Entry(id, {{"disk", "name:x"}}));
+    SetEntries(entries);
+    Sign(id);
+    Update();
+  }
+  SetEntries({entries[0], entries[2]});
+  EXPECT_THAT(Update(), IsEmpty()) << "b was put over c";
+  SetEntries({entries[0]});
+  EXPECT_THAT(Update(), ElementsAre("put a of 2 at name:x"));
+}
+
+TEST_F(SvidStoresTest, WhoWasPutInVainDoesNotStandForAPlace) {
+  std::vector<RegistrationEntry> entries;
+  for (const char* id : {"c", "a", "b"}) {
+    fails_ = "b";
+    entries.push_back(Entry(id, {{"disk", "name:x"}}));
+    SetEntries(entries);
+    Sign(id);
+    Update();
+  }
+  SetEntries({entries[1], entries[2]});
+  EXPECT_THAT(Update(), IsEmpty()) << "a was put over c, and b is tried again later";
+}
+
+TEST_F(SvidStoresTest, WhatLeavesIsDeletedWhereWhoStaysCannotBePut) {
+  for (const auto& [stays, leaves] : {std::pair("a", "b"), std::pair("f", "e")}) {
+    const RegistrationEntry first = Entry(stays, {{"disk", "name:x"}});
+    SetEntries({first});
+    Sign(stays);
+    Update();
+    SetEntries({first, Entry(leaves, {{"disk", "name:x"}})});
+    Sign(leaves);
+    Update();
+    fails_ = stays;
+    SetEntries({first});
+    const std::string put = fmt::format("put {} of 2 at name:x", stays);
+    EXPECT_THAT(Update(), ElementsAre(put, "delete name:x"));
+    fails_.clear();
+    clock_.Advance(absl::Minutes(1));
+    EXPECT_THAT(Run(), ElementsAre(put));
+    clock_.Advance(absl::Minutes(10));
+    EXPECT_THAT(Run(), IsEmpty());
+    SetEntries({});
+    Update();
+  }
+}
+
+TEST_F(SvidStoresTest, WhatWasPutWellElsewhereDoesNotStandForAPlace) {
+  const RegistrationEntry first = Entry("a", {{"disk", "name:x"}});
+  SetEntries({first, Entry("c", {{"disk", "name:y"}})});
+  Sign("a");
+  Sign("c");
+  Update();
+  fails_ = "c";
+  const RegistrationEntry moved = Entry("c", {{"disk", "name:x"}});
+  SetEntries({first, moved});
+  EXPECT_THAT(Update(), ElementsAre("delete name:y", "put c of 2 at name:x"));
+  SetEntries({moved});
+  EXPECT_THAT(Update(), ElementsAre("delete name:x"));
+}
+
+TEST_F(SvidStoresTest, WhatAnAgentBeforeMayHavePutInAPlaceIsPutOver) {
+  const RegistrationEntry stays = Entry("b", {{"disk", "name:x"}});
+  SetEntries({Entry("a", {{"disk", "name:x"}}), stays});
+  EXPECT_THAT(Update(), IsEmpty());
+  SetEntries({stays});
+  Sign("b");
+  EXPECT_THAT(Update(), ElementsAre("put b of 2 at name:x"));
 }
 
 TEST_F(SvidStoresTest, APlaceThatNothingIsPutInIsEmptied) {
