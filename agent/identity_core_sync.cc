@@ -26,6 +26,18 @@ void LogEntry(std::string_view phrase, const StoredEntry& entry) {
   }
 }
 
+void LogChanges(const EntryStore::Changes& changes, const EntryStore& entries) {
+  for (const std::string& id : changes.removed) {
+    log::Debug("Entry removed", {{"entry", id}, {"subsystem_name", kCacheSubsystem}});
+  }
+  for (const EntryStore::Update& update : changes.updated) {
+    LogEntry("Entry updated", *entries.Find(update.id));
+  }
+  for (const std::string& id : changes.created) {
+    LogEntry("Entry created", *entries.Find(id));
+  }
+}
+
 }  // namespace
 
 void IdentityCore::BeginSync() {
@@ -66,6 +78,9 @@ void IdentityCore::OnSynced(const SyncOutcome& outcome, SyncPass& pass) {
     is_stored_svid_ = false;
     last_sync_ = around_.clock.Now();
     NoteChange();
+    // While serving, serve is sent an entry before the log names it.
+    CommitToServe();
+    LogChanges(changes, entries_);
     sync_backoff_.Reset();
     next_sync_ = Now() + Jittered(options_.sync_interval, around_.random);
     if (std::exchange(sync_fails_, false)) {
@@ -122,14 +137,12 @@ void IdentityCore::ApplyEntries(const EntryStore::Changes& changes) {
     }
   };
   for (const std::string& id : changes.removed) {
-    log::Debug("Entry removed", {{"entry", id}, {"subsystem_name", kCacheSubsystem}});
     DropSvid(id);
     queue_.Remove(id);
     StopRetrying(id);
     tell(id);
   }
   for (const EntryStore::Update& update : changes.updated) {
-    LogEntry("Entry updated", *entries_.Find(update.id));
     if (update.needs_new_svid) {
       // The old one must not be handed out for what the entry grants now.
       DropSvid(update.id);
@@ -142,7 +155,6 @@ void IdentityCore::ApplyEntries(const EntryStore::Changes& changes) {
     tell(update.id);
   }
   for (const std::string& id : changes.created) {
-    LogEntry("Entry created", *entries_.Find(id));
     tell(id);
   }
 }
