@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "base/log.h"
@@ -113,13 +114,26 @@ class Client final : public Upstream {
 };
 
 // A connection may have died since it was made, or been told to go away; the call that finds out is
-// made again, on a new one. Where there are several hosts each is tried. An only upstream that
-// lives and says that it is unavailable has answered: to ask it again at once would make that
-// worse. The deadline, since boot, is that of all of it.
+// made again, on a new one. Where there are several hosts each is tried. A host that lives and
+// says that it is unavailable has answered: to ask it again at once would make that worse. The
+// deadline, since boot, is that of all of it.
 absl::Status Client::Run(const Try& call, absl::Duration deadline) {
-  size_t refusals = 0;  // Answers of hosts that live.
+  std::set<size_t> refused;  // The hosts that live and said that they are unavailable,
+  absl::Status refusal;      // and what the last of them said.
   for (size_t tries = 1;; ++tries) {
-    ASSIGN_OR_RETURN(const Link::Lease lease, link_.Get(deadline));
+    const absl::StatusOr<Link::Lease> got = link_.Get(deadline);
+    if (!got.ok()) {
+      return refused.empty() ? got.status() : refusal;
+    }
+    const Link::Lease& lease = *got;
+    if (refused.contains(lease.connection->host)) {
+      // One that another call made does not say that the other hosts are down.
+      if (lease.fresh || tries > link_.hosts() + 1) {
+        return refusal;
+      }
+      link_.Drop(lease.connection, /*host_failed=*/true);
+      continue;
+    }
     const absl::Duration left = deadline - clock_.SinceBoot();
     if (left <= absl::ZeroDuration()) {
       // The connection is good, and the next call's.
@@ -143,8 +157,11 @@ absl::Status Client::Run(const Try& call, absl::Duration deadline) {
     // A new connection that fails with a reason would do so again.
     const bool can_repeat =
         has_others || (lost && (!lease.fresh || lease.connection->tunnel->failure().ok()));
-    refusals += unavailable && !lost ? 1 : 0;
-    if (!unavailable || !can_repeat || outcome.answered || refusals >= link_.hosts() ||
+    if (unavailable && !lost) {
+      refused.insert(lease.connection->host);
+      refusal = status;
+    }
+    if (!unavailable || !can_repeat || outcome.answered || refused.size() >= link_.hosts() ||
         tries > link_.hosts() + 1) {
       return status;
     }

@@ -2,6 +2,7 @@
 // An upstream of several hosts.
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -36,6 +37,7 @@ class HostsTest : public testing::Test {
         "/spire.api.server.bundle.v1.Bundle/GetBundle",
         [this, address](const bundle::GetBundleRequest&,
                         rpc::Call&) -> absl::StatusOr<types::Bundle> {
+          ++asked_[address];
           if (unavailable_.contains(address)) {
             return Unavailable("the database is away");
           }
@@ -59,6 +61,7 @@ class HostsTest : public testing::Test {
   SystemClock clock_;
   const TestCa ca_, evil_;
   std::set<std::string> unavailable_;  // Addresses of hosts that say so; set between two calls.
+  std::map<std::string, int> asked_;   // How often; read between two calls.
   std::unique_ptr<FakeUpstream> first_, second_;
 };
 
@@ -135,6 +138,14 @@ TEST_F(HostsTest, TheNextIsAskedWhenOneSaysThatItIsUnavailable) {
     unavailable_ = {away};
     EXPECT_OK(client->FetchBundle());
   }
+}
+
+TEST_F(HostsTest, OneThatSaysThatItIsUnavailableIsAskedOnceWhileTheOthersAreDown) {
+  first_->UseIdentity(evil_, "spiffe://example.org/spire/server");
+  unavailable_ = {"127.0.0.2"};
+  EXPECT_THAT(Client({"127.0.0.1", "127.0.0.2", "127.0.0.3"})->FetchBundle(),
+              StatusIs(StatusCode::kUnavailable, HasSubstr("the database is away")));
+  EXPECT_EQ(asked_["127.0.0.2"], 1);
 }
 
 TEST_F(HostsTest, SaysWhatTheLastAnswered) {
