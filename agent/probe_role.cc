@@ -30,6 +30,8 @@ constexpr size_t kThreads = 16;
 constexpr size_t kThreadsOfUser = 2;
 constexpr size_t kMaxQueued = 4096;
 
+static_assert(kThreads == WorkloadAttestorPlugin::kSlowUsers * kThreadsOfUser);
+
 // What else there is in a reply is short.
 static_assert(Prober::kMaxSelectorBytes + 1024 <= Channel::kMaxMessageBytes);
 

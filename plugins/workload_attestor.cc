@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "base/log.h"
 #include "plugins/channel_client.h"
 #include "spire/plugin/agent/workloadattestor/v1/workloadattestor.grpc.pb.h"
 
@@ -68,7 +69,7 @@ absl::StatusOr<std::vector<Selector>> WorkloadAttestorPlugin::Attest(const Subje
       std::chrono::system_clock::now() >= deadline) {
     OnTimeout(subject.uid, begun);
   } else {
-    OnAnswered(subject.uid);
+    OnAnswered(subject.uid, begun);
   }
   if (absl::Status ended = connection_.Ended(channel, status); !ended.ok()) {
     // Aborted is said of a rest, which the log has.
@@ -87,6 +88,21 @@ absl::StatusOr<std::vector<Selector>> WorkloadAttestorPlugin::Attest(const Subje
   return selectors;
 }
 
+absl::Duration WorkloadAttestorPlugin::RestForAll(absl::Duration now) const {
+  std::vector<absl::Duration> ends;
+  for (const auto& [user, slow] : slow_) {
+    if (now < slow.rest_until) {
+      ends.push_back(slow.rest_until);
+    }
+  }
+  if (ends.size() < kSlowUsers) {
+    return absl::ZeroDuration();
+  }
+  const auto last = ends.end() - kSlowUsers;  // When it ends, one user too few is left.
+  std::nth_element(ends.begin(), last, ends.end());
+  return *last - now;
+}
+
 absl::Status WorkloadAttestorPlugin::CheckRested(const std::shared_ptr<grpc::Channel>& channel,
                                                  uid_t user) {
   MutexLock lock(mutex_);
@@ -95,27 +111,40 @@ absl::Status WorkloadAttestorPlugin::CheckRested(const std::shared_ptr<grpc::Cha
     slow_.clear();
   }
   const absl::Duration now = clock_.SinceBoot();
-  const auto rests = [now](const auto& slow) { return now < slow.second.rest_until; };
   const auto own = slow_.find(user);
-  if ((own != slow_.end() && rests(*own)) ||
-      std::count_if(slow_.begin(), slow_.end(), rests) >= kSlowUsers) {
+  if ((own != slow_.end() && now < own->second.rest_until) ||
+      RestForAll(now) > absl::ZeroDuration()) {
     return MakeStatus(absl::StatusCode::kAborted,
                       "plugin did not answer in time and is not asked for a moment");
   }
   return absl::OkStatus();
 }
 
-void WorkloadAttestorPlugin::OnAnswered(uid_t user) {
+void WorkloadAttestorPlugin::OnAnswered(uid_t user, absl::Duration begun) {
   MutexLock lock(mutex_);
-  slow_.erase(user);
+  // What was asked together with one that waited in vain does not end its rest.
+  if (const auto found = slow_.find(user);
+      found != slow_.end() && begun >= found->second.rest_until) {
+    slow_.erase(found);
+  }
 }
 
 void WorkloadAttestorPlugin::OnTimeout(uid_t user, absl::Duration begun) {
+  if (const absl::Duration rest = Rest(user, begun); rest > absl::ZeroDuration()) {
+    log::Warn("Plugin does not answer and is not asked for anybody",
+              {{"plugin_name", connection_.name()},
+               {"retry_interval", absl::FormatDuration(rest)},
+               {"subsystem_name", "workload_attestor"}});
+  }
+}
+
+absl::Duration WorkloadAttestorPlugin::Rest(uid_t user, absl::Duration begun) {
   MutexLock lock(mutex_);
   const absl::Duration now = clock_.SinceBoot();
   if (slow_.size() >= kMaxSlow) {
     std::erase_if(slow_, [now](const auto& slow) { return slow.second.rest_until <= now; });
   }
+  const bool rested = RestForAll(now) > absl::ZeroDuration();
   const auto found = slow_.find(user);
   if (found == slow_.end()) {
     if (slow_.size() < kMaxSlow) {
@@ -125,6 +154,7 @@ void WorkloadAttestorPlugin::OnTimeout(uid_t user, absl::Duration begun) {
     found->second.rest = std::min(2 * found->second.rest, kLongestRest);
     found->second.rest_until = now + found->second.rest;
   }  // Else it was asked together with one that has been seen to wait in vain.
+  return rested ? absl::ZeroDuration() : RestForAll(now);
 }
 
 }  // namespace assay

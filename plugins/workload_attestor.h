@@ -28,9 +28,9 @@ class WorkloadAttestorPlugin final : public WorkloadAttestor {
 
   // One that did not answer in time is not asked for that user's processes for so long; longer each
   // time, until it answers or is another process. By user, for whoever can make a plugin wait must
-  // not have it rest for the others. While it rests for so many it rests for all, or they would
-  // wait for it in turn on all of the attestors' threads.
-  static constexpr int kSlowUsers = 4;
+  // not have it rest for the others. While it rests for so many, who could have all of the
+  // attestors' threads wait for it, it rests for all.
+  static constexpr size_t kSlowUsers = 8;
   static constexpr absl::Duration kFirstRest = absl::Seconds(1);
   static constexpr absl::Duration kLongestRest = absl::Seconds(8);
 
@@ -53,9 +53,13 @@ class WorkloadAttestorPlugin final : public WorkloadAttestor {
   };
   static constexpr size_t kMaxSlow = 1024;  // Users; more have no rest.
 
+  // How long it will rest for all; zero: it does not.
+  absl::Duration RestForAll(absl::Duration now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckRested(const std::shared_ptr<grpc::Channel>& channel, uid_t user);
-  void OnAnswered(uid_t user);
+  void OnAnswered(uid_t user, absl::Duration begun);
   void OnTimeout(uid_t user, absl::Duration begun);
+  // How long it rests for all, where that has begun now; else zero.
+  absl::Duration Rest(uid_t user, absl::Duration begun);
 
   PluginConnection& connection_;
   const Clock& clock_;

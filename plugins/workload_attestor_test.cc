@@ -139,11 +139,19 @@ TEST_F(WorkloadAttestorPluginTest, OneThatDoesNotAnswerRestsLongerAndLonger) {
   EXPECT_THAT(attest(1001), StatusIs(absl::StatusCode::kInvalidArgument, testing::_))
       << "another user's processes are not made to wait";
   hangs = true;
-  for (uid_t uid = 2000; uid < 2003; ++uid) {
+  for (uid_t uid = 2000; uid < 2006; ++uid) {
     EXPECT_THAT(attest(uid), StatusIs(absl::StatusCode::kDeadlineExceeded, testing::_));
   }
+  hangs = false;
+  EXPECT_THAT(attest(1001), StatusIs(absl::StatusCode::kInvalidArgument, testing::_))
+      << "it rests for seven users only";
+  hangs = true;
+  testing::internal::CaptureStdout();
+  EXPECT_THAT(attest(2006), StatusIs(absl::StatusCode::kDeadlineExceeded, testing::_));
+  EXPECT_THAT(testing::internal::GetCapturedStdout(),
+              HasSubstr("Plugin does not answer and is not asked for anybody"));
   EXPECT_THAT(attest(1001), StatusIs(absl::StatusCode::kAborted, testing::_))
-      << "it rests for four users, and so for all";
+      << "it rests for eight users, and so for all";
   hangs = false;
   EXPECT_THAT(attest(), StatusIs(absl::StatusCode::kAborted, testing::_));
   Connect();  // As to another process: it is asked at once.
