@@ -208,36 +208,40 @@ absl::StatusOr<AgentConfig> ParseAgentConfig(std::string_view name, std::string_
   return config;
 }
 
+namespace {
+
+std::vector<OptionChange> CompareTexts(std::string_view before, std::string_view after,
+                                       const OptionTable& options, std::string_view path) {
+  absl::StatusOr<ConfigValue> old_root = ParseConfig("", before), new_root = ParseConfig("", after);
+  std::vector<OptionChange> changes;
+  if (old_root.ok() && new_root.ok()) {
+    changes = CompareOptions(*old_root, *new_root, options, path);
+  }
+  for (auto* root : {&old_root, &new_root}) {
+    if (root->ok()) {
+      WipeTexts(**root);
+    }
+  }
+  return changes;
+}
+
+}  // namespace
+
 std::vector<OptionChange> ComparePluginFile(std::string_view before, const PluginFile& now) {
   if (now.options == nullptr) {
     return before == now.text.Reveal() ? std::vector<OptionChange>()
                                        : std::vector<OptionChange>{{now.option, true}};
   }
-  absl::StatusOr<ConfigValue> old_root = ParseConfig("", before),
-                              new_root = ParseConfig("", now.text.Reveal());
-  if (!old_root.ok() || !new_root.ok()) {
-    return {};
-  }
-  std::vector<OptionChange> changes =
-      CompareOptions(*old_root, *new_root, *now.options, now.option);
-  WipeTexts(*old_root);
-  WipeTexts(*new_root);
-  return changes;
+  return CompareTexts(before, now.text.Reveal(), *now.options, now.option);
 }
 
 std::vector<OptionChange> CompareAgentConfigs(std::string_view before, std::string_view after,
                                               const ConfigOverrides& overrides) {
-  absl::StatusOr<ConfigValue> old_root = ParseConfig("", before), new_root = ParseConfig("", after);
-  if (!old_root.ok() || !new_root.ok()) {
-    return {};
-  }
   AgentConfig unused;
   PluginFiles files;
   bool has_plugins = false;
   std::vector<OptionChange> changes =
-      CompareOptions(*old_root, *new_root, RootOptions(unused, has_plugins, files), "");
-  WipeTexts(*old_root);
-  WipeTexts(*new_root);
+      CompareTexts(before, after, RootOptions(unused, has_plugins, files), "");
   for (const auto& [name, text] : overrides) {
     std::erase_if(changes, [path = "agent." + name](const OptionChange& change) {
       return change.path == path;
