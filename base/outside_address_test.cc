@@ -56,6 +56,7 @@ TEST(OutsideAddressTest, RefusesLoopbackTheLinkAndMetadataServices) {
                              "fd00:ec2::23",
                              "fd20:ce::254",
                              "fd00:42::42",
+                             "fd00:c1::a9fe:a9fe",
                              "::ffff:168.63.129.16",
                              "64:ff9b::100.100.100.200",
                              "64:ff9b:1::10.0.0.1",
