@@ -34,11 +34,14 @@ bool WorkerThreads::Run(uint64_t owner, std::function<void()> job) {
 }
 
 bool WorkerThreads::TakeNext(Job& job) {
-  const auto next = std::find_if(queue_.begin(), queue_.end(), [&](const Job& waiting) {
-    const auto running = running_.find(waiting.owner);
-    return running == running_.end() || running->second < max_of_owner_;
-  });
-  if (next == queue_.end()) {
+  const auto running = [this](const Job& waiting) {
+    const auto found = running_.find(waiting.owner);
+    return found == running_.end() ? 0 : found->second;
+  };
+  const auto next =
+      std::min_element(queue_.begin(), queue_.end(),
+                       [&running](const Job& a, const Job& b) { return running(a) < running(b); });
+  if (next == queue_.end() || running(*next) >= max_of_owner_) {
     return false;
   }
   job = std::move(*next);

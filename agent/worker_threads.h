@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A few threads for work that may block, with a bounded queue. No owner of jobs can occupy more
-// than some of them. Thread-safe.
+// than some of them, and a thread that is free takes the oldest job of those whose owners occupy
+// the fewest. Thread-safe.
 #pragma once
 
 #include <cstdint>

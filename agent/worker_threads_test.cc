@@ -42,6 +42,24 @@ TEST(WorkerThreadsTest, LeavesAThreadToOtherOwners) {
   release.set_value();
 }
 
+TEST(WorkerThreadsTest, AThreadThatIsFreeGoesToWhoHasNone) {
+  std::promise<void> release_first, release_second, owner_waited, other_ran;
+  const std::shared_future<void> first = release_first.get_future().share();
+  const std::shared_future<void> second = release_second.get_future().share();
+  std::future<void> other = other_ran.get_future();
+  WorkerThreads workers(2, 10, /*max_of_owner=*/2);
+  ASSERT_TRUE(workers.Run(1, [first] { first.wait(); }));
+  ASSERT_TRUE(workers.Run(1, [second] { second.wait(); }));
+  ASSERT_TRUE(workers.Run(1, [&] {
+    EXPECT_EQ(other.wait_for(std::chrono::seconds(0)), std::future_status::ready);
+    owner_waited.set_value();
+  }));
+  ASSERT_TRUE(workers.Run(2, [&] { other_ran.set_value(); }));
+  release_second.set_value();
+  EXPECT_EQ(owner_waited.get_future().wait_for(kLong), std::future_status::ready);
+  release_first.set_value();
+}
+
 TEST(WorkerThreadsTest, RefusesWhenTheQueueIsFull) {
   std::promise<void> release;
   const std::shared_future<void> released = release.get_future().share();
