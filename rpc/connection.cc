@@ -529,10 +529,12 @@ void Connection::OnFrame(const nghttp2_frame& frame) {
   if (call == nullptr) {
     return;
   }
-  if (frame.hd.type == NGHTTP2_HEADERS && frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
-    call->OnHeadersEnd();
+  const bool ends = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  if (frame.hd.type == NGHTTP2_HEADERS) {
+    frame.headers.cat == NGHTTP2_HCAT_REQUEST ? call->OnHeadersEnd(ends)
+                                              : call->OnTrailersEnd(ends);
   }
-  if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
+  if (ends) {
     asked_ = true;
     call->OnEnd();
   }

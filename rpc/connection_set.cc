@@ -160,6 +160,8 @@ ConnectionSet::ConnectionSet(EventLoop& loop, const Registry& registry,
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks_, OnStreamClose);
   nghttp2_session_callbacks_set_send_data_callback(callbacks_, OnSendData);
   nghttp2_option_new(&session_options_);
+  // RequestCheck looks at requests instead.
+  nghttp2_option_set_no_http_messaging(session_options_, 1);
   nghttp2_option_set_max_outbound_ack(session_options_, kMaxControlAnswers);
   nghttp2_option_set_max_deflate_dynamic_table_size(session_options_, 0);
   // The flood guard counts resets, and does not count those of answered streams.

@@ -42,6 +42,13 @@ ServerCall::~ServerCall() {
 Peer& ServerCall::peer() { return connection_.peer(); }
 
 void ServerCall::AddHeader(std::string_view name, std::string_view value) {
+  if (finished_) {
+    return;
+  }
+  if (!check_.OnField(name, value)) {
+    Reset(NGHTTP2_PROTOCOL_ERROR);
+    return;
+  }
   header_bytes_ += name.size() + value.size() + kHeaderOverhead;
   if (header_bytes_ > connection_.set().limits().max_header_bytes) {
     too_many_headers_ = true;
@@ -76,6 +83,13 @@ absl::Status ServerCall::CheckRequest(int& http_status) {
                     Quoted(http_method));
   }
   return absl::OkStatus();
+}
+
+void ServerCall::Reset(uint32_t error) {
+  finished_ = true;
+  CancelTimer(deadline_);
+  CancelTimer(message_timer_);
+  nghttp2_submit_rst_stream(connection_.session(), NGHTTP2_FLAG_NONE, stream_id_, error);
 }
 
 void ServerCall::StartDeadline(absl::Duration timeout) {
@@ -137,12 +151,13 @@ absl::Status ServerCall::StartHandler() {
   return absl::OkStatus();
 }
 
-void ServerCall::OnHeadersEnd() {
+void ServerCall::OnHeadersEnd(bool ends) {
   headers_ended_ = true;
-  if (too_many_headers_) {
-    finished_ = true;
-    nghttp2_submit_rst_stream(connection_.session(), NGHTTP2_FLAG_NONE, stream_id_,
-                              NGHTTP2_FRAME_SIZE_ERROR);
+  if (finished_) {
+    return;
+  }
+  if (too_many_headers_ || !check_.OnHeadersEnd() || (ends && !check_.OnEnd())) {
+    Reset(too_many_headers_ ? NGHTTP2_FRAME_SIZE_ERROR : NGHTTP2_PROTOCOL_ERROR);
     return;
   }
   const size_t own = kCallBytes + header_bytes_;
@@ -168,7 +183,17 @@ void ServerCall::OnHeadersEnd() {
   WaitForMessage(/*arrived=*/false);
 }
 
+void ServerCall::OnTrailersEnd(bool ends) {
+  if (!finished_ && !ends) {
+    Reset(NGHTTP2_PROTOCOL_ERROR);
+  }
+}
+
 void ServerCall::OnData(std::string_view chunk) {
+  if (!finished_ && !check_.OnData(chunk.size())) {
+    Reset(NGHTTP2_PROTOCOL_ERROR);
+    return;
+  }
   bool arrived = false;
   while (!finished_ && !connection_.lost() && !connection_.set().options().any_request) {
     const auto message = reader_.Next(chunk, connection_.set().limits().max_message_bytes);
@@ -203,7 +228,9 @@ void ServerCall::OnEnd() {
     return;
   }
   CancelTimer(message_timer_);
-  if (reader_.in_message()) {
+  if (!check_.OnEnd()) {
+    Reset(NGHTTP2_PROTOCOL_ERROR);
+  } else if (reader_.in_message()) {
     Finish(Internal("unexpected EOF"));
   } else if (handler_) {
     handler_->OnHalfClose();

@@ -17,6 +17,7 @@
 #include "rpc/grpc_wire.h"
 #include "rpc/header_fields.h"
 #include "rpc/output.h"
+#include "rpc/request_check.h"
 
 namespace assay::rpc {
 
@@ -41,10 +42,12 @@ class ServerCall final : public Call {
   // Where the connection keeps it.
   size_t index = 0;
 
-  // The request as it arrives. A header that would exceed the limit is dropped, and the stream
-  // reset when the last has come.
+  // The request as it arrives. Where it is malformed the stream is reset, unless it is answered. A
+  // header that would exceed the limit is dropped, and the stream reset when the last has come.
   void AddHeader(std::string_view name, std::string_view value);
-  void OnHeadersEnd();
+  // ends: the request ends with them, which trailers must (RFC 9113 8.1).
+  void OnHeadersEnd(bool ends);
+  void OnTrailersEnd(bool ends);
   void OnData(std::string_view chunk);
   void OnEnd();
 
@@ -70,6 +73,8 @@ class ServerCall final : public Call {
     std::string details;  // Encoded.
   };
 
+  // Nothing of it is answered.
+  void Reset(uint32_t error);
   absl::Status CheckRequest(int& http_status);
   absl::Status StartHandler();
   void StartDeadline(absl::Duration timeout);
@@ -98,6 +103,7 @@ class ServerCall final : public Call {
   size_t offset_ = 0;        // Taken of the first frame.
   std::string_view method_;
   HeaderFields headers_;
+  RequestCheck check_;
   std::vector<Queued> queue_;
   size_t next_ = 0;  // First of queue_ not wholly taken.
   MessageReader reader_;

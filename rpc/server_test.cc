@@ -205,6 +205,43 @@ TEST_F(ServerTest, RefusesWhatIsNotGrpc) {
   EXPECT_EQ(answer.message(), "Received a HEADERS frame with :method \"GET\" which should be POST");
 }
 
+TEST_F(ServerTest, TakesASocketsPathForAnAuthority) {
+  Start();
+  Http2Client::Fields fields = Http2Client::GrpcHeaders("/test.Echo/Say");
+  fields[3].second = "/run/assay/api.sock";
+  const int32_t id = client_->Open(fields);
+  client_->Send(id, Http2Client::Framed(Text("x")), true);
+  EXPECT_EQ(client_->WaitClosed(id).status(), 0);
+}
+
+TEST_F(ServerTest, ResetsRequestsThatAreMalformed) {
+  Start();
+  const auto error = [&](const Http2Client::Fields& more, const std::string& body) {
+    const int32_t id = client_->Open(Http2Client::GrpcHeaders("/test.Echo/Say", more));
+    client_->Send(id, body, true);
+    const auto& answer = client_->WaitClosed(id);
+    EXPECT_TRUE(answer.headers.empty());
+    return answer.error;
+  };
+  const std::string body = Http2Client::Framed(Text("x"));
+  EXPECT_EQ(error({{"upgrade", "h2c"}}, body), NGHTTP2_PROTOCOL_ERROR);
+  EXPECT_EQ(error({{"content-length", "3"}}, body), NGHTTP2_PROTOCOL_ERROR);
+  EXPECT_EQ(error({{"content-length", "100"}}, body.substr(0, 6)), NGHTTP2_PROTOCOL_ERROR);
+  const auto empty = Http2Client::GrpcHeaders("/test.Echo/Nope", {{"content-length", "5"}});
+  EXPECT_EQ(client_->WaitClosed(client_->Open(empty, true)).error, NGHTTP2_PROTOCOL_ERROR);
+  int32_t id = 0;
+  Watch(&id);
+  const nghttp2_nv field = {.name = reinterpret_cast<uint8_t*>(const_cast<char*>("x")),
+                            .value = reinterpret_cast<uint8_t*>(const_cast<char*>("y")),
+                            .namelen = 1,
+                            .valuelen = 1,
+                            .flags = NGHTTP2_NV_FLAG_NONE};
+  nghttp2_submit_headers(client_->session(), NGHTTP2_FLAG_NONE, id, nullptr, &field, 1, nullptr);
+  EXPECT_EQ(client_->WaitClosed(id).error, NGHTTP2_PROTOCOL_ERROR) << "trailers that end nothing";
+  EXPECT_EQ(seen_.destroyed, 1);
+  EXPECT_EQ(client_->Call("/test.Echo/Say", Text("on")).status(), 0);
+}
+
 TEST_F(ServerTest, ResetsTheRestOfARequestThatIsAnswered) {
   Start();
   const int32_t id = client_->Open(Http2Client::GrpcHeaders("/test.Echo/Nope"));
