@@ -64,6 +64,10 @@ absl::StatusOr<JsonObject> JsonObject::Parse(std::string_view text, size_t max_b
   return JsonObject(std::make_shared<const Node>(Node{document, object}));
 }
 
+bool JsonObject::Contains(std::string_view name) const {
+  return node_->object->contains(std::string(name));
+}
+
 bool JsonObject::Has(std::string_view name) const { return node_->Find(name) != nullptr; }
 
 absl::StatusOr<std::string> JsonObject::Text(std::string_view name) const {

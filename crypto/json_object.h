@@ -21,6 +21,8 @@ class JsonObject final {
   // InvalidArgument when the text is longer than max_bytes or no object.
   static absl::StatusOr<JsonObject> Parse(std::string_view text, size_t max_bytes);
 
+  // Whether the member is there, though it may be null.
+  bool Contains(std::string_view name) const;
   // Whether the member is there and not null.
   bool Has(std::string_view name) const;
   // InvalidArgument when the member is absent or of another kind.

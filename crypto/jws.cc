@@ -5,6 +5,7 @@
 #include <array>
 #include <optional>
 
+#include "crypto/der_reader.h"
 #include "crypto/der_writer.h"
 #include "crypto/json_object.h"
 
@@ -39,6 +40,35 @@ const Algorithm* FindAlgorithm(std::string_view name) {
   const auto* found = std::find_if(kAlgorithms.begin(), kAlgorithms.end(),
                                    [name](const Algorithm& a) { return a.name == name; });
   return found == kAlgorithms.end() ? nullptr : found;
+}
+
+// Of a member that may be absent, but not of another kind.
+absl::StatusOr<std::optional<std::string>> OptionalText(const JsonObject& header,
+                                                        std::string_view name) {
+  if (!header.Contains(name)) {
+    return std::nullopt;
+  }
+  ASSIGN_OR_RETURN(std::string text, header.Text(name));
+  return text;
+}
+
+bool IsFor(const Algorithm& algorithm, const PublicKey& key) {
+  return key.is_rsa() ? algorithm.curve_bits == 0 : key.bits() == algorithm.curve_bits;
+}
+
+// RFC 7518 §3.4: r and s, one after the other, each of this size, instead of DER.
+absl::StatusOr<std::string> RawEcdsaSignature(std::string_view der, size_t size) {
+  DerReader outer(der);
+  ASSIGN_OR_RETURN(DerReader parts, outer.Enter(kDerSequence, "signature"));
+  std::string raw;
+  for (std::string_view name : {"r", "s"}) {
+    ASSIGN_OR_RETURN(const std::string_view number, parts.ReadUnsigned(name));
+    if (number.size() > size) {
+      return Internal("the signer returned an ECDSA signature of another curve");
+    }
+    raw.append(size - number.size(), '\0').append(number);
+  }
+  return raw;
 }
 
 absl::StatusOr<std::string> NumberOf(const JsonObject& jwk, std::string_view name) {
@@ -100,10 +130,15 @@ absl::StatusOr<Jws> Jws::Parse(std::string_view token) {
     return InvalidArgument("token has algorithm {}, wanted RS, PS or ES with 256, 384 or 512",
                            Quoted(jws.algorithm_));
   }
-  if (json->Has("crit")) {
+  if (json->Contains("crit")) {
     return InvalidArgument("token has critical header members, none of which is known");
   }
-  jws.key_id_ = json->Text("kid").value_or("");
+  const auto key_id = OptionalText(*json, "kid");
+  RETURN_IF_ERROR(WithContext(key_id.status(), "header of the token"));
+  jws.key_id_ = key_id->value_or("");
+  auto type = OptionalText(*json, "typ");
+  RETURN_IF_ERROR(WithContext(type.status(), "header of the token"));
+  jws.type_ = *std::move(type);
   jws.payload_ = *std::move(payload);
   jws.signature_ = Secret::TakeFrom(*signature);
   jws.signed_text_ = Secret(token.substr(0, second));
@@ -112,8 +147,7 @@ absl::StatusOr<Jws> Jws::Parse(std::string_view token) {
 
 absl::Status Jws::Verify(const PublicKey& key) const {
   const Algorithm& algorithm = *FindAlgorithm(algorithm_);
-  if (key.is_rsa() != (algorithm.curve_bits == 0) ||
-      (!key.is_rsa() && key.bits() != algorithm.curve_bits)) {
+  if (!IsFor(algorithm, key)) {
     return PermissionDenied("the signature is of another kind than the key");
   }
   if (key.is_rsa()) {
@@ -127,6 +161,29 @@ absl::Status Jws::Verify(const PublicKey& key) const {
   return key.Verify(
       algorithm.scheme, signed_text_.Reveal(),
       DerSequence({DerUnsigned(both.substr(0, size)), DerUnsigned(both.substr(size))}));
+}
+
+std::string_view JwsAlgorithmOf(const PublicKey& key) {
+  const SignatureScheme scheme = key.DefaultScheme();
+  const auto* found = std::find_if(kAlgorithms.begin(), kAlgorithms.end(),
+                                   [&](const Algorithm& a) { return a.scheme == scheme; });
+  return found->name;
+}
+
+absl::StatusOr<Secret> SignJws(const Signer& signer, std::string_view algorithm,
+                               std::string_view header, std::string_view payload) {
+  const PublicKey& key = signer.public_key();
+  const Algorithm* found = FindAlgorithm(algorithm);
+  if (found == nullptr || !IsFor(*found, key)) {
+    return InvalidArgument("algorithm {} is not one for the signer's key", Quoted(algorithm));
+  }
+  std::string token = Base64UrlEncode(header) + "." + Base64UrlEncode(payload);
+  ASSIGN_OR_RETURN(std::string signature, Sign(signer, found->scheme, token));
+  if (!key.is_rsa()) {
+    ASSIGN_OR_RETURN(signature, RawEcdsaSignature(signature, (found->curve_bits + 7) / 8));
+  }
+  token += "." + Base64UrlEncode(signature);
+  return Secret::TakeFrom(token);
 }
 
 absl::StatusOr<std::vector<Jwk>> ParseJwkSet(std::string_view text) {

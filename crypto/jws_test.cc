@@ -57,6 +57,25 @@ TEST(JwsTest, VerifiesWhatTheKeySigned) {
   }
 }
 
+TEST(JwsTest, VerifiesWhatItSigned) {
+  for (const Case& c : kCases) {
+    const auto key = PrivateKey::Generate(c.type).value();
+    const auto token =
+        SignJws(*key, c.algorithm, fmt::format(R"({{"alg":"{}","typ":"JWT"}})", c.algorithm), "{}");
+    ASSERT_OK(token);
+    const auto jws = Jws::Parse(token->Reveal());
+    ASSERT_OK(jws);
+    EXPECT_EQ(jws->type(), "JWT");
+    EXPECT_OK(jws->Verify(key->public_key())) << c.algorithm;
+  }
+  const auto key = PrivateKey::Generate(KeyType::kEcP256).value();
+  EXPECT_EQ(JwsAlgorithmOf(key->public_key()), "ES256");
+  for (std::string_view algorithm : {"RS256", "ES384", "none", ""}) {
+    EXPECT_THAT(SignJws(*key, algorithm, "{}", "{}"),
+                StatusIs(StatusCode::kInvalidArgument, HasSubstr("algorithm")));
+  }
+}
+
 TEST(JwsTest, RefusesAnAlgorithmOfAnotherKindOfKey) {
   const auto key = PrivateKey::Generate(KeyType::kEcP256).value();
   for (std::string_view algorithm : {"RS256", "ES384", "PS256"}) {
@@ -93,6 +112,9 @@ TEST(JwsTest, RefusesWhatIsNoSignedToken) {
       {Base64UrlEncode(R"({"alg":"HS256"})") + ".e30.AA", "algorithm \"HS256\""},
       {Base64UrlEncode("{}") + ".e30.AA", "algorithm \"\""},
       {Base64UrlEncode(R"({"alg":"ES256","crit":["b64"]})") + ".e30.AA", "critical"},
+      {Base64UrlEncode(R"({"alg":"ES256","crit":null})") + ".e30.AA", "critical"},
+      {Base64UrlEncode(R"({"alg":"ES256","kid":5})") + ".e30.AA", "\"kid\" is not a string"},
+      {Base64UrlEncode(R"({"alg":"ES256","typ":null})") + ".e30.AA", "\"typ\" is not a string"},
       {std::string(Jws::kMaxBytes + 1, 'a'), "at most"}};
   for (const auto& [token, words] : cases) {
     EXPECT_THAT(Jws::Parse(token), StatusIs(StatusCode::kInvalidArgument, HasSubstr(words)));
