@@ -112,7 +112,9 @@ struct AgentConfig {
   crypto::KeyType workload_x509_svid_key_type = crypto::KeyType::kEcP256;
   std::optional<absl::Duration> availability_target;
   int x509_svid_cache_max_size = 1000;
+  int jwt_svid_cache_max_size = 1000;
   bool allow_unauthenticated_verifiers = false;
+  std::vector<std::string> allowed_foreign_jwt_claims;
   bool disable_workload_api = false, disable_sds_api = false;
   std::vector<std::string> log_selectors;  // "unix:uid": those of refused callers that are logged.
   absl::Duration sync_interval = absl::Seconds(5);

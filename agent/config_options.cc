@@ -66,7 +66,7 @@ OptionReader CacheSize(int& field) {
 }
 
 constexpr std::string_view kNoSds = "this agent serves no SDS";
-constexpr std::string_view kNoJwt = "this agent serves no JWT-SVIDs";
+constexpr std::string_view kNoJwtWait = "a JWT-SVID that is valid is given at once";
 constexpr std::string_view kNoMetrics = "this agent keeps no metrics";
 constexpr std::string_view kNoHealthListener = "this agent tells its health on socket_path alone";
 constexpr std::string_view kNoProfiles =
@@ -91,7 +91,7 @@ OptionTable ExperimentalOptions(AgentConfig& config) {
        "Whether entries are synced by their changes."},
       {"require_pq_kem", Into(config.require_pq_kem),
        "Post-quantum key exchange with the upstream alone."},
-      {"jwt_svid_cache_hit_timeout", WithoutEffect(kNoJwt), "Wait for a fresh JWT-SVID."},
+      {"jwt_svid_cache_hit_timeout", WithoutEffect(kNoJwtWait), "Wait for a fresh JWT-SVID."},
       {"ratelimit", NotSupported(), "Calls a second for each caller."},
       {"broker", NotSupported(), "The Broker API."},
       {"feature_flags", NotSupported(), "Features under development."},
@@ -209,12 +209,18 @@ OptionTable AgentOptions(AgentConfig& config) {
        .read = CacheSize(config.x509_svid_cache_max_size),
        .doc = "How many X509-SVIDs to have ready; those for stores do not count.",
        .reloads = true},
-      {"jwt_svid_cache_max_size", WithoutEffect(kNoJwt), "How many JWT-SVIDs to keep."},
+      {.name = "jwt_svid_cache_max_size",
+       .read = CacheSize(config.jwt_svid_cache_max_size),
+       .doc = "How many JWT-SVIDs to keep; the least recently used make way.",
+       .reloads = true},
       {.name = "allow_unauthenticated_verifiers",
        .read = Into(config.allow_unauthenticated_verifiers),
        .doc = "Trust bundles for callers without an identity.",
        .reloads = true},
-      {"allowed_foreign_jwt_claims", WithoutEffect(kNoJwt), "Claims shown of foreign JWT-SVIDs."},
+      {.name = "allowed_foreign_jwt_claims",
+       .read = Into(config.allowed_foreign_jwt_claims),
+       .doc = "Claims told of other trust domains' JWT-SVIDs, besides sub, aud and exp.",
+       .reloads = true},
       {"authorized_delegates", NotSupported(), "Who may use the Delegated Identity API."},
       {"sds", Section(SdsOptions()), "Names in SDS."},
       {"profiling_enabled", WithoutEffect(kNoProfiles), "Profiles of the process."},

@@ -28,7 +28,8 @@ IdentityCore::IdentityCore(Options options, Surroundings surroundings)
       bundle_schedule_(options_.trust_domain.name(), options_.sync_interval),
       sync_backoff_(options_.sync_interval,
                     std::min(options_.sync_interval * kMostSyncIntervals, kLongestSyncRetry)),
-      signing_backoff_(kFirstSigningRetry, kLongestSigningRetry) {}
+      signing_backoff_(kFirstSigningRetry, kLongestSigningRetry),
+      jwts_(options_.trust_domain.name(), options_.jwt_cache_size, JwtSurroundings()) {}
 
 IdentityCore::~IdentityCore() {
   around_.loop.Cancel(timer_);
@@ -58,6 +59,7 @@ void IdentityCore::Tune(const Options& options) {
   options_.availability_target = options.availability_target;
   options_.cache_size = options.cache_size;
   options_.sync_interval = options.sync_interval;
+  jwts_.SetMostSvids(options.jwt_cache_size);
   next_sync_ = std::min(next_sync_, Now() + options_.sync_interval);
   bundle_schedule_.SetInterval(options_.sync_interval, Now());
   if (phase_ == Phase::kServing) {
@@ -116,6 +118,7 @@ void IdentityCore::CollectDue() {
   for (const auto& [id, expires] : svids_.TakeDue(now)) {
     Enqueue(id, Urgency::kExpiring, expires);
   }
+  jwts_.CollectDue();
   while (!retries_.empty() && retries_.begin()->first <= Now()) {
     const std::string id = retries_.begin()->second;
     retries_.erase(retries_.begin());
@@ -145,6 +148,7 @@ void IdentityCore::BeginDueJobs() {
       bundles_.contains(options_.trust_domain.name())) {
     BeginSigning();
   }
+  jwts_.BeginDue();
 }
 
 void IdentityCore::Arm() {
@@ -165,6 +169,9 @@ void IdentityCore::Arm() {
   if (!rotates && !queue_.empty() && !queue_.is_away() &&
       bundles_.contains(options_.trust_domain.name())) {
     at(sign_after_);
+  }
+  if (!rotates) {
+    at(jwts_.NextTime());
   }
   if (!retries_.empty()) {
     at(retries_.begin()->first);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What the identity role does over time: prove the node, keep entries and bundles in step with the
 // upstream, have SVIDs signed before they are needed and replaced before they expire, and tell
-// serve all of it. It decides on the loop's thread; what blocks runs on three others, one job at a
-// time on each, so that neither entries nor SVIDs wait for a bundle. Owned by the identity thread.
+// serve all of it. It decides on the loop's thread; what blocks runs on others, one job at a time
+// for entries, X509-SVIDs and bundles each, so that none waits for another, and a few for
+// JWT-SVIDs. Owned by the identity thread.
 #pragma once
 
 #include <absl/time/time.h>
@@ -21,6 +22,7 @@
 #include "agent/config.h"
 #include "agent/identity_bundles.h"
 #include "agent/identity_entries.h"
+#include "agent/identity_jwt_minter.h"
 #include "agent/identity_node.h"
 #include "agent/identity_serve_link.h"
 #include "agent/identity_signer.h"
@@ -45,6 +47,7 @@ class IdentityCore final {
     crypto::KeyType key_type = crypto::KeyType::kEcP256;
     AvailabilityTarget availability_target;
     size_t cache_size = 1000;  // SVIDs to have ready.
+    size_t jwt_cache_size = 1000;
     absl::Duration sync_interval = absl::Seconds(5);
     RebootstrapMode rebootstrap_mode = RebootstrapMode::kNever;
     // The agent has served callers before, by a process before this one: what is wrong with the
@@ -61,6 +64,7 @@ class IdentityCore final {
     JobRunner run_sync;
     JobRunner run_signing;
     JobRunner run_bundles;
+    JobRunner run_minting;  // Several at a time.
     Random random;
     // The first sync went well: callers can be served.
     std::function<void()> on_serving;
@@ -99,7 +103,7 @@ class IdentityCore final {
   using Done = std::function<void()>;
 
   // Calls that the upstream must not see made with the SVID before the present one.
-  bool calls_as_node() const { return sync_busy_ || queue_.is_away(); }
+  bool calls_as_node() const { return sync_busy_ || queue_.is_away() || jwts_.is_away(); }
 
   // identity_core.cc: the course of things.
   void OnSyncThread(std::function<Done()> job);
@@ -153,6 +157,13 @@ class IdentityCore final {
   void SyncEarly();
   void OnRequest(const roles::ServeRequest& request);
   void OnWanted(const std::string& entry_id);
+
+  // identity_core_jwt.cc: JWT-SVIDs.
+  JwtMinter::Surroundings JwtSurroundings();
+  // Whether the request is about them.
+  bool OnJwtRequest(const roles::ServeRequest& request);
+  void DropJwtSvids(const TrustBundle& bundle);
+
   void NoteChange() { changed_ = changed_for_stores_ = true; }
   void CommitToServe();
 
@@ -219,6 +230,8 @@ class IdentityCore final {
   std::set<std::pair<absl::Duration, std::string>> retries_;
   absl::Duration sign_after_;
   Backoff signing_backoff_;
+
+  JwtMinter jwts_;
 
   std::unique_ptr<ServeLink> serve_;
   bool changed_ = false;             // Something that serve has not been told.

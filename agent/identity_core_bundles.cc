@@ -190,6 +190,7 @@ void IdentityCore::ReplaceIssuedBy(const TrustBundle& bundle) {
               {{"jwt_authority_key_ids", fmt::format("{}", fmt::join(newly_jwt, ","))},
                {"subsystem_name", kSubsystem}});
   }
+  DropJwtSvids(bundle);
   const std::vector<std::string> revoked =
       is_known ? Without(AuthorityKeyIds(known->second, false), AuthorityKeyIds(bundle, false))
                : std::vector<std::string>();

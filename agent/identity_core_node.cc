@@ -224,6 +224,7 @@ void IdentityCore::ForgetAndExit(std::string_view phrase, const absl::Status& wh
   log::Error(phrase, {{"error", why}, {"subsystem_name", kSubsystem}});
   phase_ = Phase::kStopped;
   svids_.Clear();
+  jwts_.Clear();
   if (serve_ != nullptr) {
     serve_->Drop();
   }

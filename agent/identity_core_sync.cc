@@ -138,6 +138,7 @@ void IdentityCore::ApplyEntries(const EntryStore::Changes& changes) {
   };
   for (const std::string& id : changes.removed) {
     DropSvid(id);
+    jwts_.DropEntry(id);
     queue_.Remove(id);
     StopRetrying(id);
     tell(id);
@@ -151,6 +152,9 @@ void IdentityCore::ApplyEntries(const EntryStore::Changes& changes) {
     }
     if (update.needs_new_svid || svids_.Find(update.id) != nullptr) {
       Enqueue(update.id, Urgency::kExpiring, around_.clock.Now());
+    }
+    if (update.needs_new_svid || entries_.Find(update.id)->jwt_svid_include_jti) {
+      jwts_.DropEntry(update.id);
     }
     tell(update.id);
   }
@@ -185,13 +189,14 @@ void IdentityCore::SyncEarly() {
 }
 
 absl::Status IdentityCore::LinkServe(UniqueFd channel) {
-  ASSIGN_OR_RETURN(serve_, ServeLink::Create(
-                               around_.loop, std::move(channel), {entries_, svids_, bundles_},
-                               [this](const roles::ServeRequest& request) { OnRequest(request); },
-                               [this](const absl::Status& why) {
-                                 around_.on_serve_ended(why);
-                                 serve_.reset();
-                               }));
+  ASSIGN_OR_RETURN(
+      serve_, ServeLink::Create(
+                  around_.loop, std::move(channel), {entries_, svids_, bundles_, &jwts_.svids()},
+                  [this](const roles::ServeRequest& request) { OnRequest(request); },
+                  [this](const absl::Status& why) {
+                    around_.on_serve_ended(why);
+                    serve_.reset();
+                  }));
   changed_ = true;
   CommitToServe();
   return absl::OkStatus();
@@ -200,6 +205,8 @@ absl::Status IdentityCore::LinkServe(UniqueFd channel) {
 void IdentityCore::OnRequest(const roles::ServeRequest& request) {
   if (request.has_refused()) {
     SyncEarly();
+  } else if (OnJwtRequest(request)) {
+    // That was all.
   } else if (request.has_used()) {
     for (const std::string& id : request.used().entry_ids()) {
       svids_.Use(id, Now());

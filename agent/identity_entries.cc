@@ -33,6 +33,7 @@ StoredEntry Compact(const RegistrationEntry& entry) {
   message.set_hint(entry.hint);
   message.set_created_at(entry.created_at);
   message.set_store_svid(entry.store_svid);
+  message.set_jwt_svid_include_jti(entry.jwt_svid_include_jti);
   std::string bytes = entry.id;
   message.AppendToString(&bytes);
   bytes.shrink_to_fit();
@@ -40,6 +41,7 @@ StoredEntry Compact(const RegistrationEntry& entry) {
           .id_size = static_cast<uint8_t>(entry.id.size()),
           .wants_prefetch = !entry.store_svid && !entry.disable_x509_svid_prefetch,
           .for_store = entry.store_svid,
+          .jwt_svid_include_jti = entry.jwt_svid_include_jti,
           .revision_number = entry.revision_number,
           .created_at = entry.created_at};
 }

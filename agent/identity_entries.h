@@ -26,6 +26,7 @@ struct StoredEntry {
   uint8_t id_size = 0;
   bool wants_prefetch = true;  // Neither switched off nor for a store outside.
   bool for_store = false;      // For a store outside.
+  bool jwt_svid_include_jti = false;
   int64_t revision_number = 0;
   int64_t created_at = 0;
 

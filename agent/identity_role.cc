@@ -99,6 +99,7 @@ IdentityCore::Options CoreOptions(const AgentConfig& config, const TrustDomain& 
           .key_type = config.workload_x509_svid_key_type,
           .availability_target = config.availability_target,
           .cache_size = static_cast<size_t>(config.x509_svid_cache_max_size),
+          .jwt_cache_size = static_cast<size_t>(config.jwt_svid_cache_max_size),
           .sync_interval = config.sync_interval,
           .rebootstrap_mode = config.rebootstrap_mode,
           .has_served = has_served,
@@ -165,6 +166,7 @@ struct Identity {
               .run_sync = [this](auto job) { sync_thread.Run(0, Tidied(std::move(job))); },
               .run_signing = [this](auto job) { signing_thread.Run(0, Tidied(std::move(job))); },
               .run_bundles = [this](auto job) { bundle_thread.Run(0, Tidied(std::move(job))); },
+              .run_minting = [this](auto job) { minting_threads.Run(0, std::move(job)); },
               .random = SystemRandom(),
               .on_serving = [&context] { context.Ready(); },
               .on_exit = [&context](int code,
@@ -206,6 +208,7 @@ struct Identity {
   WorkerThreads sync_thread{1, kMaxQueuedJobs};
   WorkerThreads signing_thread{1, kMaxQueuedJobs};
   WorkerThreads bundle_thread{1, kMaxQueuedJobs};
+  WorkerThreads minting_threads{JwtMinter::kMostAway, kMaxQueuedJobs};
 };
 
 class IdentityRole final : public RoleBody {

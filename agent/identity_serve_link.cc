@@ -31,6 +31,44 @@ bool Drain(std::set<std::string>& names, const Add& add) {
   return true;
 }
 
+size_t SizeOf(const JwtNews& news) {
+  size_t size = news.key.entry_id.size() + news.error.size() + 4 * kItemOverhead;
+  for (const std::string& audience : news.key.audience) {
+    size += audience.size() + kItemOverhead;
+  }
+  if (news.svid.has_value()) {
+    size += news.svid->spiffe_id.size() + news.svid->token.size() + news.svid->key_id.size() +
+            4 * kItemOverhead;
+  }
+  return size;
+}
+
+bool IsRemoval(const JwtNews& news) { return !news.svid.has_value() && news.error.empty(); }
+
+void Fill(const JwtSvidKey& key, roles::JwtSvidKey& message) {
+  message.set_entry_id(key.entry_id);
+  message.mutable_audience()->Add(key.audience.begin(), key.audience.end());
+}
+
+void Add(const JwtNews& news, roles::JwtChange& change) {
+  if (news.svid.has_value()) {
+    roles::JwtSvid& added = *change.add_svids();
+    Fill(news.key, *added.mutable_key());
+    added.set_request(news.request);
+    added.set_spiffe_id(news.svid->spiffe_id);
+    added.set_token(std::string(news.svid->token.Reveal()));
+    added.set_key_id(news.svid->key_id);
+    added.set_expires_at(absl::ToUnixSeconds(news.svid->expires));
+  } else if (!news.error.empty()) {
+    roles::JwtFailure& added = *change.add_failures();
+    Fill(news.key, *added.mutable_key());
+    added.set_request(news.request);
+    added.set_error(news.error);
+  } else {
+    Fill(news.key, *change.add_removed());
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ServeLink>> ServeLink::Create(EventLoop& loop, UniqueFd channel,
@@ -61,6 +99,11 @@ ServeLink::ServeLink(EventLoop& loop, const StateToServe& state, OnRequest on_re
   }
   for (const auto& [name, bundle] : state_.bundles) {
     bundles_.insert(name);
+  }
+  if (state_.jwt_svids != nullptr) {
+    for (const JwtSvidKey& key : state_.jwt_svids->Keys()) {
+      jwts_.push_back({.key = key, .request = 0, .svid = state_.jwt_svids->Find(key)->Clone()});
+    }
   }
 }
 
@@ -121,8 +164,44 @@ void ServeLink::Drop() {
   }
 }
 
+void ServeLink::Tell(JwtNews news) {
+  jwts_.push_back(std::move(news));
+  if (timer_ == 0) {
+    Pump();
+  }
+}
+
 void ServeLink::Pump() {
   timer_ = 0;
+  PumpJwts();
+  PumpState();
+  if ((commit_ || !jwts_.empty()) && !closed_) {
+    timer_ = loop_.After(kPumpInterval, [this] { Pump(); });
+  }
+}
+
+void ServeLink::PumpJwts() {
+  while (!jwts_.empty() && !closed_ && channel_->queued_bytes() < kMostQueuedBytes) {
+    roles::StateChange packet;
+    roles::JwtChange& change = *packet.mutable_jwts();
+    // What goes in a packet goes before what comes in it: in the order of events they are apart.
+    for (packet_bytes_ = 0; !jwts_.empty() && Fits(SizeOf(jwts_.front())); jwts_.pop_front()) {
+      if (IsRemoval(jwts_.front()) && change.svids_size() > 0) {
+        break;
+      }
+      Add(jwts_.front(), change);
+    }
+    const absl::Status sent = channel_->Send(packet);
+    for (roles::JwtSvid& svid : *packet.mutable_jwts()->mutable_svids()) {
+      Wipe(svid.mutable_token()->data(), svid.token().size());
+    }
+    if (!sent.ok()) {
+      Close(sent);
+    }
+  }
+}
+
+void ServeLink::PumpState() {
   while (commit_ && !closed_ && channel_->queued_bytes() < kMostQueuedBytes) {
     roles::StateChange packet;
     packet.set_reset(std::exchange(reset_, false));
@@ -143,9 +222,6 @@ void ServeLink::Pump() {
     if (!sent.ok()) {
       Close(sent);
     }
-  }
-  if (commit_ && !closed_) {
-    timer_ = loop_.After(kPumpInterval, [this] { Pump(); });
   }
 }
 
@@ -233,6 +309,12 @@ bool ServeLink::AddBundle(const std::string& trust_domain, roles::StateChange& p
   if (is_known) {
     bundle.set_trust_domain(trust_domain);
     bundle.set_x509_authorities(at->second.X509Der());
+    for (const JwtAuthority& authority : at->second.jwt_authorities) {
+      roles::JwtAuthority& added = *bundle.add_jwt_authorities();
+      added.set_key_id(authority.key_id);
+      added.set_public_key(authority.public_key.spki());
+      added.set_tainted(authority.tainted);
+    }
   }
   const size_t size = bundle.ByteSizeLong();
   const bool is_large = size > kMostPacketBytes;

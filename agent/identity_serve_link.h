@@ -7,6 +7,7 @@
 
 #include <absl/time/time.h>
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -15,6 +16,7 @@
 #include <string_view>
 
 #include "agent/identity_entries.h"
+#include "agent/identity_jwt_svids.h"
 #include "agent/identity_svids.h"
 #include "base/event_loop.h"
 #include "base/sandbox/channel.h"
@@ -35,6 +37,7 @@ struct StateToServe {
   const EntryStore& entries;
   const SvidStore& svids;
   const std::map<std::string, TrustBundle>& bundles;
+  const JwtSvidStore* jwt_svids = nullptr;
 };
 
 class ServeLink final {
@@ -69,6 +72,8 @@ class ServeLink final {
   };
   // Sends what has changed so far, to be seen as a whole.
   void Commit(Told told);
+  // Sends it soon, whatever there is to commit.
+  void Tell(JwtNews news);
   // Has serve forget everything.
   void Drop();
 
@@ -77,6 +82,8 @@ class ServeLink final {
   void OnMessage(std::string_view bytes, const UniqueFd& fd);
   void Close(const absl::Status& why);
   void Pump();
+  void PumpState();
+  void PumpJwts();
   bool Fill(roles::StateChange& packet);
   bool FillFromPlaces(roles::StateChange& packet);
   bool IsForStore(const std::string& id) const;
@@ -103,6 +110,7 @@ class ServeLink final {
   std::set<std::string> entries_;
   std::set<std::string> svids_;
   std::set<std::string> bundles_;
+  std::deque<JwtNews> jwts_;
   size_t packet_bytes_ = 0;  // Of the packet being filled.
 };
 

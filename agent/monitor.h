@@ -35,6 +35,7 @@ struct MonitorPlugin {
 struct MonitorServe {
   bool allow_unauthenticated_verifiers = false;
   std::vector<std::string> log_selectors;
+  std::vector<std::string> allowed_foreign_jwt_claims;
 };
 
 // What of the configuration is read anew: all of it, or what its plugin_data_files hold.

@@ -70,6 +70,8 @@ roles::ServeStart RoleStarts::ServeStart(const Progress& progress) const {
   start.set_launch_log_level(static_cast<int32_t>(options_.log.level));
   start.set_allow_unauthenticated_verifiers(serve_.allow_unauthenticated_verifiers);
   start.mutable_log_selectors()->Add(serve_.log_selectors.begin(), serve_.log_selectors.end());
+  start.mutable_allowed_foreign_jwt_claims()->Add(serve_.allowed_foreign_jwt_claims.begin(),
+                                                  serve_.allowed_foreign_jwt_claims.end());
   return start;
 }
 

@@ -88,7 +88,9 @@ const std::vector<Permitted>& PermittedMessages() {
       {MONITOR, PLUGIN, {To::kStart, To::kLink, To::kStop, To::kReload, To::kLogLevel}},
       {PLUGIN, MONITOR, {From::kReady, From::kExit, From::kBroken}},
       {IDENTITY, SERVE, {kWholeMessage}},  // StateChange
-      {SERVE, IDENTITY, {Serve::kWanted, Serve::kRefused, Serve::kUsed}},
+      {SERVE,
+       IDENTITY,
+       {Serve::kWanted, Serve::kRefused, Serve::kUsed, Serve::kMintJwt, Serve::kUsedJwts}},
       {SERVE, PROBE, {kWholeMessage}},      // AttestRequest
       {PROBE, SERVE, {kWholeMessage}},      // AttestReply
       {IDENTITY, PLUGIN, {kWholeMessage}},  // PluginRequest

@@ -43,11 +43,13 @@ struct AdminOptions {
 // Everything that needs the configuration.
 struct Service {
   Service(RoleContext& context, ProbeClient& probe, const ServedState& state,
-          IdentitySets::Options sets_options, WorkloadService::Options options, AdminOptions admin)
+          IdentitySets::Options sets_options, JwtTokens::Options jwt_options,
+          WorkloadService::Options options, AdminOptions admin)
       : sets(state, context.clock(), context.loop(), std::move(sets_options)),
+        jwt_tokens(context.loop(), context.clock(), state, std::move(jwt_options)),
         callers({context.loop(), context.clock(), probe, sets}),
-        workload({context.loop(), context.clock(), state, callers}, std::move(options)),
-        debug(std::move(admin.debug), context.clock(), state),
+        workload({context.loop(), context.clock(), state, callers, jwt_tokens}, std::move(options)),
+        debug(std::move(admin.debug), context.clock(), state, jwt_tokens),
         logger(std::move(admin.logger)) {
     health.AddTo(registry);
     AddReflection(registry);
@@ -56,6 +58,7 @@ struct Service {
   }
 
   IdentitySets sets;
+  JwtTokens jwt_tokens;
   Callers callers;
   WorkloadService workload;
   HealthService health{/*serving=*/false};
@@ -105,9 +108,12 @@ absl::Status ServeRole::OnStart(const roles::Start& start) {
       IdentitySets::Options{.trust_domain = start.serve().trust_domain(),
                             .want = [this](const std::vector<std::string>& ids) { Want(ids); },
                             .used = [this](const std::vector<std::string>& ids) { TellUsed(ids); }},
+      JwtTokens::Options{.trust_domain = start.serve().trust_domain(),
+                         .tell = [this](const roles::ServeRequest& request) { Tell(request); }},
       WorkloadService::Options{
           .allow_unauthenticated_verifiers = start.serve().allow_unauthenticated_verifiers(),
-          .on_refused = [this] { TellRefused(); }},
+          .on_refused = [this] { TellRefused(); },
+          .jwt = {.trust_domain = start.serve().trust_domain(), .allowed_foreign_claims = {}}},
       AdminOptions{
           .debug = {.trust_domain = std::move(trust_domain),
                     .started_at = absl::FromUnixSeconds(start.serve().started_at())},
@@ -132,6 +138,8 @@ absl::Status ServeRole::OnReload(const roles::Start& start) {
       start.serve().allow_unauthenticated_verifiers());
   service_->workload.ShowSelectors(
       {start.serve().log_selectors().begin(), start.serve().log_selectors().end()});
+  const auto& claims = start.serve().allowed_foreign_jwt_claims();
+  service_->workload.AllowForeignJwtClaims({claims.begin(), claims.end()});
   return absl::OkStatus();
 }
 
@@ -166,6 +174,7 @@ absl::Status ServeRole::LinkIdentity(UniqueFd channel) {
           // What is known goes on being served.
           [this](const absl::Status& why) { context_.LinkEnded(roles::IDENTITY, why); }));
   service_->sets.WantAgain();
+  service_->jwt_tokens.AskAgain();
   return absl::OkStatus();
 }
 
@@ -187,8 +196,12 @@ absl::Status ServeRole::TakeStateChange(std::string_view bytes, const UniqueFd& 
   if (fd.valid() || !change.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return InvalidArgument("a change of state that does not parse, or with a descriptor");
   }
+  if (change.has_jwts()) {
+    return service_->jwt_tokens.Take(*change.mutable_jwts());
+  }
   ASSIGN_OR_RETURN(const bool committed, state_.Receive(std::move(change)));
   if (committed) {
+    service_->jwt_tokens.Reconcile();
     service_->sets.Refresh();
     service_->health.SetServing(true);
     context_.Ready();

@@ -6,9 +6,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 named=$(git ls-files --cached --others --exclude-standard '*_test.cc' |
-  xargs grep -ohE '\b(ID|X509|TDB|WLEP|WLAPI)-[0-9]{2}\b' | sort -u)
+  xargs grep -ohE '\b(ID|X509|JWT|TDB|FED|WLEP|WLAPI)-[0-9]{2}\b' | sort -u)
 explained=$(sed -n '/^## Named by no test/,$p' docs/conformance.md |
-  grep -oE '\b(ID|X509|TDB|WLEP|WLAPI)-[0-9]{2}\b' | sort -u)
+  grep -oE '\b(ID|X509|JWT|TDB|FED|WLEP|WLAPI)-[0-9]{2}\b' | sort -u)
 unexplained=0
 total=0
 uncovered=0
@@ -23,6 +23,6 @@ while IFS='|' read -r _ number requirement _; do
       echo "  docs/conformance.md does not say why no test names it"
     fi
   fi
-done < <(grep -E '^\| (ID|X509|TDB|WLEP|WLAPI)-' docs/conformance.md)
+done < <(grep -E '^\| (ID|X509|JWT|TDB|FED|WLEP|WLAPI)-' docs/conformance.md)
 echo "$((total - uncovered)) of $total requirements are named by a test"
 [[ "$unexplained" -eq 0 ]]

@@ -71,6 +71,7 @@ void DebugService::AddTo(rpc::Registry& registry) {
             response.set_last_sync_success(state_.last_sync());
             response.set_svids_count(count);
             response.set_cached_x509_svids_count(count);
+            response.set_cached_jwt_svids_count(static_cast<int32_t>(jwt_tokens_.size()));
             response.set_cached_svidstore_x509_svids_count(state_.store_svid_count());
             call.Send(std::make_shared<const rpc::Frame>(response));
             call.Finish(absl::OkStatus());

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "rpc/call.h"
 #include "spiffe/trust_domain.h"
+#include "workload-api/jwt_tokens.h"
 #include "workload-api/served_state.h"
 
 namespace assay {
@@ -19,9 +20,10 @@ class DebugService final {
     absl::Time started_at;     // The agent's start.
   };
 
-  // Clock and state must outlive the service.
-  DebugService(Options options, const Clock& clock, const ServedState& state)
-      : options_(std::move(options)), clock_(clock), state_(state) {}
+  // What it refers to must outlive the service.
+  DebugService(Options options, const Clock& clock, const ServedState& state,
+               const JwtTokens& jwt_tokens)
+      : options_(std::move(options)), clock_(clock), state_(state), jwt_tokens_(jwt_tokens) {}
   DebugService(const DebugService&) = delete;
   DebugService& operator=(const DebugService&) = delete;
 
@@ -32,6 +34,7 @@ class DebugService final {
   const Options options_;
   const Clock& clock_;
   const ServedState& state_;
+  const JwtTokens& jwt_tokens_;
 };
 
 }  // namespace assay

@@ -56,8 +56,13 @@ class DebugServiceTest : public testing::Test {
       ca_.IssueFor(TestId("spiffe://example.org/spire/agent/a"), key_->public_key());
   FakeClock clock_;
   ServedState state_;
-  DebugService service_{{.trust_domain = TestDomain(), .started_at = clock_.Now()}, clock_, state_};
   TestServer server_;
+  JwtTokens jwt_tokens_{server_.loop(),
+                        clock_,
+                        state_,
+                        {.trust_domain = "example.org", .tell = [](const roles::ServeRequest&) {}}};
+  DebugService service_{
+      {.trust_domain = TestDomain(), .started_at = clock_.Now()}, clock_, state_, jwt_tokens_};
   std::unique_ptr<Http2Client> client_;
 };
 

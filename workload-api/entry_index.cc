@@ -62,7 +62,8 @@ EntryIndex::View EntryIndex::Get(Slot slot) const {
           .spiffe_id = text.substr(record.id_size, record.spiffe_id_size),
           .hint = text.substr(size_t{record.id_size} + record.spiffe_id_size, record.hint_size),
           .created_at = record.created_at,
-          .store_svid = record.store_svid};
+          .store_svid = record.store_svid,
+          .jwt_svid_include_jti = record.jwt_svid_include_jti};
 }
 
 std::vector<std::string_view> EntryIndex::FederatesWith(Slot slot) const {
@@ -131,6 +132,7 @@ void EntryIndex::Fill(Record& record, const Entry& entry) {
   record.hint_size = static_cast<uint16_t>(entry.hint.size());
   record.created_at = entry.created_at;
   record.store_svid = entry.store_svid;
+  record.jwt_svid_include_jti = entry.jwt_svid_include_jti;
 
   const size_t text_size = entry.id.size() + entry.spiffe_id.size() + entry.hint.size();
   record.block.reset(

@@ -31,6 +31,7 @@ class EntryIndex final {
     std::string_view hint;
     int64_t created_at = 0;
     bool store_svid = false;  // For a store of SVIDs, never for a caller.
+    bool jwt_svid_include_jti = false;
     std::span<const Selector> selectors;
     std::span<const std::string> federates_with;  // Trust domain names.
   };
@@ -42,6 +43,7 @@ class EntryIndex final {
     std::string_view hint;
     int64_t created_at = 0;
     bool store_svid = false;
+    bool jwt_svid_include_jti = false;
   };
 
   EntryIndex() = default;
@@ -78,6 +80,7 @@ class EntryIndex final {
     uint16_t spiffe_id_size = 0;
     uint16_t hint_size = 0;
     bool store_svid = false;
+    bool jwt_svid_include_jti = false;
     uint32_t next = kNone;  // In the list of its rarest selector.
   };
   struct Posting {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/secret.h"
+#include "workload-api/jwt_answers.h"
 #include "workload-api/x509_answers.h"
 
 namespace assay {
@@ -45,6 +46,18 @@ rpc::SharedFrame IdentitySet::x509_svids() {
 rpc::SharedFrame IdentitySet::x509_bundles() {
   Update();
   return bundles_;
+}
+
+rpc::SharedFrame IdentitySet::jwt_bundles() {
+  Update();
+  return jwt_bundles_;
+}
+
+const ServedState::Bundle* IdentitySet::FindBundle(std::string_view trust_domain) {
+  Update();
+  const bool known =
+      trust_domain == sets_.options_.trust_domain || FederatesWith().contains(trust_domain);
+  return known ? sets_.state_.FindBundle(trust_domain) : nullptr;
 }
 
 const std::vector<EntryIndex::Slot>& IdentitySet::identities() {
@@ -254,20 +267,24 @@ void IdentitySet::BuildBundles() {
   const ServedState& state = sets_.state_;
   const ServedState::Bundle* own = state.FindBundle(sets_.options_.trust_domain);
   if (own == nullptr) {
-    bundles_ = nullptr;
+    bundles_ = jwt_bundles_ = nullptr;
     return;
   }
   X509Bundles bundles{{sets_.options_.trust_domain, own->x509_authorities}};
+  JwtBundles jwt_bundles{{sets_.options_.trust_domain, own->jwt_document}};
   for (std::string_view name : FederatesWith()) {
     if (const ServedState::Bundle* bundle = state.FindBundle(name)) {
       bundles[name] = bundle->x509_authorities;
+      jwt_bundles[name] = bundle->jwt_document;
     }
   }
   bundles_ = Reuse(bundles_, X509BundlesAnswer(bundles));
+  jwt_bundles_ = Reuse(jwt_bundles_, JwtBundlesAnswer(jwt_bundles));
 }
 
 IdentitySet::Told IdentitySet::Now() const {
-  return {svids_, bundles_, missing_.size(), identities_.empty(), sets_.state_.ready()};
+  return {
+      svids_, bundles_, jwt_bundles_, missing_.size(), identities_.empty(), sets_.state_.ready()};
 }
 
 void IdentitySet::UpdateAndTell() {

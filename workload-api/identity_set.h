@@ -60,6 +60,11 @@ class IdentitySet final {
   // FetchX509Bundles' answer, of a set without identities the own bundle alone; null as long as
   // that is unknown.
   rpc::SharedFrame x509_bundles();
+  // FetchJWTBundles' answer, likewise.
+  rpc::SharedFrame jwt_bundles();
+  // The bundle of the own trust domain, or of one that the identities federate with; null when it
+  // is neither, or unknown.
+  const ServedState::Bundle* FindBundle(std::string_view trust_domain);
   // The entries that grant the identities, sorted by id (WLAPI-48), one for each hint.
   const std::vector<EntryIndex::Slot>& identities();
 
@@ -85,6 +90,7 @@ class IdentitySet final {
   struct Told {
     rpc::SharedFrame svids;
     rpc::SharedFrame bundles;
+    rpc::SharedFrame jwt_bundles;
     size_t missing = 0;
     bool empty = true;
     bool ready = false;  // The state.
@@ -118,6 +124,7 @@ class IdentitySet final {
   int64_t earliest_expiry_ = INT64_MAX;  // Unix seconds, of the SVIDs in the answer.
   rpc::SharedFrame svids_;
   rpc::SharedFrame bundles_;
+  rpc::SharedFrame jwt_bundles_;
   absl::Duration wanted_since_ = absl::InfiniteDuration();
   absl::Duration wanted_last_ = -absl::InfiniteDuration();
   absl::Duration use_told_ = -absl::InfiniteDuration();

@@ -29,6 +29,23 @@ std::vector<Selector> SelectorsOf(const roles::Entry& entry) {
   return selectors;
 }
 
+// The JWT authorities of a bundle, without the others.
+absl::StatusOr<TrustBundle> JwtBundleOf(const roles::Bundle& message) {
+  ASSIGN_OR_RETURN(const TrustDomain trust_domain, TrustDomain::Parse(message.trust_domain()));
+  TrustBundle bundle{.trust_domain = trust_domain,
+                     .x509_authorities = {},
+                     .jwt_authorities = {},
+                     .sequence_number = {},
+                     .refresh_hint = {}};
+  for (const roles::JwtAuthority& authority : message.jwt_authorities()) {
+    ASSIGN_OR_RETURN(crypto::PublicKey key, crypto::PublicKey::ParseSpki(authority.public_key()));
+    bundle.jwt_authorities.push_back({.key_id = authority.key_id(),
+                                      .public_key = std::move(key),
+                                      .tainted = authority.tainted()});
+  }
+  return bundle;
+}
+
 }  // namespace
 
 struct ServedState::Tables {
@@ -136,9 +153,17 @@ absl::Status ServedState::Apply(const roles::StateChange& change, Tables& tables
   for (const std::string& name : change.removed_bundles()) {
     tables.bundles.erase(name);
   }
-  for (const roles::Bundle& bundle : change.bundles()) {
-    tables.bundles.insert_or_assign(bundle.trust_domain(),
-                                    Bundle{bundle.x509_authorities(), ++version_});
+  return PutBundles(change, tables);
+}
+
+absl::Status ServedState::PutBundles(const roles::StateChange& change, Tables& tables) {
+  for (const roles::Bundle& message : change.bundles()) {
+    ASSIGN_OR_RETURN(TrustBundle bundle, JwtBundleOf(message));
+    std::string document = ToJwtBundleDocument(bundle);
+    tables.bundles.insert_or_assign(
+        message.trust_domain(),
+        Bundle{message.x509_authorities(), std::move(bundle.jwt_authorities), std::move(document),
+               ++version_});
   }
   return absl::OkStatus();
 }
@@ -159,6 +184,7 @@ absl::Status ServedState::PutEntries(const roles::StateChange& change, Tables& t
                                          .hint = entry.hint(),
                                          .created_at = entry.created_at(),
                                          .store_svid = entry.store_svid(),
+                                         .jwt_svid_include_jti = entry.jwt_svid_include_jti(),
                                          .selectors = selectors,
                                          .federates_with = federates_with}));
     if (slot >= tables.entry_versions.size()) {

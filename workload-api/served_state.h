@@ -17,6 +17,7 @@
 
 #include "base/secret.h"
 #include "base/status.h"
+#include "spiffe/trust_bundle.h"
 #include "workload-api/entry_index.h"
 
 namespace assay {
@@ -37,6 +38,8 @@ class ServedState final {
   };
   struct Bundle {
     std::string x509_authorities;  // DER certificates.
+    std::vector<JwtAuthority> jwt_authorities;
+    std::string jwt_document;  // These, as a JWK set.
     uint64_t version = 0;
   };
 
@@ -76,6 +79,7 @@ class ServedState final {
   absl::Status Apply(const roles::StateChange& change, Tables& tables);
   absl::Status PutEntries(const roles::StateChange& change, Tables& tables);
   void PutSvids(const roles::StateChange& change, Tables& tables);
+  absl::Status PutBundles(const roles::StateChange& change, Tables& tables);
   // Takes over the SVIDs of entries that are still the same, for which there is none yet.
   static void CarryOver(Tables& from, Tables& to);
   void Commit();

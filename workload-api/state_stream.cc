@@ -3,8 +3,6 @@
 
 #include <utility>
 
-#include "base/log.h"
-
 namespace assay {
 
 StateStream::StateStream(rpc::Call& call, const Context& context)
@@ -56,11 +54,7 @@ void StateStream::OnAdmitted(absl::StatusOr<std::shared_ptr<IdentitySet>> identi
 }
 
 void StateStream::EndUnadmitted(const absl::Status& why) {
-  const rpc::ProcessPeer& process = call_.peer().process;
-  if (context_.refusals.MayWrite(process.uid)) {
-    log::Warn("Caller was not admitted",
-              {{"method", name()}, {"pid", process.pid}, {"error", why}});
-  }
+  LogUnadmitted(context_, call_, name(), why);
   End(why);
 }
 
@@ -164,20 +158,7 @@ void StateStream::Push(bool admitted) {
   }
 }
 
-void StateStream::Refuse() {
-  const rpc::ProcessPeer& process = call_.peer().process;
-  if (context_.refusals.MayWrite(process.uid)) {
-    const std::string shown = context_.shown.Of(identities_->selectors());
-    log::Error("No identity issued", {{"method", name()},
-                                      {"pid", process.pid},
-                                      {"registered", false},
-                                      {shown.empty() ? "" : "selectors", shown},
-                                      {"service", "WorkloadAPI"},
-                                      {"subsystem_name", "endpoints"}});
-  }
-  context_.on_refused();
-  End(PermissionDenied("no identity issued"));
-}
+void StateStream::Refuse() { End(RefuseForLackOfIdentity(context_, call_, name(), *identities_)); }
 
 void StateStream::End(const absl::Status& status) {
   context_.loop.Cancel(std::exchange(wait_timer_, 0));

@@ -6,37 +6,20 @@
 #pragma once
 
 #include <absl/time/time.h>
-#include <sys/types.h>
 
-#include <functional>
 #include <memory>
 #include <string_view>
 
-#include "base/clock.h"
 #include "base/event_loop.h"
-#include "base/refusal_log.h"
 #include "base/status.h"
 #include "rpc/call.h"
-#include "workload-api/caller_gate.h"
-#include "workload-api/identity_set.h"
-#include "workload-api/served_state.h"
-#include "workload-api/shown_selectors.h"
+#include "workload-api/call_context.h"
 
 namespace assay {
 
 class StateStream : public rpc::CallHandler, public IdentityObserver, public CallerObserver {
  public:
-  struct Context {
-    EventLoop& loop;
-    const Clock& clock;
-    const ServedState& state;
-    CallerGate& gate;
-    // By clock's SinceBoot(): until then calls wait for the first state.
-    absl::Duration first_state_deadline;
-    const std::function<void()>& on_refused;
-    RefusalLog<uid_t>& refusals;
-    const ShownSelectors& shown;
-  };
+  using Context = CallContext;
 
   StateStream(rpc::Call& call, const Context& context);
   ~StateStream() override;

@@ -70,7 +70,8 @@ WorkloadService::WorkloadService(const Context& context, Options options)
     : context_(context),
       first_state_deadline_(context.clock.SinceBoot() + kFirstStateGrace),
       options_(std::move(options)),
-      refusals_(context.loop, "uid") {}
+      refusals_(context.loop, "uid"),
+      jwt_(context.loop, options_.jwt, context.jwt_tokens) {}
 
 void WorkloadService::AddTo(rpc::Registry& registry) {
   const StateStream::Context context{.loop = context_.loop,
@@ -88,9 +89,7 @@ void WorkloadService::AddTo(rpc::Registry& registry) {
     return std::make_unique<FetchX509Bundles>(call, context,
                                               options_.allow_unauthenticated_verifiers);
   });
-  for (std::string_view method : {"FetchJWTSVID", "FetchJWTBundles", "ValidateJWTSVID"}) {
-    AddUnimplemented(registry, method, "JWT-SVIDs are not implemented");
-  }
+  jwt_.AddTo(registry, context, options_.allow_unauthenticated_verifiers);
   AddUnimplemented(registry, "FetchWITSVID", "fetching WIT-SVIDs is not implemented");
   AddUnimplemented(registry, "FetchWITBundles", "fetching WIT bundles is not implemented");
 }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The SPIFFE Workload API (SPIFFE Workload API, workload.proto): the X.509 profile, on streams that
-// get a whole new message at each change. Owned by the event loop's thread.
+// The SPIFFE Workload API (SPIFFE Workload API, workload.proto): the X.509 and JWT profiles, on
+// streams that get a whole new message at each change. Owned by the event loop's thread.
 #pragma once
 
 #include <absl/time/time.h>
 #include <sys/types.h>
 
 #include <functional>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/event_loop.h"
@@ -15,6 +18,7 @@
 #include "rpc/call.h"
 #include "workload-api/caller_gate.h"
 #include "workload-api/identity_set.h"
+#include "workload-api/jwt_methods.h"
 #include "workload-api/shown_selectors.h"
 
 namespace assay {
@@ -26,6 +30,7 @@ class WorkloadService final {
     bool allow_unauthenticated_verifiers = false;
     // Called when a caller had no identity: an entry for it may await upstream.
     std::function<void()> on_refused;
+    JwtMethods::Options jwt;
   };
 
   // Callers that come before the first state wait so long after the service's beginning, which is
@@ -38,13 +43,17 @@ class WorkloadService final {
     const Clock& clock;
     const ServedState& state;
     CallerGate& gate;
+    JwtTokens& jwt_tokens;
   };
   WorkloadService(const Context& context, Options options);
 
   void AddTo(rpc::Registry& registry);
   // Of callers that are refused; as ShownSelectors::Set.
   void ShowSelectors(std::vector<std::string> prefixes) { shown_.Set(std::move(prefixes)); }
-  // For the calls that begin from now on.
+  // These for the calls that begin from now on.
+  void AllowForeignJwtClaims(std::set<std::string, std::less<>> claims) {
+    jwt_.AllowForeignClaims(std::move(claims));
+  }
   void SetAllowUnauthenticatedVerifiers(bool allow) {
     options_.allow_unauthenticated_verifiers = allow;
   }
@@ -60,6 +69,7 @@ class WorkloadService final {
   Options options_;
   RefusalLog<uid_t> refusals_;
   ShownSelectors shown_;
+  JwtMethods jwt_;
 };
 
 }  // namespace assay

@@ -4,6 +4,8 @@
 
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "assay/roles.pb.h"
 
@@ -13,9 +15,21 @@ struct FakeServe {
   std::map<std::string, roles::Entry> entries;
   std::map<std::string, roles::Svid> svids;  // By the entry's id.
   std::map<std::string, roles::Bundle> bundles;
+  std::map<std::string, roles::JwtSvid> jwts;  // By entry and audience: "0 a,b".
+  std::vector<roles::JwtSvid> own_jwts;
+  std::vector<std::string> jwt_failures;
   int64_t last_sync = 0;
   int store_svids = 0;
   int packets = 0, commits = 0;
+
+  static std::string KeyText(const roles::JwtSvidKey& key) {
+    std::string text = key.entry_id();
+    char before = ' ';
+    for (const std::string& audience : key.audience()) {
+      text += std::exchange(before, ',') + audience;
+    }
+    return text;
+  }
 
   void Take(const roles::StateChange& change) {
     ++packets;
@@ -41,6 +55,19 @@ struct FakeServe {
     }
     for (const std::string& name : change.removed_bundles()) {
       bundles.erase(name);
+    }
+    for (const roles::JwtSvidKey& key : change.jwts().removed()) {
+      jwts.erase(KeyText(key));
+    }
+    for (const roles::JwtSvid& svid : change.jwts().svids()) {
+      if (svid.request() != 0) {
+        own_jwts.push_back(svid);
+      } else {
+        jwts[KeyText(svid.key())] = svid;
+      }
+    }
+    for (const roles::JwtFailure& failure : change.jwts().failures()) {
+      jwt_failures.push_back(failure.error());
     }
     if (change.commit()) {
       ++commits;

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "crypto/issue.h"
 #include "google/rpc/status.pb.h"
+#include "tests/support/test_jwt.h"
 #include "upstream/call_status.h"
 #include "upstream/upstream.h"
 
@@ -39,7 +40,10 @@ inline absl::Status BannedAtAttestation() {
 
 class ScriptedUpstream final : public Upstream {
  public:
-  explicit ScriptedUpstream(const Clock& clock) : clock_(clock) { RotateAuthority(); }
+  explicit ScriptedUpstream(const Clock& clock) : clock_(clock) {
+    RotateAuthority();
+    RotateJwtKey();
+  }
 
   // What it has and how it answers.
   std::vector<RegistrationEntry> entries;
@@ -48,6 +52,8 @@ class ScriptedUpstream final : public Upstream {
   absl::Duration agent_ttl = absl::Hours(10);
   absl::Duration behind;  // Of its clock.
   bool reattestable = false;
+  absl::Duration jwt_ttl = absl::Minutes(5);
+  absl::Status mint_status;
   absl::Status attest_status, renew_status, sync_status, sign_status, bundle_status, post_status;
   std::map<std::string, absl::Status> item_status;     // By the entry's id.
   std::function<void()> after_signing, after_renewal;  // Once, before the answer is there.
@@ -55,6 +61,8 @@ class ScriptedUpstream final : public Upstream {
   // What it was asked.
   int attests = 0, renews = 0, syncs = 0, bundles = 0, numbers = 0, posts = 0;
   std::vector<std::string> federated_asked;
+  std::vector<std::string> minted;  // The entries of each call for a JWT-SVID.
+  std::unique_ptr<TestJwtKey> jwt_key;
   absl::Duration attestation_patience;
   std::vector<std::vector<std::string>> batches;  // The entries of each signing call.
   std::optional<X509Svid> svid;                   // As it was set last.
@@ -167,9 +175,37 @@ class ScriptedUpstream final : public Upstream {
     }
     return results;
   }
-  absl::StatusOr<MintedJwtSvid> MintJwtSvid(const std::string&,
-                                            const std::vector<std::string>&) override {
-    return absl::UnimplementedError("JWT functionality is disabled");
+  absl::StatusOr<MintedJwtSvid> MintJwtSvid(const std::string& entry_id,
+                                            const std::vector<std::string>& audience) override {
+    minted.push_back(entry_id);
+    RETURN_IF_ERROR(mint_status);
+    const auto entry =
+        std::find_if(entries.begin(), entries.end(),
+                     [&](const RegistrationEntry& known) { return known.id == entry_id; });
+    if (entry == entries.end()) {
+      return NotFound("entry not found or not authorized");
+    }
+    nlohmann::json claims =
+        TestJwtKey::Claims(entry->spiffe_id.ToString(), audience, clock_.Now(), jwt_ttl);
+    claims["jti"] = std::to_string(minted.size());
+    return MintedJwtSvid{.id = entry->spiffe_id,
+                         .token = Secret(jwt_key->Token(claims)),
+                         .issued_at = clock_.Now(),
+                         .expires_at = clock_.Now() + jwt_ttl};
+  }
+  // Another key signs JWT-SVIDs from now on, known by the bundle or not.
+  void RotateJwtKey(bool is_published = true) {
+    for (JwtAuthority& authority : bundle_.jwt_authorities) {
+      authority.tainted = true;
+    }
+    jwt_key = std::make_unique<TestJwtKey>("jwt-" + std::to_string(++jwt_keys_));
+    if (is_published) {
+      PublishJwtKey();
+    }
+  }
+  void PublishJwtKey() {
+    bundle_.jwt_authorities.push_back(jwt_key->authority());
+    ++*bundle_.sequence_number;
   }
   absl::Status PostStatus(std::string_view) override {
     ++posts;
@@ -217,6 +253,7 @@ class ScriptedUpstream final : public Upstream {
   }
 
   const Clock& clock_;
+  int jwt_keys_ = 0;
   std::unique_ptr<crypto::PrivateKey> root_key_;
   std::vector<crypto::Certificate> roots_;  // Since it took its place.
   std::unique_ptr<crypto::Certificate> root_;

@@ -27,6 +27,7 @@ namespace assay {
 
 struct TestRoleOptions {
   size_t cache_size = 1000;
+  size_t jwt_cache_size = 1000;
   bool has_served = false;
   bool has_stores = false;
   RebootstrapMode rebootstrap_mode = RebootstrapMode::kNever;
@@ -57,6 +58,7 @@ class TestRole final {
                .key_type = crypto::KeyType::kEcP256,
                .availability_target = {},
                .cache_size = options.cache_size,
+               .jwt_cache_size = options.jwt_cache_size,
                .sync_interval = absl::Seconds(5),
                .rebootstrap_mode = options.rebootstrap_mode,
                .has_served = options.has_served,
@@ -68,6 +70,7 @@ class TestRole final {
                .run_sync = [this](auto job) { sync_jobs_.push_back(std::move(job)); },
                .run_signing = [this](auto job) { signing_jobs_.push_back(std::move(job)); },
                .run_bundles = [this](auto job) { bundle_jobs_.push_back(std::move(job)); },
+               .run_minting = [this](auto job) { minting_jobs_.push_back(std::move(job)); },
                .random = [] { return 0.5; },
                .on_serving = [this] { serving = true; },
                .on_exit =
@@ -104,13 +107,17 @@ class TestRole final {
   void RunSyncJob() { RunJob(sync_jobs_); }
   void RunSigningJob() { RunJob(signing_jobs_); }
   void RunBundleJob() { RunJob(bundle_jobs_); }
+  void RunMintingJob() { RunJob(minting_jobs_); }
+  size_t minting_jobs() const { return minting_jobs_.size(); }
   // Until nothing happens any more.
   void Settle() {
     RunLoop();
-    while (!sync_jobs_.empty() || !signing_jobs_.empty() || !bundle_jobs_.empty()) {
+    while (!sync_jobs_.empty() || !signing_jobs_.empty() || !bundle_jobs_.empty() ||
+           !minting_jobs_.empty()) {
       RunSyncJob();
       RunBundleJob();
       RunSigningJob();
+      RunMintingJob();
     }
   }
   void Pass(absl::Duration duration, absl::Duration step = absl::Seconds(1)) {
@@ -123,6 +130,21 @@ class TestRole final {
   void Want(const std::string& id) {
     roles::ServeRequest request;
     request.mutable_wanted()->add_entry_ids(id);
+    Send(request);
+  }
+  void Mint(const std::string& id, const std::vector<std::string>& audience, uint64_t number = 0) {
+    roles::ServeRequest request;
+    request.mutable_mint_jwt()->mutable_key()->set_entry_id(id);
+    request.mutable_mint_jwt()->mutable_key()->mutable_audience()->Add(audience.begin(),
+                                                                       audience.end());
+    request.mutable_mint_jwt()->set_request(number);
+    Send(request);
+  }
+  void TellUsedJwt(const std::string& id, const std::string& audience) {
+    roles::ServeRequest request;
+    roles::JwtSvidKey& key = *request.mutable_used_jwts()->add_keys();
+    key.set_entry_id(id);
+    key.add_audience(audience);
     Send(request);
   }
   void TellUsed(int count) {
@@ -172,7 +194,7 @@ class TestRole final {
   std::unique_ptr<EventLoop> loop_;
   AgentDisk disk_;
   NodeIdentity node_;
-  Jobs sync_jobs_, signing_jobs_, bundle_jobs_;
+  Jobs sync_jobs_, signing_jobs_, bundle_jobs_, minting_jobs_;
   IdentityCore core_;
   std::unique_ptr<Channel> channel_;
 };

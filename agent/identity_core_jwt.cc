@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// IdentityCore: what JWT-SVIDs have to do with the rest.
+#include <utility>
+
+#include "agent/identity_core.h"
+#include "assay/roles.pb.h"
+#include "base/log.h"
+
+namespace assay {
+namespace {
+
+JwtSvidKey KeyOf(const roles::JwtSvidKey& message) {
+  return {.entry_id = message.entry_id(),
+          .audience = {message.audience().begin(), message.audience().end()}};
+}
+
+// Serve checks it before it asks.
+bool IsNormalized(const JwtSvidKey& key) {
+  const auto normalized = NormalizedAudience(key.audience);
+  return normalized.ok() && *normalized == key.audience;
+}
+
+}  // namespace
+
+JwtMinter::Surroundings IdentityCore::JwtSurroundings() {
+  return {.loop = around_.loop,
+          .clock = around_.clock,
+          .upstream = around_.upstream,
+          .entries = entries_,
+          .bundles = bundles_,
+          .run = around_.run_minting,
+          .random = around_.random,
+          .tell =
+              [this](JwtNews news) {
+                if (serve_ != nullptr && phase_ != Phase::kStopped) {
+                  serve_->Tell(std::move(news));
+                }
+              },
+          .on_failed =
+              [this](const absl::Status& why) {
+                const Refusal refusal = RefusalOf(why);
+                if (refusal != Refusal::kNone && phase_ != Phase::kStopped) {
+                  OnRefusal(refusal, why);
+                }
+              },
+          .on_untrusted = [this] { bundle_schedule_.Hasten(options_.trust_domain.name(), Now()); },
+          .on_done = [this] { Step(); }};
+}
+
+bool IdentityCore::OnJwtRequest(const roles::ServeRequest& request) {
+  if (request.has_mint_jwt()) {
+    JwtSvidKey key = KeyOf(request.mint_jwt().key());
+    if (IsNormalized(key)) {
+      jwts_.Want(std::move(key), request.mint_jwt().request());
+    }
+    return true;
+  }
+  for (const roles::JwtSvidKey& message : request.used_jwts().keys()) {
+    if (const JwtSvidKey key = KeyOf(message); IsNormalized(key)) {
+      jwts_.Use(key);
+    }
+  }
+  return request.has_used_jwts();
+}
+
+// Those signed by what the new own bundle does not have, or has as tainted.
+void IdentityCore::DropJwtSvids(const TrustBundle& bundle) {
+  std::set<std::string> tainted, gone;
+  if (const auto known = bundles_.find(options_.trust_domain.name()); known != bundles_.end()) {
+    for (const JwtAuthority& authority : known->second.jwt_authorities) {
+      gone.insert(authority.key_id);
+    }
+  }
+  for (const JwtAuthority& authority : bundle.jwt_authorities) {
+    gone.erase(authority.key_id);
+    if (authority.tainted) {
+      tainted.insert(authority.key_id);
+    }
+  }
+  if (const size_t count = jwts_.DropSignedBy(tainted); count > 0) {
+    log::Info(
+        "JWT-SVIDs were removed from the JWT cache because they were issued by a tainted authority",
+        {{"count_jwt_svids", count}, {"subsystem_name", "cache_manager"}});
+  }
+  if (const size_t count = jwts_.DropSignedBy(gone); count > 0) {
+    log::Info("JWT-SVIDs were removed from the JWT cache because their authority is no more",
+              {{"count_jwt_svids", count}, {"subsystem_name", "cache_manager"}});
+  }
+}
+
+}  // namespace assay

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Has the upstream mint the JWT-SVIDs that callers wait for, and replaces those in use before half
+// of their life is over: each key is asked for once at a time, a few at once, callers first. What
+// fails is tried again while a caller waits, or the one at hand is valid. Owned by the identity
+// thread.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/identity_entries.h"
+#include "agent/identity_jwt_svids.h"
+#include "agent/identity_timing.h"
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "base/status.h"
+#include "spiffe/trust_bundle.h"
+#include "upstream/upstream.h"
+
+namespace assay {
+
+class JwtMinter final {
+ public:
+  // At a time; of them so many that nobody waits for.
+  static constexpr size_t kMostAway = 8;
+  static constexpr size_t kMostRefreshing = 4;
+  static constexpr size_t kMostPending = 4096;
+  // How long a caller waits.
+  static constexpr absl::Duration kPatience = absl::Seconds(29);
+
+  struct Surroundings {
+    EventLoop& loop;
+    const Clock& clock;
+    Upstream& upstream;
+    const EntryStore& entries;
+    const std::map<std::string, TrustBundle>& bundles;   // By the name of the trust domain.
+    std::function<void(std::function<void()> job)> run;  // On threads of their own.
+    Random random;
+    std::function<void(JwtNews news)> tell;
+    // A call has failed: maybe the upstream refused the agent itself.
+    std::function<void(const absl::Status& why)> on_failed;
+    // A JWT-SVID is by an authority that the own bundle does not have, or has as tainted: it may be
+    // too old.
+    std::function<void()> on_untrusted;
+    // A job is done.
+    std::function<void()> on_done;
+  };
+
+  // What the surroundings refer to must outlive it, and its jobs must have ended before it dies.
+  JwtMinter(std::string trust_domain, size_t most_svids, Surroundings surroundings)
+      : trust_domain_(std::move(trust_domain)),
+        most_svids_(most_svids),
+        around_(std::move(surroundings)) {}
+  ~JwtMinter() { *alive_ = false; }
+  JwtMinter(const JwtMinter&) = delete;
+  JwtMinter& operator=(const JwtMinter&) = delete;
+
+  // A caller waits; a request other than 0 is for one of its own. The audience is normalized.
+  void Want(JwtSvidKey key, uint64_t request);
+  // Callers got it from serve. One that is not known, as after a restart, is made anew.
+  void Use(const JwtSvidKey& key);
+  void SetMostSvids(size_t most);
+  // The entry is gone, or grants another identity now.
+  void DropEntry(std::string_view entry_id);
+  // Says how many were dropped.
+  size_t DropSignedBy(const std::set<std::string>& key_ids);
+  // Forgets everything; serve is told by others.
+  void Clear();
+
+  // Looks at what has expired and is due, and begins calls, if any may begin.
+  void CollectDue();
+  void BeginDue();
+  // Since boot; when something is due next.
+  absl::Duration NextTime() const;
+  bool is_away() const { return away_ > 0; }
+
+  const JwtSvidStore& svids() const { return svids_; }
+
+ private:
+  using Number = uint64_t;  // Of a pending one, in order of arrival.
+  struct Pending {
+    JwtSvidKey key;
+    uint64_t request = 0;
+    bool waiting = false;     // Some caller does.
+    absl::Duration deadline;  // Then its patience is over.
+    absl::Duration ready_at, failed_at;
+    Backoff backoff{absl::Milliseconds(500), absl::Minutes(1)};
+    bool away = false;
+    bool failed = false;  // Last time.
+  };
+  struct Answer {
+    absl::StatusOr<ReadyJwtSvid> svid;
+    bool is_untrusted = false;
+  };
+
+  static Answer Mint(const Surroundings& around, const JwtSvidKey& key,
+                     const std::string& spiffe_id, const TrustBundle& bundle, double random);
+
+  Pending& Add(const JwtSvidKey& key, uint64_t request);
+  void Remove(Number number);
+  // The one to begin, or that ends the wait for when one may begin.
+  std::optional<Number> NextReady() const;
+  void Begin(Number number);
+  void OnMinted(Number number, const std::string& spiffe_id, Answer& answer);
+  void Take(const Pending& pending, ReadyJwtSvid svid);
+  // Whether it is to be tried again.
+  bool RetryLater(Pending& pending, const absl::Status& why);
+  void TellFailed(const JwtSvidKey& key, uint64_t request, std::string error);
+  void TellSvid(const JwtSvidKey& key, uint64_t request, const ReadyJwtSvid& svid);
+  void TellGone(const std::vector<JwtSvidKey>& keys);
+  absl::Duration Now() const { return around_.clock.SinceBoot(); }
+
+  const std::string trust_domain_;
+  size_t most_svids_;
+  const Surroundings around_;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+
+  JwtSvidStore svids_;
+  std::map<Number, Pending> pending_;
+  std::map<JwtSvidKey, Number> shared_;  // Those without a request.
+  Number next_number_ = 1;
+  size_t away_ = 0, away_refreshing_ = 0;
+};
+
+}  // namespace assay

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The JWT-SVIDs that this node has ready, each with the moment from which on it is to be replaced,
+// and when a caller last got it: of those that nobody uses the oldest make way for others. Owned by
+// the identity thread.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/secret.h"
+#include "spiffe/jwt_svid_key.h"
+
+namespace assay {
+
+struct ReadyJwtSvid {
+  std::string spiffe_id;
+  Secret token;
+  std::string key_id;  // Of the authority that signed it.
+  absl::Time expires;
+  absl::Time refresh;
+
+  ReadyJwtSvid Clone() const { return {spiffe_id, token.Clone(), key_id, expires, refresh}; }
+};
+
+// What serve is told of one.
+struct JwtNews {
+  JwtSvidKey key;
+  uint64_t request = 0;              // Not 0: for the call of this number, not to be kept.
+  std::optional<ReadyJwtSvid> svid;  // Nothing, and no error: it is to be forgotten.
+  std::string error = {};
+};
+
+class JwtSvidStore final {
+ public:
+  JwtSvidStore() = default;
+  JwtSvidStore(const JwtSvidStore&) = delete;
+  JwtSvidStore& operator=(const JwtSvidStore&) = delete;
+
+  const ReadyJwtSvid* Find(const JwtSvidKey& key) const;
+  // New or replaced, and not used yet; a new one counts as used last at this time since boot.
+  void Put(const JwtSvidKey& key, ReadyJwtSvid svid, absl::Duration now);
+  // Whether there was one.
+  bool Remove(const JwtSvidKey& key);
+  void Clear();
+  // A caller got it.
+  void Use(const JwtSvidKey& key, absl::Duration now);
+  size_t size() const { return svids_.size(); }
+
+  std::vector<JwtSvidKey> Keys() const;
+  std::vector<JwtSvidKey> OfEntry(std::string_view entry_id) const;
+  std::vector<JwtSvidKey> SignedBy(const std::set<std::string>& key_ids) const;
+
+  // The next moment at which one that is used is to be replaced, or one expires.
+  std::optional<absl::Time> NextDeadline() const;
+  // Those in use that are to be replaced by now; each is named once.
+  std::vector<JwtSvidKey> TakeDue(absl::Time now);
+  // Removes and names those that have expired.
+  std::vector<JwtSvidKey> TakeExpired(absl::Time now);
+  // Removes and names the least recently used ones until so many are left.
+  std::vector<JwtSvidKey> Evict(size_t most);
+
+ private:
+  struct Held {
+    ReadyJwtSvid svid;
+    absl::Duration used_at;
+    bool used = false;  // Since it was put, and so in by_refresh_ until it is taken from there.
+  };
+  using Svids = std::map<JwtSvidKey, Held>;
+
+  void Forget(Svids::iterator at);
+
+  Svids svids_;
+  std::set<std::pair<absl::Time, JwtSvidKey>> by_refresh_;
+  std::set<std::pair<absl::Time, JwtSvidKey>> by_expiry_;
+  std::set<std::pair<absl::Duration, JwtSvidKey>> by_use_;
+};
+
+}  // namespace assay

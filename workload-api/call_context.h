@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What all calls of the Workload API share, and how they turn callers away. Owned by the event
+// loop's thread.
+#pragma once
+
+#include <absl/time/time.h>
+#include <sys/types.h>
+
+#include <functional>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "base/refusal_log.h"
+#include "base/status.h"
+#include "rpc/call.h"
+#include "workload-api/caller_gate.h"
+#include "workload-api/identity_set.h"
+#include "workload-api/served_state.h"
+#include "workload-api/shown_selectors.h"
+
+namespace assay {
+
+struct CallContext {
+  EventLoop& loop;
+  const Clock& clock;
+  const ServedState& state;
+  CallerGate& gate;
+  // By clock's SinceBoot(): until then calls wait for the first state.
+  absl::Duration first_state_deadline;
+  const std::function<void()>& on_refused;
+  RefusalLog<uid_t>& refusals;
+  const ShownSelectors& shown;
+};
+
+// The status of a call whose caller has no identity, which is told to the log and to on_refused.
+// The name is the method's as the log has it: "FetchX509SVID".
+absl::Status RefuseForLackOfIdentity(const CallContext& context, rpc::Call& call,
+                                     std::string_view name, const IdentitySet& identities);
+// Tells the log that the gate did not admit the caller.
+void LogUnadmitted(const CallContext& context, rpc::Call& call, std::string_view name,
+                   const absl::Status& why);
+
+}  // namespace assay

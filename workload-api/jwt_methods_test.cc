@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What callers of the JWT profile are answered, of a state that changes.
+#include "workload-api/jwt_methods.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "spiffe/workload.pb.h"
+#include "tests/support/fake_serve.h"
+#include "tests/support/test_jwt.h"
+#include "tests/support/test_workload_api.h"
+
+namespace assay {
+namespace {
+
+using nlohmann::json;
+using testing::_;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Pair;
+using testing::SizeIs;
+using testing::UnorderedElementsAre;
+
+class JwtMethodsTest : public testing::Test, protected TestWorkloadApi {
+ protected:
+  JwtMethodsTest() {
+    Change first = Entry("a");
+    first.set_reset(true);
+    AddBundle(first, "example.org", {own_.authority()});
+    AddBundle(first, "b.test", {foreign_.authority()});
+    Commit(first);
+    Admit();
+  }
+  static void AddBundle(Change& change, const std::string& trust_domain,
+                        const std::vector<JwtAuthority>& authorities) {
+    roles::Bundle& bundle = *change.add_bundles();
+    bundle.set_trust_domain(trust_domain);
+    bundle.set_x509_authorities("roots");
+    for (const JwtAuthority& authority : authorities) {
+      roles::JwtAuthority& added = *bundle.add_jwt_authorities();
+      added.set_key_id(authority.key_id);
+      added.set_public_key(authority.public_key.spki());
+    }
+  }
+  void SetBundle(const std::string& trust_domain, const std::vector<JwtAuthority>& authorities) {
+    Change change;
+    AddBundle(change, trust_domain, authorities);
+    Commit(change);
+  }
+  void Federate() {
+    Change change = Entry("a");
+    change.mutable_entries(0)->add_federates_with("b.test");
+    Commit(change);
+  }
+  std::string Token(const TestJwtKey& key, const std::string& id, json more = {}) const {
+    json claims = TestJwtKey::Claims(id, {"x"}, server_.clock.Now());
+    claims.update(more.is_null() ? json::object() : more);
+    return key.Token(claims);
+  }
+  Outcome<ValidateJWTSVIDResponse> Validate(const std::string& token,
+                                            const std::string& audience = "x") {
+    ValidateJWTSVIDRequest request;
+    request.set_audience(audience);
+    request.set_svid(token);
+    return Call<ValidateJWTSVIDResponse>("ValidateJWTSVID", request);
+  }
+  // The bundles of each message so far: their trust domains, and the ids of their keys.
+  std::vector<std::map<std::string, std::vector<std::string>>> Bundles(int32_t call) {
+    std::vector<std::map<std::string, std::vector<std::string>>> sent;
+    for (const std::string& bytes : Messages(call)) {
+      JWTBundlesResponse response;
+      EXPECT_TRUE(response.ParseFromString(bytes));
+      sent.emplace_back();
+      for (const auto& [id, document] : response.bundles()) {
+        std::vector<std::string>& ids = sent.back()[id];
+        const json set = json::parse(document);
+        for (const json& key : set.at("keys")) {
+          ids.push_back(key.at("kid").get<std::string>());
+          EXPECT_FALSE(key.contains("x5c"));
+        }
+      }
+    }
+    return sent;
+  }
+
+  int32_t StartFetch(const std::vector<std::string>& audience, const std::string& id = "") {
+    JWTSVIDRequest request;
+    request.mutable_audience()->Add(audience.begin(), audience.end());
+    request.set_spiffe_id(id);
+    return Start("FetchJWTSVID", request.SerializeAsString());
+  }
+  std::string FetchStatus(const std::vector<std::string>& audience, const std::string& id = "") {
+    return StatusOf(StartFetch(audience, id));
+  }
+  // The entries and audiences that the identity role was asked to mint for since the last time:
+  // "a x,y", with the number of the request where it is for one call.
+  std::vector<std::string> Minted() {
+    Step();
+    std::vector<std::string> minted;
+    for (const roles::ServeRequest& request : std::exchange(requests_, {})) {
+      if (request.has_mint_jwt()) {
+        const std::string number = request.mint_jwt().request() == 0
+                                       ? ""
+                                       : fmt::format("{} ", request.mint_jwt().request());
+        minted.push_back(number + FakeServe::KeyText(request.mint_jwt().key()));
+      }
+    }
+    return minted;
+  }
+  static void SetKey(roles::JwtSvidKey& key, const std::string& entry,
+                     const std::vector<std::string>& audience) {
+    key.set_entry_id(entry);
+    key.mutable_audience()->Add(audience.begin(), audience.end());
+  }
+  // As the identity role answers.
+  void Tell(const std::string& entry, const std::vector<std::string>& audience,
+            const std::string& text, absl::Duration ttl = absl::Minutes(5), uint64_t request = 0) {
+    roles::JwtChange change;
+    roles::JwtSvid& svid = *change.add_svids();
+    SetKey(*svid.mutable_key(), entry, audience);
+    svid.set_request(request);
+    svid.set_spiffe_id("spiffe://example.org/" + entry);
+    svid.set_token(text);
+    svid.set_key_id("own");
+    svid.set_expires_at(absl::ToUnixSeconds(server_.clock.Now() + ttl));
+    ASSERT_OK(jwt_tokens_.Take(change));
+  }
+  void TellFailure(const std::string& entry, const std::vector<std::string>& audience,
+                   const std::string& error) {
+    roles::JwtChange change;
+    roles::JwtFailure& failure = *change.add_failures();
+    SetKey(*failure.mutable_key(), entry, audience);
+    failure.set_error(error);
+    ASSERT_OK(jwt_tokens_.Take(change));
+  }
+  // "a=token" of each SVID in the answer, or the status of a call that failed.
+  std::vector<std::string> Fetched(int32_t call) {
+    const auto outcome = Finished<JWTSVIDResponse>(call);
+    if (outcome.status != "0 ") {
+      return {outcome.status};
+    }
+    std::vector<std::string> fetched;
+    for (const JWTSVID& svid : outcome.response.svids()) {
+      fetched.push_back(svid.spiffe_id().substr(svid.spiffe_id().rfind('/') + 1) + svid.hint() +
+                        "=" + svid.svid());
+    }
+    return fetched;
+  }
+
+  const TestJwtKey own_{"own"}, foreign_{"foreign"};
+};
+
+TEST_F(JwtMethodsTest, FetchesOneOfEachIdentityForTheAudience) {
+  // WLAPI-30 WLAPI-31 WLAPI-33 WLAPI-34 WLAPI-48
+  Commit(Entry("b", "h"));
+  Commit(Entry("c", "h"));
+  const int32_t call = StartFetch({"y", "x", "y"});
+  EXPECT_THAT(Minted(), ElementsAre("a x,y", "b x,y"));
+  Tell("b", {"x", "y"}, "token of b");
+  EXPECT_THAT(Fetched(call), ElementsAre("")) << "it waits for the other";
+  Tell("a", {"x", "y"}, "token of a");
+  EXPECT_THAT(Fetched(call), ElementsAre("a=token of a", "bh=token of b"));
+}
+
+TEST_F(JwtMethodsTest, AnswersThoughTheCacheHasNotRoomForAll) {
+  Commit(Entry("b"));
+  Tell("a", {"x"}, "first");
+  const int32_t call = StartFetch({"x"});
+  EXPECT_THAT(Minted(), ElementsAre("b x"));
+  roles::JwtChange change;
+  SetKey(*change.add_removed(), "a", {"x"});
+  ASSERT_OK(jwt_tokens_.Take(change));
+  Tell("b", {"x"}, "second");
+  ASSERT_OK(jwt_tokens_.Take(change));
+  EXPECT_THAT(Fetched(call), ElementsAre("a=first", "b=second"));
+  EXPECT_THAT(Minted(), SizeIs(0));
+}
+
+TEST_F(JwtMethodsTest, FetchesThatOfOneIdentityWhenAsked) {
+  // WLAPI-32
+  Commit(Entry("b"));
+  const int32_t call = StartFetch({"x"}, "spiffe://example.org/b");
+  EXPECT_THAT(Minted(), ElementsAre("b x"));
+  Tell("b", {"x"}, "token");
+  EXPECT_THAT(Fetched(call), ElementsAre("b=token"));
+  EXPECT_EQ(FetchStatus({"x"}, "spiffe://example.org/nope"), "7 no identity issued");
+  EXPECT_THAT(FetchStatus({"x"}, "spiffe://a.test/"), HasSubstr("3 invalid requested SPIFFE ID"));
+}
+
+TEST_F(JwtMethodsTest, WantsAnAudience) {
+  // WLAPI-11 WLAPI-30
+  for (const std::vector<std::string>& bad :
+       {std::vector<std::string>{}, {""}, {"a", ""}, std::vector<std::string>(65, "a")}) {
+    EXPECT_THAT(FetchStatus(bad), HasSubstr("3 audience "));
+  }
+  EXPECT_THAT(FetchStatus({std::string(9000, 'a')}), HasSubstr("3 audience "));
+  EXPECT_THAT(Minted(), SizeIs(0));
+}
+
+TEST_F(JwtMethodsTest, GivesNoneToCallersWithoutAnIdentity) {
+  // WLAPI-33
+  Change removed;
+  removed.add_removed_entries("a");
+  Commit(removed);
+  EXPECT_EQ(FetchStatus({"x"}), "7 no identity issued");
+  EXPECT_THAT(Minted(), SizeIs(0));
+}
+
+TEST_F(JwtMethodsTest, GivesAtOnceWhatIsThereAndTellsThatItIsUsed) {
+  Tell("a", {"x"}, "token");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(Fetched(StartFetch({"x"})), ElementsAre("a=token"));
+  }
+  EXPECT_THAT(requests_, SizeIs(0));
+  server_.clock.Advance(JwtTokens::kUseDelay);
+  Step();
+  ASSERT_THAT(requests_, SizeIs(1));
+  EXPECT_EQ(FakeServe::KeyText(requests_[0].used_jwts().keys(0)), "a x");
+}
+
+TEST_F(JwtMethodsTest, CallsForTheSameAreAskedForOnce) {
+  const int32_t first = StartFetch({"x"}), second = StartFetch({"x"});
+  EXPECT_THAT(Minted(), ElementsAre("a x"));
+  Tell("a", {"x"}, "token");
+  EXPECT_THAT(Fetched(first), ElementsAre("a=token"));
+  EXPECT_THAT(Fetched(second), ElementsAre("a=token"));
+  jwt_tokens_.AskAgain();
+  EXPECT_THAT(Minted(), SizeIs(0));
+  StartFetch({"y"});
+  EXPECT_THAT(Minted(), ElementsAre("a y"));
+  jwt_tokens_.AskAgain();
+  EXPECT_THAT(Minted(), ElementsAre("a y")) << "the identity role is a new one";
+}
+
+TEST_F(JwtMethodsTest, AnExpiredOneIsNotGiven) {
+  Tell("a", {"x"}, "token", absl::Seconds(60));
+  server_.clock.Advance(absl::Seconds(59));
+  EXPECT_THAT(Fetched(StartFetch({"x"})), ElementsAre("a=token"));
+  server_.clock.Advance(absl::Seconds(1));
+  const int32_t call = StartFetch({"x"});
+  EXPECT_THAT(Minted(), ElementsAre("a x"));
+  EXPECT_EQ(StatusOf(call), "");
+}
+
+TEST_F(JwtMethodsTest, OnesThatMustDifferAreMadeForEachCall) {
+  Change change = Entry("a");
+  change.mutable_entries(0)->set_jwt_svid_include_jti(true);
+  Commit(change);
+  Tell("a", {"x"}, "old");
+  const int32_t first = StartFetch({"x"}), second = StartFetch({"x"});
+  EXPECT_THAT(Minted(), ElementsAre("1 a x", "2 a x"));
+  Tell("a", {"x"}, "two", absl::Minutes(5), 2);
+  Tell("a", {"x"}, "one", absl::Minutes(5), 1);
+  EXPECT_THAT(Fetched(first), ElementsAre("a=one"));
+  EXPECT_THAT(Fetched(second), ElementsAre("a=two"));
+  StartFetch({"x"});
+  EXPECT_THAT(Minted(), ElementsAre("3 a x"));
+}
+
+TEST_F(JwtMethodsTest, SaysWhyNoneCouldBeHad) {
+  const int32_t failing = StartFetch({"x"});
+  Step();
+  TellFailure("a", {"x"}, "failed to fetch JWT SVID: no");
+  EXPECT_EQ(StatusOf(failing), "14 could not fetch JWT-SVID: failed to fetch JWT SVID: no");
+  const int32_t slow = StartFetch({"x"});
+  EXPECT_EQ(StatusOf(slow), "");
+  EXPECT_THAT(Minted(), ElementsAre("a x", "a x"));
+  server_.clock.Advance(IdentitySet::kPatience);
+  EXPECT_THAT(StatusOf(slow), HasSubstr("14 could not fetch JWT-SVID"));
+}
+
+TEST_F(JwtMethodsTest, ACallThatWaitsEndsWithItsIdentity) {
+  // WLAPI-49
+  const int32_t call = StartFetch({"x"});
+  Step();
+  Change removed;
+  removed.add_removed_entries("a");
+  Commit(removed);
+  EXPECT_EQ(StatusOf(call), "7 no identity issued");
+}
+
+TEST_F(JwtMethodsTest, KeepsNoneThatIsNotGrantedOrNotTrusted) {
+  // WLAPI-26
+  const auto kept = [this] { return jwt_tokens_.size(); };
+  Tell("a", {"x"}, "token");
+  Commit({});
+  EXPECT_EQ(kept(), 1u);
+  Change other = Entry("a");
+  other.mutable_entries(0)->set_spiffe_id("spiffe://example.org/other");
+  Commit(other);
+  EXPECT_EQ(kept(), 0u);
+  Commit(Entry("a"));
+  Tell("a", {"x"}, "token");
+  Change tainted;
+  AddBundle(tainted, "example.org", {own_.authority()});
+  tainted.mutable_bundles(0)->mutable_jwt_authorities(0)->set_tainted(true);
+  Commit(tainted);
+  EXPECT_EQ(kept(), 0u);
+  SetBundle("example.org", {own_.authority()});
+  Tell("a", {"x"}, "token");
+  SetBundle("example.org", {foreign_.authority()});
+  EXPECT_EQ(kept(), 0u);
+}
+
+TEST_F(JwtMethodsTest, RefusesToKeepWhatIsNoToken) {
+  roles::JwtChange change;
+  change.add_svids();
+  EXPECT_THAT(jwt_tokens_.Take(change), StatusIs(absl::StatusCode::kInvalidArgument, _));
+}
+
+TEST_F(JwtMethodsTest, BundlesAreSentAtOnceAndWhenTheyHaveChanged) {
+  // WLAPI-06 WLAPI-07 WLAPI-08 WLAPI-29 WLAPI-35 WLAPI-36 WLAPI-37 FED-31
+  const int32_t call = Start("FetchJWTBundles");
+  const auto own = Pair("spiffe://example.org", ElementsAre("own"));
+  EXPECT_THAT(Bundles(call), ElementsAre(UnorderedElementsAre(own)));
+  Commit({});
+  Commit(Svid("a"));
+  SetBundle("example.org", {own_.authority()});
+  EXPECT_THAT(Bundles(call), SizeIs(1)) << "nothing has changed";
+  Federate();
+  const TestJwtKey next("next");
+  SetBundle("example.org", {own_.authority(), next.authority()});
+  Change withdrawn;
+  withdrawn.add_removed_bundles("b.test");
+  Commit(withdrawn);
+  SetBundle("example.org", {});
+  const auto both = Pair("spiffe://example.org", ElementsAre("own", "next"));
+  const auto foreign = Pair("spiffe://b.test", ElementsAre("foreign"));
+  EXPECT_THAT(Bundles(call),
+              ElementsAre(_, UnorderedElementsAre(own, foreign),
+                          UnorderedElementsAre(both, foreign), UnorderedElementsAre(both),
+                          UnorderedElementsAre(Pair("spiffe://example.org", ElementsAre()))));
+}
+
+TEST_F(JwtMethodsTest, BundlesAreForThoseWithAnIdentity) {
+  // WLAPI-28
+  const int32_t call = Start("FetchJWTBundles");
+  EXPECT_THAT(Bundles(call), SizeIs(1));
+  Change removed;
+  removed.add_removed_entries("a");
+  Commit(removed);
+  EXPECT_EQ(StatusOf(call), "7 no identity issued");
+  EXPECT_EQ(StatusOf(Start("FetchJWTBundles")), "7 no identity issued");
+}
+
+TEST_F(JwtMethodsTest, ValidatesTokensOfTheOwnTrustDomainWithAllTheirClaims) {
+  // WLAPI-39 WLAPI-40 WLAPI-41 WLAPI-42
+  const auto valid = Validate(Token(own_, "spiffe://example.org/w", {{"more", 1}}));
+  EXPECT_EQ(valid.status, "0 ");
+  EXPECT_EQ(valid.response.spiffe_id(), "spiffe://example.org/w");
+  EXPECT_EQ(valid.response.claims().fields().at("more").number_value(), 1);
+}
+
+TEST_F(JwtMethodsTest, ValidatesTokensOfTrustDomainsThatTheCallerFederatesWith) {
+  // FED-33 WLAPI-37 WLAPI-41 TDB-11
+  const std::string token = Token(foreign_, "spiffe://b.test/w", {{"more", 1}, {"shown", 2}});
+  EXPECT_THAT(Validate(token).status, HasSubstr("3 no keys found for trust domain \"b.test\""));
+  Federate();
+  service_.AllowForeignJwtClaims({"shown"});
+  const auto valid = Validate(token);
+  EXPECT_EQ(valid.status, "0 ");
+  EXPECT_THAT(
+      valid.response.claims().fields(),
+      UnorderedElementsAre(Pair("sub", _), Pair("aud", _), Pair("exp", _), Pair("shown", _)));
+  SetBundle("b.test", {});
+  EXPECT_THAT(Validate(token).status, HasSubstr("3 "));
+  Change withdrawn;
+  withdrawn.add_removed_bundles("b.test");
+  Commit(withdrawn);
+  EXPECT_THAT(Validate(token).status, HasSubstr("3 "));
+}
+
+TEST_F(JwtMethodsTest, ValidatesForCallersWithoutAnIdentity) {
+  Change removed;
+  removed.add_removed_entries("a");
+  Commit(removed);
+  EXPECT_EQ(Validate(Token(own_, "spiffe://example.org/w")).status, "0 ");
+}
+
+TEST_F(JwtMethodsTest, TellsWhatIsWrongWithATokenAsAnInvalidArgument) {
+  // WLAPI-11 WLAPI-38 WLAPI-39 ID-25
+  const std::string token = Token(own_, "spiffe://example.org/w");
+  EXPECT_EQ(Validate(token, "").status, "3 audience must be specified");
+  EXPECT_EQ(Validate("").status, "3 svid must be specified");
+  EXPECT_EQ(Validate(token, "other").status,
+            "3 expected audience in [\"other\"] (audience=[\"x\"])");
+  EXPECT_THAT(Validate("opaque").status, HasSubstr("3 unable to parse JWT token"));
+  EXPECT_THAT(Validate(Token(foreign_, "spiffe://example.org/w")).status,
+              HasSubstr("3 public key \"foreign\" not found"));
+  EXPECT_THAT(Validate(token.substr(0, token.size() - 4) + "AAAA").status, HasSubstr("3 "));
+}
+
+TEST_F(JwtMethodsTest, RefusesWhoIsNotAdmitted) {
+  gate_.answer = Unavailable("workload attestation failed");
+  EXPECT_EQ(Validate(Token(own_, "spiffe://example.org/w")).status,
+            "14 workload attestation failed");
+}
+
+}  // namespace
+}  // namespace assay
