@@ -59,10 +59,6 @@ absl::StatusOr<FetchedX509> Convert(X509SVIDResponse& response) {
   return fetched;
 }
 
-void AddWorkloadHeader(grpc::ClientContext& context) {
-  context.AddMetadata("workload.spiffe.io", "true");
-}
-
 }  // namespace
 
 absl::StatusOr<FetchedX509> FetchX509Svids(const std::string& socket_path, absl::Duration timeout) {

@@ -73,6 +73,10 @@ absl::Status RpcError(const grpc::Status& status) {
   return RpcError(status.error_code(), status.error_message());
 }
 
+void AddWorkloadHeader(grpc::ClientContext& context) {
+  context.AddMetadata("workload.spiffe.io", "true");
+}
+
 void SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {
   context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
 }

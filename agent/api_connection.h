@@ -22,6 +22,9 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectToAgent(const std::string&
 // Of a call that failed.
 absl::Status RpcError(const grpc::Status& status);
 
+// The metadata that each call of the Workload API needs.
+void AddWorkloadHeader(grpc::ClientContext& context);
+
 void SetDeadline(grpc::ClientContext& context, absl::Duration timeout);
 
 }  // namespace assay

@@ -15,10 +15,8 @@
 namespace assay {
 namespace {
 
-constexpr absl::Duration kDefaultTimeout = absl::Seconds(5);
 constexpr absl::Duration kFirstRetry = absl::Seconds(1);
 constexpr absl::Duration kLongestRetry = absl::Seconds(30);
-constexpr std::string_view kSocketHelp = "Path to the SPIRE Agent API Unix domain socket";
 
 std::string TimeText(absl::Time time) {
   return absl::FormatTime("%Y-%m-%d %H:%M:%S +0000 UTC", time, absl::UTCTimeZone());
@@ -112,7 +110,13 @@ absl::Status WriteFiles(const FetchedX509& fetched, const std::string& folder, s
   return absl::OkStatus();
 }
 
-// "-timeout", which the reference shows as a value of its own.
+int Failed(const absl::Status& why, const CommandStreams& streams) {
+  streams.err << Message(why) << "\n";
+  return 1;
+}
+
+}  // namespace
+
 Arguments::Reader TimeoutReader(absl::Duration& timeout) {
   return [&timeout](std::string_view text) {
     absl::Duration parsed;
@@ -126,24 +130,17 @@ Arguments::Reader TimeoutReader(absl::Duration& timeout) {
   };
 }
 
-int Failed(const absl::Status& why, const CommandStreams& streams) {
-  streams.err << Message(why) << "\n";
-  return 1;
-}
-
-}  // namespace
-
 int FetchX509Command(const CommandArguments& arguments, const CommandStreams& streams) {
   Arguments parsed("fetch x509");
   SocketFlags socket;
-  socket.AddTo(parsed, kSocketHelp);
+  socket.AddTo(parsed, kApiSocketHelp);
   bool json = false, silent = false;
   absl::Duration timeout = kDefaultTimeout;
   std::string folder;
   parsed.Add("output", OutputReader(json),
              "Desired output format (pretty, json); default: pretty.");
   parsed.Add("silent", silent, "Suppress stdout");
-  parsed.Add("timeout", TimeoutReader(timeout), "Time to wait for a response (default 5s)");
+  parsed.Add("timeout", TimeoutReader(timeout), kTimeoutHelp);
   parsed.Add("write", folder,
              "Write SVID data to the specified path (optional; only available for pretty output "
              "format)");
@@ -174,7 +171,7 @@ int FetchX509Command(const CommandArguments& arguments, const CommandStreams& st
 int WatchCommand(const CommandArguments& arguments, const CommandStreams& streams) {
   Arguments parsed("watch");
   SocketFlags socket;
-  socket.AddTo(parsed, kSocketHelp);
+  socket.AddTo(parsed, kApiSocketHelp);
   if (absl::Status status = parsed.Parse(arguments); !status.ok()) {
     return Misused(status, parsed.Usage(), streams, kHelpRequested);
   }

@@ -2,6 +2,8 @@
 // The commands behind the command line, each in a file with its like.
 #pragma once
 
+#include <absl/time/time.h>
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +24,8 @@ int LoggerGetCommand(const CommandArguments& arguments, const CommandStreams& st
 int LoggerSetCommand(const CommandArguments& arguments, const CommandStreams& streams);
 int LoggerResetCommand(const CommandArguments& arguments, const CommandStreams& streams);
 int DebugInfoCommand(const CommandArguments& arguments, const CommandStreams& streams);
+int FetchJwtCommand(const CommandArguments& arguments, const CommandStreams& streams);
+int ValidateJwtCommand(const CommandArguments& arguments, const CommandStreams& streams);
 int WatchCommand(const CommandArguments& arguments, const CommandStreams& streams);
 int ProvisionCommand(const CommandArguments& arguments, const CommandStreams& streams);
 
@@ -34,6 +38,13 @@ int Misused(const absl::Status& why, std::string_view usage, const CommandStream
 
 // Of "-output pretty|json".
 Arguments::Reader OutputReader(bool& json);
+
+// Of "-timeout", which the reference shows as a value of its own, and what it is without.
+Arguments::Reader TimeoutReader(absl::Duration& timeout);
+constexpr absl::Duration kDefaultTimeout = absl::Seconds(5);
+constexpr std::string_view kTimeoutHelp = "Time to wait for a response (default 5s)";
+
+constexpr std::string_view kApiSocketHelp = "Path to the SPIRE Agent API Unix domain socket";
 
 // The flags that say where the Workload API is.
 class SocketFlags final {

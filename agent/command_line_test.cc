@@ -49,7 +49,7 @@ TEST(CommandLineTest, TheUsageIsOfTheNameThatTheProgramIsCalledBy) {
 TEST(CommandLineTest, AGroupListsItsCommands) {
   const Ran ran = RunAgent({"api"});
   EXPECT_EQ(ran.status, 1);
-  EXPECT_THAT(ran.err, HasSubstr("Subcommands:\n    fetch    Fetches X509 SVIDs"));
+  EXPECT_THAT(ran.err, HasSubstr("Subcommands:\n    fetch       Fetches X509 SVIDs"));
 }
 
 TEST(CommandLineTest, VersionGoesToStandardErrorAsTheReferences) {
@@ -80,6 +80,15 @@ TEST(CommandLineTest, AnUnknownOutputIsRefusedAsTheReferenceDoes) {
   EXPECT_THAT(ran.err,
               StartsWith("invalid value \"bogus\" for flag -output: bad formatter flag: unknown "
                          "format option: \"bogus\"\nUsage of fetch x509:\n  -instance string\n"));
+}
+
+TEST(CommandLineTest, JwtCommandsSayWhatTheyMiss) {
+  EXPECT_EQ(RunAgent({"api", "fetch", "jwt"}).err, "audience must be specified\n");
+  EXPECT_EQ(RunAgent({"api", "validate", "jwt", "-svid", "s"}).err, "audience must be specified\n");
+  EXPECT_EQ(RunAgent({"api", "validate", "jwt", "-audience", "a"}).err, "svid must be specified\n");
+  const Ran ran = RunAgent({"api", "fetch", "jwt", "-audience", "a", "-socketPath", "/nowhere"});
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.err, StartsWith("rpc error: code = Unavailable desc = connection error"));
 }
 
 TEST(CommandLineTest, ValidateSaysValidOrWhyNot) {
