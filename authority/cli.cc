@@ -18,7 +18,7 @@ std::vector<CliEntry> AllCommands() {
   std::vector<CliEntry> all;
   for (const auto& commands :
        {AgentCommands(), BundleCommands(), EntryCommands(), EntryDeleteCommands(),
-        EntryQueryCommands(), HealthCommands(), TokenCommands(), X509Commands()}) {
+        EntryQueryCommands(), HealthCommands(), JwtCommands(), TokenCommands(), X509Commands()}) {
     all.insert(all.end(), commands.begin(), commands.end());
   }
   std::sort(all.begin(), all.end(),

@@ -58,6 +58,7 @@ std::vector<CliEntry> EntryDeleteCommands();
 std::vector<CliEntry> EntryQueryCommands();
 std::vector<CliEntry> HealthCommands();
 std::vector<CliEntry> TokenCommands();
+std::vector<CliEntry> JwtCommands();
 std::vector<CliEntry> X509Commands();
 
 template <typename Command>

@@ -362,6 +362,24 @@ TEST_P(AuthorityCliTest, MintsAnX509SvidThatTheBundleVerifies) {
             RunOpenssl("pkey -pubout -in " + In("out/key.pem")).output);
 }
 
+TEST_P(AuthorityCliTest, MintsAJwtSvid) {
+  const Outcome minted =
+      Invoke("jwt mint -spiffeID spiffe://example.org/web -audience x -audience y -ttl 1m");
+  EXPECT_EQ(minted.code, 0) << minted.err;
+  EXPECT_EQ(std::count(minted.out.begin(), minted.out.end(), '.'), 2) << minted.out;
+  const auto json = InvokeForJson("jwt mint -spiffeID spiffe://example.org/web -audience x");
+  EXPECT_EQ(json["svid"]["id"]["path"], "/web");
+  const Outcome written = Invoke(fmt::format(
+      "jwt mint -spiffeID spiffe://example.org/web -audience x -write {}", In("token")));
+  EXPECT_EQ(written.out, fmt::format("JWT-SVID written to {}\n", In("token")));
+  struct stat token = {};
+  ASSERT_EQ(stat(In("token").c_str(), &token), 0);
+  EXPECT_EQ(token.st_mode & 0777, 0600);
+  EXPECT_EQ(Invoke("jwt mint -spiffeID spiffe://example.org/web").err,
+            "Error: at least one audience must be specified\n");
+  EXPECT_EQ(Invoke("jwt mint -audience x").err, "Error: spiffeID must be specified\n");
+}
+
 TEST_P(AuthorityCliTest, MintsAnX509SvidAsJson) {
   const auto json = InvokeForJson("x509 mint -spiffeID spiffe://example.org/web");
   EXPECT_EQ(json["x509_svid"].size(), 1);
