@@ -47,6 +47,10 @@ class Call {
   virtual void Send(SharedFrame frame) = 0;
   // Bytes sent but not yet taken by the connection: what a slow reader costs.
   virtual size_t pending_bytes() const = 0;
+  // Says how many bytes of the request its handler keeps from now on, for as long as the call goes
+  // on: they are charged to the caller. False, and nothing has changed, when there is no memory for
+  // them at this time.
+  virtual bool Keep(size_t bytes) = 0;
   // Ends the call; details is the serialized google.rpc.Status for grpc-status-details-bin, if any.
   // Idempotent. The handler is destroyed soon after, never inside this call.
   virtual void Finish(const absl::Status& status, std::string_view details = {}) = 0;

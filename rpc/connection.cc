@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "rpc/connection_set.h"
 
 namespace assay::rpc {
@@ -127,6 +128,8 @@ void Connection::Read() {
   } else {
     FeedSession(bytes);
   }
+  // It may have been a token, and the buffer is everybody's.
+  Wipe(buffer.data(), bytes.size());
 }
 
 void Connection::FeedTls(std::string_view bytes) {

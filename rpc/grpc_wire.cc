@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/secret.h"
 #include "crypto/digest.h"
 
 namespace assay::rpc {
@@ -99,11 +100,16 @@ bool MessageReader::ReadPrefix(std::string_view& chunk) {
   return true;
 }
 
+void MessageReader::WipeBuffer() {
+  Wipe(buffer_.data(), buffer_.size());
+  std::string().swap(buffer_);
+}
+
 absl::StatusOr<std::optional<std::string_view>> MessageReader::Next(std::string_view& chunk,
                                                                     size_t max_bytes) {
   if (delivered_) {
     delivered_ = false;
-    std::string().swap(buffer_);
+    WipeBuffer();
   }
   if (prefix_size_ < sizeof(prefix_)) {
     if (chunk.empty() || !ReadPrefix(chunk)) {
@@ -129,8 +135,12 @@ absl::StatusOr<std::optional<std::string_view>> MessageReader::Next(std::string_
     return part;
   }
   if (const size_t needed = buffer_.size() + part.size(); needed > buffer_.capacity()) {
-    // Grows as a string does, but never to more than the message.
-    buffer_.reserve(std::min(size_, std::max(needed, 2 * buffer_.capacity())));
+    // Grows as a string does, but never to more than the message, and leaves nothing behind.
+    std::string larger;
+    larger.reserve(std::min(size_, std::max(needed, 2 * buffer_.capacity())));
+    larger = buffer_;
+    buffer_.swap(larger);
+    Wipe(larger.data(), larger.size());
   }
   buffer_ += part;
   if (buffer_.size() < size_) {

@@ -28,9 +28,15 @@ std::string EncodeStatusMessage(std::string_view message);
 // Base64 without padding, for headers whose names end in -bin.
 std::string EncodeBinaryHeader(std::string_view bytes);
 
-// Cuts length-prefixed messages out of the chunks that DATA frames bring.
+// Cuts length-prefixed messages out of the chunks that DATA frames bring. What it kept of them it
+// wipes: there may be tokens in them.
 class MessageReader {
  public:
+  MessageReader() = default;
+  ~MessageReader() { WipeBuffer(); }
+  MessageReader(const MessageReader&) = delete;
+  MessageReader& operator=(const MessageReader&) = delete;
+
   // Takes from the front of chunk. Returns a message when one is whole, valid until the next call;
   // nothing when the chunk is used up. An error, in grpc-go's words, ends the call: a message over
   // max_bytes, a compressed one, or an unknown flag.
@@ -42,6 +48,7 @@ class MessageReader {
 
  private:
   bool ReadPrefix(std::string_view& chunk);
+  void WipeBuffer();
 
   uint8_t prefix_size_ = 0;
   bool delivered_ = false;

@@ -212,7 +212,7 @@ void ServerCall::OnData(std::string_view chunk) {
   if (arrived || reader_.in_message()) {
     WaitForMessage(arrived);
   }
-  const size_t held = kCallBytes + header_bytes_ + reader_.buffered();
+  const size_t held = kCallBytes + header_bytes_ + reader_.buffered() + kept_;
   if (held == held_ || finished_) {
     return;
   }
@@ -221,6 +221,16 @@ void ServerCall::OnData(std::string_view chunk) {
     return;
   }
   held_ = held;
+}
+
+bool ServerCall::Keep(size_t bytes) {
+  const size_t held = held_ - kept_ + bytes;
+  if (!connection_.Hold(held_, held)) {
+    return false;
+  }
+  held_ = held;
+  kept_ = bytes;
+  return true;
 }
 
 void ServerCall::OnEnd() {

@@ -36,6 +36,7 @@ class ServerCall final : public Call {
   std::vector<std::string_view> Metadata(std::string_view name) const override;
   void Send(SharedFrame frame) override;
   size_t pending_bytes() const override { return pending_; }
+  bool Keep(size_t bytes) override;
   void Finish(const absl::Status& status, std::string_view details = {}) override;
 
   int32_t stream_id() const { return stream_id_; }
@@ -97,7 +98,8 @@ class ServerCall final : public Call {
   bool deferred_ = false;   // nghttp2 asked for data when there was none.
   bool finished_ = false;
   size_t header_bytes_ = 0;  // As HTTP/2 counts them, trailers included.
-  size_t held_ = 0;          // What the connection knows that the request takes.
+  size_t held_ = 0;          // What the connection knows that the request takes,
+  size_t kept_ = 0;          // and the part of it that the handler keeps.
   size_t pending_ = 0;       // Bytes in queue_ not taken,
   size_t alone_ = 0;         // and of these those of frames that are this call's alone.
   size_t offset_ = 0;        // Taken of the first frame.
