@@ -211,7 +211,7 @@ OptionTable AgentOptions(AgentConfig& config) {
        .reloads = true},
       {.name = "jwt_svid_cache_max_size",
        .read = CacheSize(config.jwt_svid_cache_max_size),
-       .doc = "How many JWT-SVIDs to keep; the least recently used make way.",
+       .doc = "How many JWT-SVIDs to keep; the least recently used of who has most go.",
        .reloads = true},
       {.name = "allow_unauthenticated_verifiers",
        .read = Into(config.allow_unauthenticated_verifiers),

@@ -55,6 +55,10 @@ bool IdentityCore::OnJwtRequest(const roles::ServeRequest& request) {
     }
     return true;
   }
+  if (request.has_forget_jwt()) {
+    jwts_.Forget(KeyOf(request.forget_jwt().key()), request.forget_jwt().request());
+    return true;
+  }
   for (const roles::JwtSvidKey& message : request.used_jwts().keys()) {
     if (const JwtSvidKey key = KeyOf(message); IsNormalized(key)) {
       jwts_.Use(key);
@@ -63,18 +67,22 @@ bool IdentityCore::OnJwtRequest(const roles::ServeRequest& request) {
   return request.has_used_jwts();
 }
 
-// Those signed by what the new own bundle does not have, or has as tainted.
+// All but those signed by what the new own bundle has, and not as tainted. A key id that names
+// another key now is another authority.
 void IdentityCore::DropJwtSvids(const TrustBundle& bundle) {
-  std::set<std::string> tainted, gone;
+  std::map<std::string, std::string> before;
   if (const auto known = bundles_.find(options_.trust_domain.name()); known != bundles_.end()) {
     for (const JwtAuthority& authority : known->second.jwt_authorities) {
-      gone.insert(authority.key_id);
+      before[authority.key_id] = authority.public_key.spki();
     }
   }
+  std::set<std::string> tainted, good;
   for (const JwtAuthority& authority : bundle.jwt_authorities) {
-    gone.erase(authority.key_id);
+    const auto at = before.find(authority.key_id);
     if (authority.tainted) {
       tainted.insert(authority.key_id);
+    } else if (at == before.end() || at->second == authority.public_key.spki()) {
+      good.insert(authority.key_id);
     }
   }
   if (const size_t count = jwts_.DropSignedBy(tainted); count > 0) {
@@ -82,7 +90,7 @@ void IdentityCore::DropJwtSvids(const TrustBundle& bundle) {
         "JWT-SVIDs were removed from the JWT cache because they were issued by a tainted authority",
         {{"count_jwt_svids", count}, {"subsystem_name", "cache_manager"}});
   }
-  if (const size_t count = jwts_.DropSignedBy(gone); count > 0) {
+  if (const size_t count = jwts_.DropNotSignedBy(good); count > 0) {
     log::Info("JWT-SVIDs were removed from the JWT cache because their authority is no more",
               {{"count_jwt_svids", count}, {"subsystem_name", "cache_manager"}});
   }

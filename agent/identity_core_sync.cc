@@ -197,6 +197,8 @@ absl::Status IdentityCore::LinkServe(UniqueFd channel) {
                     around_.on_serve_ended(why);
                     serve_.reset();
                   }));
+  // Who waited for them did so through the serve role before.
+  jwts_.ForgetAll();
   changed_ = true;
   CommitToServe();
   return absl::OkStatus();

@@ -5,13 +5,15 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/printable.h"
 #include "crypto/curve_tables.h"
-#include "spiffe/jwt_svid.h"
 
 namespace assay {
 namespace {
 
 constexpr std::string_view kSubsystem = "manager";
+constexpr char kEntryChanged[] = "the registration entry has changed; try again";
+constexpr char kTooMany[] = "too many JWT-SVIDs are being fetched";
 // While a caller waits the upstream is tried at least so often.
 constexpr absl::Duration kLongestWaitingRetry = absl::Seconds(5);
 // One that has just failed is not tried again sooner, whoever asks.
@@ -27,9 +29,10 @@ std::string_view CodeName(absl::StatusCode code) {
   return number < std::size(kNames) ? kNames[number] : "Unknown";
 }
 
-// As the reference words it, whose callers look for it.
+// As the reference words it, whose callers look for it. What the upstream says may be any bytes.
 std::string RpcText(const absl::Status& status) {
-  return fmt::format("rpc error: code = {} desc = {}", CodeName(status.code()), Message(status));
+  return fmt::format("rpc error: code = {} desc = {}", CodeName(status.code()),
+                     Printable(Message(status)));
 }
 
 bool IsWorthARetry(const absl::Status& status) {
@@ -46,113 +49,86 @@ bool IsWorthARetry(const absl::Status& status) {
   }
 }
 
-// What the upstream minted is what was asked for.
-absl::Status CheckMinted(const JwtSvid& svid, const std::string& spiffe_id, const JwtSvidKey& key,
-                         absl::Time now) {
-  if (svid.id().ToString() != spiffe_id) {
-    return InvalidArgument("it is of {}", svid.id().ToString());
-  }
-  for (const std::string& audience : key.audience) {
-    RETURN_IF_ERROR(svid.CheckClaims(audience, now));
-  }
-  if (svid.expires_at() <= now) {
-    return InvalidArgument("it has expired");
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
-
-// On a thread of its own.
-JwtMinter::Answer JwtMinter::Mint(const Surroundings& around, const JwtSvidKey& key,
-                                  const std::string& spiffe_id, const TrustBundle& bundle,
-                                  double random) {
-  auto minted = around.upstream.MintJwtSvid(key.entry_id, key.audience);
-  if (!minted.ok()) {
-    return {minted.status()};
-  }
-  const absl::Time now = around.clock.Now();
-  const absl::StatusOr<JwtSvid> svid = JwtSvid::Parse(minted->token.Reveal());
-  absl::Status good = svid.ok() ? CheckMinted(*svid, spiffe_id, key, now) : svid.status();
-  bool is_untrusted = false;
-  if (good.ok()) {
-    const JwtAuthority* authority = svid->FindAuthority(bundle.jwt_authorities);
-    is_untrusted = authority == nullptr || authority->tainted;
-    good = is_untrusted ? NotFound("the trust bundle has no authority {} that is not tainted",
-                                   Quoted(svid->key_id()))
-                        : svid->VerifySignature(authority->public_key);
-  }
-  if (!good.ok()) {
-    return {Unavailable("jwt-svid of the upstream: {}", Message(good)), is_untrusted};
-  }
-  ReadyJwtSvid ready{.spiffe_id = spiffe_id,
-                     .token = std::move(minted->token),
-                     .key_id = svid->key_id(),
-                     .expires = svid->expires_at(),
-                     .refresh = {}};
-  // Before half of what is left, each at a time of its own.
-  ready.refresh = now + (ready.expires - now) * (0.4 + 0.1 * random);
-  return {std::move(ready)};
-}
 
 void JwtMinter::Want(JwtSvidKey key, uint64_t request) {
   const StoredEntry* entry = around_.entries.Find(key.entry_id);
   // Serve knows of the entry, or will be told: it has changed since.
   if (entry == nullptr || entry->for_store || entry->jwt_svid_include_jti != (request != 0)) {
-    TellFailed(key, request, "the registration entry has changed; try again");
+    TellFailed(key, request, kEntryChanged);
     return;
   }
   if (const ReadyJwtSvid* svid = svids_.Find(key);
       svid != nullptr && svid->expires > around_.clock.Now()) {
     // It was on its way to serve.
-    svids_.Use(key, Now());
+    svids_.Use(key);
     TellSvid(key, 0, *svid);
     return;
   }
-  if (pending_.size() >= kMostPending) {
-    TellFailed(key, request, "too many JWT-SVIDs are being fetched");
+  const std::optional<Number> number = FindOrAdd(key, request, /*replaces=*/false);
+  if (!number.has_value()) {
+    TellFailed(key, request, kTooMany);
     return;
   }
-  Pending& pending = Add(key, request);
+  PendingMint& pending = queue_.At(*number);
   if (!std::exchange(pending.waiting, true)) {
     pending.deadline = Now() + kPatience;
     pending.ready_at = std::min(pending.ready_at, std::max(Now(), pending.failed_at + kLeastRetry));
   }
 }
 
+void JwtMinter::Forget(const JwtSvidKey& key, uint64_t request) {
+  const std::optional<Number> number = queue_.Find(key, request);
+  if (!number.has_value()) {
+    return;
+  }
+  PendingMint& pending = queue_.At(*number);
+  pending.waiting = false;
+  pending.deadline = absl::InfiniteDuration();
+  // What is away is looked at when it comes.
+  if (!pending.away && (request != 0 || svids_.Find(key) == nullptr)) {
+    queue_.Remove(*number);
+  }
+}
+
+void JwtMinter::ForgetAll() {
+  for (const Number number : queue_.All()) {
+    const PendingMint& pending = queue_.At(number);
+    Forget(JwtSvidKey(pending.key), pending.request);
+  }
+}
+
 void JwtMinter::Use(const JwtSvidKey& key) {
   const StoredEntry* entry = around_.entries.Find(key.entry_id);
   if (svids_.Find(key) != nullptr) {
-    svids_.Use(key, Now());
-  } else if (entry != nullptr && !entry->for_store && !entry->jwt_svid_include_jti &&
-             pending_.size() < kMostPending) {
-    Add(key, 0);
+    svids_.Use(key);
+  } else if (entry != nullptr && !entry->for_store && !entry->jwt_svid_include_jti) {
+    FindOrAdd(key, 0, /*replaces=*/false);
   }
 }
 
-JwtMinter::Pending& JwtMinter::Add(const JwtSvidKey& key, uint64_t request) {
-  if (const auto at = shared_.find(key); request == 0 && at != shared_.end()) {
-    return pending_.at(at->second);
+std::optional<JwtMinter::Number> JwtMinter::FindOrAdd(const JwtSvidKey& key, uint64_t request,
+                                                      bool replaces) {
+  if (const std::optional<Number> known = queue_.Find(key, request); known.has_value()) {
+    return known;
   }
-  const Number number = next_number_++;
-  if (request == 0) {
-    shared_[key] = number;
+  if (!replaces && queue_.is_full()) {
+    const std::optional<Number> other = queue_.WhoMakesWay(key.entry_id);
+    if (!other.has_value()) {
+      return std::nullopt;
+    }
+    Fail(*other, kTooMany);
   }
-  return pending_
-      .emplace(number, Pending{.key = key,
-                               .request = request,
-                               .deadline = absl::InfiniteDuration(),
-                               .ready_at = Now(),
-                               .failed_at = -absl::InfiniteDuration()})
-      .first->second;
+  return queue_.Add({.key = key, .request = request, .replaces = replaces, .ready_at = Now()});
 }
 
-void JwtMinter::Remove(Number number) {
-  const auto at = pending_.find(number);
-  if (at->second.request == 0) {
-    shared_.erase(at->second.key);
+// Nothing comes of it.
+void JwtMinter::Fail(Number number, std::string_view why) {
+  const PendingMint& pending = queue_.At(number);
+  if (pending.waiting) {
+    TellFailed(pending.key, pending.request, std::string(why));
   }
-  pending_.erase(at);
+  queue_.Remove(number);
 }
 
 void JwtMinter::SetMostSvids(size_t most) {
@@ -167,20 +143,22 @@ void JwtMinter::DropEntry(std::string_view entry_id) {
   }
   TellGone(keys);
   // What is away is looked at when it comes.
-  for (auto at = pending_.begin(); at != pending_.end();) {
-    const Number number = at->first;
-    const Pending& pending = (at++)->second;
-    if (pending.key.entry_id == entry_id && !pending.away) {
-      if (pending.waiting) {
-        TellFailed(pending.key, pending.request, "the registration entry has changed; try again");
-      }
-      Remove(number);
+  for (const Number number : queue_.OfEntry(entry_id)) {
+    if (!queue_.At(number).away) {
+      Fail(number, kEntryChanged);
     }
   }
 }
 
 size_t JwtMinter::DropSignedBy(const std::set<std::string>& key_ids) {
-  const std::vector<JwtSvidKey> keys = svids_.SignedBy(key_ids);
+  return Drop(svids_.SignedBy(key_ids));
+}
+
+size_t JwtMinter::DropNotSignedBy(const std::set<std::string>& key_ids) {
+  return Drop(svids_.NotSignedBy(key_ids));
+}
+
+size_t JwtMinter::Drop(const std::vector<JwtSvidKey>& keys) {
   for (const JwtSvidKey& key : keys) {
     svids_.Remove(key);
   }
@@ -190,58 +168,41 @@ size_t JwtMinter::DropSignedBy(const std::set<std::string>& key_ids) {
 
 void JwtMinter::Clear() {
   svids_.Clear();
-  std::erase_if(pending_, [this](const auto& numbered) {
-    if (numbered.second.away) {
-      return false;
+  for (const Number number : queue_.All()) {
+    if (!queue_.At(number).away) {
+      queue_.Remove(number);
     }
-    if (numbered.second.request == 0) {
-      shared_.erase(numbered.second.key);
-    }
-    return true;
-  });
+  }
 }
 
 void JwtMinter::CollectDue() {
   const absl::Time now = around_.clock.Now();
   TellGone(svids_.TakeExpired(now));
   for (const JwtSvidKey& key : svids_.TakeDue(now)) {
-    Add(key, 0);
+    FindOrAdd(key, 0, /*replaces=*/true);
   }
 }
 
 void JwtMinter::BeginDue() {
   while (away_ < kMostAway) {
-    const std::optional<Number> next = NextReady();
-    if (!next.has_value() || pending_.at(*next).ready_at > Now()) {
+    const std::optional<Number> next = Next();
+    if (!next.has_value() || queue_.At(*next).ready_at > Now()) {
       return;
     }
     Begin(*next);
   }
 }
 
-// One that a caller waits for, if it may begin; else what may begin soonest.
-std::optional<JwtMinter::Number> JwtMinter::NextReady() const {
-  std::optional<Number> next;
-  absl::Duration at = absl::InfiniteDuration();
-  for (const auto& [number, pending] : pending_) {
-    if (pending.away || (!pending.waiting && away_refreshing_ >= kMostRefreshing)) {
-      continue;
-    }
-    if (pending.waiting && pending.ready_at <= Now()) {
-      return number;
-    }
-    if (pending.ready_at < at) {
-      at = pending.ready_at;
-      next = number;
-    }
-  }
-  return next;
+std::optional<JwtMinter::Number> JwtMinter::Next() const {
+  return queue_.Next(Now(), /*replacing=*/away_refreshing_ < kMostRefreshing);
 }
 
-absl::Duration JwtMinter::NextTime() const {
+absl::Duration JwtMinter::NextTime() {
   absl::Duration next = absl::InfiniteDuration();
-  if (const std::optional<Number> ready = NextReady(); ready.has_value() && away_ < kMostAway) {
-    next = pending_.at(*ready).ready_at;
+  if (away_ < kMostAway) {
+    if (const std::optional<Number> ready = Next(); ready.has_value()) {
+      next = queue_.At(*ready).ready_at;
+    }
   }
   if (const auto deadline = svids_.NextDeadline(); deadline.has_value()) {
     next = std::min(next, Now() + (*deadline - around_.clock.Now()) + absl::Milliseconds(1));
@@ -250,32 +211,31 @@ absl::Duration JwtMinter::NextTime() const {
 }
 
 void JwtMinter::Begin(Number number) {
-  Pending& pending = pending_.at(number);
+  const PendingMint& pending = queue_.At(number);
   const StoredEntry* entry = around_.entries.Find(pending.key.entry_id);
   const auto own = around_.bundles.find(trust_domain_);
   if (entry == nullptr || own == around_.bundles.end()) {
-    if (pending.waiting) {
-      TellFailed(pending.key, pending.request, "the registration entry has changed; try again");
-    }
-    Remove(number);
+    Fail(number, kEntryChanged);
     return;
   }
-  pending.away = true;
+  queue_.Begin(number);
   ++away_;
   // Counted as long as it is away, though a caller come to wait for it.
   const bool refreshing = !pending.waiting;
   away_refreshing_ += refreshing ? 1 : 0;
-  TrustBundle bundle{.trust_domain = own->second.trust_domain,
-                     .x509_authorities = {},
-                     .jwt_authorities = own->second.jwt_authorities,
-                     .sequence_number = {},
-                     .refresh_hint = {}};
-  around_.run([this, alive = alive_, number, refreshing, key = pending.key,
-               spiffe_id = SpiffeIdOf(*entry), bundle = std::move(bundle),
-               random = around_.random()] {
-    auto answer = std::make_shared<Answer>(Mint(around_, key, spiffe_id, bundle, random));
+  MintOrder order{.key = pending.key,
+                  .spiffe_id = SpiffeIdOf(*entry),
+                  .bundle = {.trust_domain = own->second.trust_domain,
+                             .x509_authorities = {},
+                             .jwt_authorities = own->second.jwt_authorities,
+                             .sequence_number = {},
+                             .refresh_hint = {}},
+                  .random = around_.random()};
+  around_.run([this, alive = alive_, number, refreshing, order = std::move(order)] {
+    auto answer =
+        std::make_shared<MintedAnswer>(MintJwtSvid(around_.upstream, around_.clock, order));
     crypto::FreeCurveTables();
-    around_.loop.Post([this, alive, number, refreshing, spiffe_id, answer] {
+    around_.loop.Post([this, alive, number, refreshing, spiffe_id = order.spiffe_id, answer] {
       if (*alive) {
         --away_;
         away_refreshing_ -= refreshing ? 1 : 0;
@@ -290,16 +250,30 @@ void JwtMinter::Begin(Number number) {
   });
 }
 
-void JwtMinter::OnMinted(Number number, const std::string& spiffe_id, Answer& answer) {
-  Pending& pending = pending_.at(number);
-  pending.away = false;
+absl::Status JwtMinter::CheckTrusted(const MintedAnswer& answer) const {
+  RETURN_IF_ERROR(answer.svid.status());
+  const auto own = around_.bundles.find(trust_domain_);
+  const bool is_trusted =
+      own != around_.bundles.end() &&
+      std::any_of(own->second.jwt_authorities.begin(), own->second.jwt_authorities.end(),
+                  [&answer](const JwtAuthority& authority) {
+                    return authority.key_id == answer.svid->key_id && !authority.tainted &&
+                           authority.public_key.spki() == answer.verified_by;
+                  });
+  return is_trusted ? absl::OkStatus() : UntrustedAuthority(answer.svid->key_id);
+}
+
+void JwtMinter::OnMinted(Number number, const std::string& spiffe_id, MintedAnswer& answer) {
+  queue_.End(number);
+  PendingMint& pending = queue_.At(number);
   const StoredEntry* entry = around_.entries.Find(pending.key.entry_id);
   if (entry == nullptr || entry->for_store || SpiffeIdOf(*entry) != spiffe_id ||
       entry->jwt_svid_include_jti != (pending.request != 0)) {
-    if (pending.waiting) {
-      TellFailed(pending.key, pending.request, "the registration entry has changed; try again");
-    }
-  } else if (answer.svid.ok()) {
+    Fail(number, kEntryChanged);
+    return;
+  }
+  const absl::Status good = CheckTrusted(answer);
+  if (good.ok()) {
     if (pending.failed) {
       log::Info("JWT-SVID has been fetched again", {{"entry_id", pending.key.entry_id},
                                                     {"spiffe_id", spiffe_id},
@@ -307,29 +281,32 @@ void JwtMinter::OnMinted(Number number, const std::string& spiffe_id, Answer& an
     }
     Take(pending, *std::move(answer.svid));
   } else {
-    if (answer.is_untrusted) {
+    if (answer.is_untrusted || answer.svid.ok()) {
       around_.on_untrusted();
     }
-    if (RetryLater(pending, answer.svid.status())) {
+    if (RetryLater(pending, good)) {
       return;
     }
   }
-  Remove(number);
+  queue_.Remove(number);
 }
 
-void JwtMinter::Take(const Pending& pending, ReadyJwtSvid svid) {
-  TellSvid(pending.key, pending.request, svid);
+void JwtMinter::Take(const PendingMint& pending, ReadyJwtSvid svid) {
   if (pending.request != 0) {
+    if (pending.waiting) {
+      TellSvid(pending.key, pending.request, svid);
+    }
     return;
   }
-  svids_.Put(pending.key, std::move(svid), Now());
+  TellSvid(pending.key, 0, svid);
+  svids_.Put(pending.key, std::move(svid));
   if (pending.waiting) {
-    svids_.Use(pending.key, Now());
+    svids_.Use(pending.key);
   }
   TellGone(svids_.Evict(most_svids_));
 }
 
-bool JwtMinter::RetryLater(Pending& pending, const absl::Status& why) {
+bool JwtMinter::RetryLater(PendingMint& pending, const absl::Status& why) {
   const bool gives_up = !IsWorthARetry(why) || Now() >= pending.deadline;
   const bool is_first = !std::exchange(pending.failed, true);
   log::Write(is_first && !pending.waiting ? log::Level::kWarn : log::Level::kDebug,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Has the upstream mint the JWT-SVIDs that callers wait for, and replaces those in use before half
-// of their life is over: each key is asked for once at a time, a few at once, callers first. What
-// fails is tried again while a caller waits, or the one at hand is valid. Owned by the identity
-// thread.
+// of their life is over: each key is asked for once at a time, a few at once, by turns of their
+// entries, callers first. What fails is tried again while a caller waits, or the one at hand is
+// valid. Owned by the identity thread.
 #pragma once
 
 #include <absl/time/time.h>
@@ -19,6 +19,8 @@
 
 #include "agent/identity_entries.h"
 #include "agent/identity_jwt_svids.h"
+#include "agent/identity_mint.h"
+#include "agent/identity_mint_queue.h"
 #include "agent/identity_timing.h"
 #include "base/clock.h"
 #include "base/event_loop.h"
@@ -33,7 +35,6 @@ class JwtMinter final {
   // At a time; of them so many that nobody waits for.
   static constexpr size_t kMostAway = 8;
   static constexpr size_t kMostRefreshing = 4;
-  static constexpr size_t kMostPending = 4096;
   // How long a caller waits.
   static constexpr absl::Duration kPatience = absl::Seconds(29);
 
@@ -66,13 +67,17 @@ class JwtMinter final {
 
   // A caller waits; a request other than 0 is for one of its own. The audience is normalized.
   void Want(JwtSvidKey key, uint64_t request);
+  // No caller waits any more; of those that serve has told of, or of any.
+  void Forget(const JwtSvidKey& key, uint64_t request);
+  void ForgetAll();
   // Callers got it from serve. One that is not known, as after a restart, is made anew.
   void Use(const JwtSvidKey& key);
   void SetMostSvids(size_t most);
   // The entry is gone, or grants another identity now.
   void DropEntry(std::string_view entry_id);
-  // Says how many were dropped.
+  // Those that an authority of these key ids has signed, or none of these. Says how many.
   size_t DropSignedBy(const std::set<std::string>& key_ids);
+  size_t DropNotSignedBy(const std::set<std::string>& key_ids);
   // Forgets everything; serve is told by others.
   void Clear();
 
@@ -80,40 +85,25 @@ class JwtMinter final {
   void CollectDue();
   void BeginDue();
   // Since boot; when something is due next.
-  absl::Duration NextTime() const;
+  absl::Duration NextTime();
   bool is_away() const { return away_ > 0; }
 
   const JwtSvidStore& svids() const { return svids_; }
 
  private:
-  using Number = uint64_t;  // Of a pending one, in order of arrival.
-  struct Pending {
-    JwtSvidKey key;
-    uint64_t request = 0;
-    bool waiting = false;     // Some caller does.
-    absl::Duration deadline;  // Then its patience is over.
-    absl::Duration ready_at, failed_at;
-    Backoff backoff{absl::Milliseconds(500), absl::Minutes(1)};
-    bool away = false;
-    bool failed = false;  // Last time.
-  };
-  struct Answer {
-    absl::StatusOr<ReadyJwtSvid> svid;
-    bool is_untrusted = false;
-  };
-
-  static Answer Mint(const Surroundings& around, const JwtSvidKey& key,
-                     const std::string& spiffe_id, const TrustBundle& bundle, double random);
-
-  Pending& Add(const JwtSvidKey& key, uint64_t request);
-  void Remove(Number number);
-  // The one to begin, or that ends the wait for when one may begin.
-  std::optional<Number> NextReady() const;
+  using Number = MintQueue::Number;
+  size_t Drop(const std::vector<JwtSvidKey>& keys);
+  // The one that is there, or a new one; nothing when there is no room for it.
+  std::optional<Number> FindOrAdd(const JwtSvidKey& key, uint64_t request, bool replaces);
+  void Fail(Number number, std::string_view why);
+  std::optional<Number> Next() const;
   void Begin(Number number);
-  void OnMinted(Number number, const std::string& spiffe_id, Answer& answer);
-  void Take(const Pending& pending, ReadyJwtSvid svid);
+  void OnMinted(Number number, const std::string& spiffe_id, MintedAnswer& answer);
+  // What it was verified by may have become untrusted while it was on its way.
+  absl::Status CheckTrusted(const MintedAnswer& answer) const;
+  void Take(const PendingMint& pending, ReadyJwtSvid svid);
   // Whether it is to be tried again.
-  bool RetryLater(Pending& pending, const absl::Status& why);
+  bool RetryLater(PendingMint& pending, const absl::Status& why);
   void TellFailed(const JwtSvidKey& key, uint64_t request, std::string error);
   void TellSvid(const JwtSvidKey& key, uint64_t request, const ReadyJwtSvid& svid);
   void TellGone(const std::vector<JwtSvidKey>& keys);
@@ -125,9 +115,7 @@ class JwtMinter final {
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 
   JwtSvidStore svids_;
-  std::map<Number, Pending> pending_;
-  std::map<JwtSvidKey, Number> shared_;  // Those without a request.
-  Number next_number_ = 1;
+  MintQueue queue_;
   size_t away_ = 0, away_refreshing_ = 0;
 };
 

@@ -230,5 +230,120 @@ TEST_F(JwtMinterTest, CallersComeBeforeWhatIsReplaced) {
   EXPECT_THAT(role->serve.jwts, SizeIs(21));
 }
 
+TEST_F(JwtMinterTest, WhatIsMintedAcrossAChangeOfTheBundleIsHeldToTheNewOne) {
+  const auto role = Started(1);
+  const auto change_bundle_meanwhile = [&](const std::function<void()>& change) {
+    upstream_.after_minting = [&, change] {
+      change();
+      clock_.Advance(absl::Seconds(6));
+      role->RunLoop();
+      role->RunBundleJob();
+    };
+  };
+  change_bundle_meanwhile([this] { upstream_.RotateJwtKey(); });
+  role->Mint("0", {"x"});
+  role->RunMintingJob();
+  EXPECT_THAT(role->serve.jwts, IsEmpty()) << "its key is tainted now";
+  role->Pass(absl::Seconds(10));
+  EXPECT_EQ(role->serve.jwts["0 x"].key_id(), "jwt-2");
+  change_bundle_meanwhile([this] {
+    upstream_.bundle().jwt_authorities.back() = TestJwtKey("jwt-2").authority();
+    ++*upstream_.bundle().sequence_number;
+  });
+  role->Mint("0", {"y"});
+  role->RunMintingJob();
+  EXPECT_THAT(role->serve.jwts, IsEmpty()) << "another key has its id now";
+}
+
+TEST_F(JwtMinterTest, WhatNobodyWaitsForAnyMoreIsNotMinted) {
+  upstream_.entries.push_back(MakeEntry("jti"));
+  upstream_.entries.back().jwt_svid_include_jti = true;
+  const auto role = Started(1);
+  for (int i = 0; i < 50; ++i) {
+    role->Mint("0", {std::to_string(i)});
+    role->Mint("jti", {"x"}, i + 1);
+  }
+  for (int i = 0; i < 50; ++i) {
+    role->ForgetJwt("0", std::to_string(i));
+    role->ForgetJwt("jti", "x", i + 1);
+  }
+  role->ForgetJwt("unknown", "x");
+  role->Settle();
+  EXPECT_THAT(upstream_.minted, SizeIs(JwtMinter::kMostAway)) << "those were on their way";
+  EXPECT_THAT(role->serve.own_jwts, IsEmpty());
+}
+
+TEST_F(JwtMinterTest, WhatIsValidIsReplacedThoughNobodyWaits) {
+  const auto role = Started(1);
+  role->Mint("0", {"x"});
+  role->Settle();
+  upstream_.mint_status = Unavailable("no upstream");
+  role->Pass(absl::Seconds(150));
+  role->ForgetJwt("0", "x");
+  upstream_.mint_status = absl::OkStatus();
+  role->Pass(absl::Seconds(60));
+  EXPECT_GT(role->serve.jwts["0 x"].expires_at() - absl::ToUnixSeconds(clock_.Now()), 150);
+}
+
+TEST_F(JwtMinterTest, EntriesTakeTurns) {
+  const auto role = Started(2);
+  for (int i = 0; i < 100; ++i) {
+    role->Mint("0", {std::to_string(i)});
+  }
+  role->Mint("1", {"x"});
+  for (size_t i = 0; i < JwtMinter::kMostAway + 1; ++i) {
+    role->RunMintingJob();
+  }
+  EXPECT_EQ(role->serve.jwts.count("1 x"), 1u);
+}
+
+TEST_F(JwtMinterTest, NoEntryTakesAllPlaces) {
+  const auto role = Started(2);
+  upstream_.mint_status = Unavailable("no upstream");
+  for (size_t i = 0; i < MintQueue::kMostPlaces + JwtMinter::kMostAway; ++i) {
+    role->Mint("0", {std::to_string(i)});
+  }
+  EXPECT_THAT(role->serve.jwt_failures, IsEmpty());
+  role->Mint("0", {"more"});
+  EXPECT_THAT(role->serve.jwt_failures, ElementsAre("too many JWT-SVIDs are being fetched"));
+  upstream_.mint_status = absl::OkStatus();
+  role->Mint("1", {"x"});
+  EXPECT_THAT(role->serve.jwt_failures, SizeIs(2)) << "one of the other entry's";
+  for (size_t i = 0; i < JwtMinter::kMostAway + 1; ++i) {
+    role->RunMintingJob();
+  }
+  EXPECT_EQ(role->serve.jwts.count("1 x"), 1u);
+}
+
+TEST_F(JwtMinterTest, NoEntryTakesTheWholeCache) {
+  const auto role = Started(2, {.jwt_cache_size = 10});
+  role->Mint("1", {"x"});
+  role->Settle();
+  for (int i = 0; i < 50; ++i) {
+    role->Mint("0", {std::to_string(i)});
+    role->Settle();
+  }
+  EXPECT_THAT(role->serve.jwts, SizeIs(10));
+  EXPECT_EQ(role->serve.jwts.count("1 x"), 1u);
+}
+
+TEST_F(JwtMinterTest, WordsOfTheUpstreamAreMadePrintable) {
+  const auto role = Started(1);
+  upstream_.mint_status = MakeStatus(absl::StatusCode::kUnimplemented, "no\xff\n");
+  role->Mint("0", {"x"});
+  role->Settle();
+  EXPECT_THAT(role->serve.jwt_failures, ElementsAre(HasSubstr("desc = no\\xff\\x0a")));
+}
+
+TEST_F(JwtMinterTest, AServeRoleStartedAnewWaitsForNothingYet) {
+  const auto role = Started(1);
+  for (int i = 0; i < 20; ++i) {
+    role->Mint("0", {std::to_string(i)});
+  }
+  role->LinkServe();
+  role->Settle();
+  EXPECT_THAT(upstream_.minted, SizeIs(JwtMinter::kMostAway));
+}
+
 }  // namespace
 }  // namespace assay

@@ -10,21 +10,36 @@ const ReadyJwtSvid* JwtSvidStore::Find(const JwtSvidKey& key) const {
   return at == svids_.end() ? nullptr : &at->second.svid;
 }
 
-void JwtSvidStore::Put(const JwtSvidKey& key, ReadyJwtSvid svid, absl::Duration now) {
-  if (const auto at = svids_.find(key); at != svids_.end()) {
-    now = at->second.used_at;
-    Forget(at);
+void JwtSvidStore::Put(const JwtSvidKey& key, ReadyJwtSvid svid) {
+  const auto [at, is_new] = svids_.try_emplace(key);
+  if (is_new) {
+    NoteUse(at);
+  } else {
+    ForgetTimes(at);
   }
-  by_expiry_.emplace(svid.expires, key);
-  by_use_.emplace(now, key);
-  svids_.emplace(key, Held{.svid = std::move(svid), .used_at = now});
+  at->second.svid = std::move(svid);
+  at->second.used = false;
+  by_expiry_.emplace(at->second.svid.expires, key);
+}
+
+void JwtSvidStore::NoteUse(Svids::iterator at) {
+  uint64_t& last_use = at->second.last_use;
+  by_use_.erase(last_use);
+  uses_.Remove(at->first.entry_id, last_use);
+  last_use = ++last_use_;
+  by_use_.emplace(last_use, at);
+  uses_.Add(at->first.entry_id, last_use);
+}
+
+void JwtSvidStore::ForgetTimes(Svids::iterator at) {
+  by_refresh_.erase({at->second.svid.refresh, at->first});
+  by_expiry_.erase({at->second.svid.expires, at->first});
 }
 
 void JwtSvidStore::Forget(Svids::iterator at) {
-  const Held& held = at->second;
-  by_refresh_.erase({held.svid.refresh, at->first});
-  by_expiry_.erase({held.svid.expires, at->first});
-  by_use_.erase({held.used_at, at->first});
+  ForgetTimes(at);
+  by_use_.erase(at->second.last_use);
+  uses_.Remove(at->first.entry_id, at->second.last_use);
   svids_.erase(at);
 }
 
@@ -38,23 +53,19 @@ bool JwtSvidStore::Remove(const JwtSvidKey& key) {
 }
 
 void JwtSvidStore::Clear() {
-  svids_.clear();
-  by_refresh_.clear();
-  by_expiry_.clear();
-  by_use_.clear();
+  while (!svids_.empty()) {
+    Forget(svids_.begin());
+  }
 }
 
-void JwtSvidStore::Use(const JwtSvidKey& key, absl::Duration now) {
+void JwtSvidStore::Use(const JwtSvidKey& key) {
   const auto at = svids_.find(key);
   if (at == svids_.end()) {
     return;
   }
-  Held& held = at->second;
-  by_use_.erase({held.used_at, key});
-  held.used_at = std::max(held.used_at, now);
-  by_use_.emplace(held.used_at, key);
-  if (!std::exchange(held.used, true)) {
-    by_refresh_.emplace(held.svid.refresh, key);
+  NoteUse(at);
+  if (!std::exchange(at->second.used, true)) {
+    by_refresh_.emplace(at->second.svid.refresh, key);
   }
 }
 
@@ -79,6 +90,16 @@ std::vector<JwtSvidKey> JwtSvidStore::SignedBy(const std::set<std::string>& key_
   std::vector<JwtSvidKey> keys;
   for (const auto& [key, held] : svids_) {
     if (key_ids.contains(held.svid.key_id)) {
+      keys.push_back(key);
+    }
+  }
+  return keys;
+}
+
+std::vector<JwtSvidKey> JwtSvidStore::NotSignedBy(const std::set<std::string>& key_ids) const {
+  std::vector<JwtSvidKey> keys;
+  for (const auto& [key, held] : svids_) {
+    if (!key_ids.contains(held.svid.key_id)) {
       keys.push_back(key);
     }
   }
@@ -116,8 +137,9 @@ std::vector<JwtSvidKey> JwtSvidStore::TakeExpired(absl::Time now) {
 std::vector<JwtSvidKey> JwtSvidStore::Evict(size_t most) {
   std::vector<JwtSvidKey> evicted;
   while (svids_.size() > most) {
-    evicted.push_back(by_use_.begin()->second);
-    Remove(evicted.back());
+    const auto at = by_use_.at(*uses_.OldestOfLargest());
+    evicted.push_back(at->first);
+    Forget(at);
   }
   return evicted;
 }

@@ -26,22 +26,22 @@ ReadyJwtSvid Svid(absl::Duration ttl = absl::Minutes(5), const std::string& key_
 
 TEST(JwtSvidStoreTest, ThoseInUseAreDueOnce) {
   JwtSvidStore store;
-  store.Put(Key("a"), Svid(), absl::ZeroDuration());
-  store.Put(Key("b"), Svid(), absl::ZeroDuration());
-  store.Use(Key("a"), absl::Seconds(1));
+  store.Put(Key("a"), Svid());
+  store.Put(Key("b"), Svid());
+  store.Use(Key("a"));
   EXPECT_EQ(store.NextDeadline(), kNow + absl::Minutes(2.5));
   EXPECT_THAT(store.TakeDue(kNow + absl::Minutes(2)), IsEmpty());
   EXPECT_THAT(store.TakeDue(kNow + absl::Minutes(3)), ElementsAre(Key("a")));
   EXPECT_THAT(store.TakeDue(kNow + absl::Minutes(3)), IsEmpty());
-  store.Use(Key("b"), absl::Minutes(4));
+  store.Use(Key("b"));
   EXPECT_THAT(store.TakeDue(kNow + absl::Minutes(4)), ElementsAre(Key("b"))) << "late, but used";
-  store.Put(Key("a"), Svid(absl::Minutes(10)), absl::Minutes(3));
+  store.Put(Key("a"), Svid(absl::Minutes(10)));
   EXPECT_THAT(store.TakeDue(kNow + absl::Minutes(6)), IsEmpty()) << "nobody has got the new one";
 }
 
 TEST(JwtSvidStoreTest, ExpiredOnesGo) {
   JwtSvidStore store;
-  store.Put(Key("a"), Svid(), absl::ZeroDuration());
+  store.Put(Key("a"), Svid());
   EXPECT_THAT(store.TakeExpired(kNow + absl::Minutes(4)), IsEmpty());
   EXPECT_THAT(store.TakeExpired(kNow + absl::Minutes(5)), ElementsAre(Key("a")));
   EXPECT_EQ(store.size(), 0u);
@@ -50,22 +50,34 @@ TEST(JwtSvidStoreTest, ExpiredOnesGo) {
 
 TEST(JwtSvidStoreTest, TheLeastRecentlyUsedMakeWay) {
   JwtSvidStore store;
-  store.Put(Key("a"), Svid(), absl::Seconds(1));
-  store.Put(Key("b"), Svid(), absl::Seconds(2));
-  store.Put(Key("c"), Svid(), absl::Seconds(3));
-  store.Use(Key("a"), absl::Seconds(4));
-  store.Put(Key("b"), Svid(), absl::Seconds(5));
+  store.Put(Key("a"), Svid());
+  store.Put(Key("b"), Svid());
+  store.Put(Key("c"), Svid());
+  store.Use(Key("a"));
+  store.Put(Key("b"), Svid());
   EXPECT_THAT(store.Evict(2), ElementsAre(Key("b"))) << "replaced, and not used";
   EXPECT_NE(store.Find(Key("a")), nullptr);
 }
 
+TEST(JwtSvidStoreTest, EntriesWithMostMakeWayFirst) {
+  JwtSvidStore store;
+  store.Put(Key("one"), Svid());
+  for (const char* audience : {"a", "b", "c"}) {
+    store.Put(Key("many", audience), Svid());
+    store.Use(Key("many", audience));
+  }
+  EXPECT_THAT(store.Evict(2), ElementsAre(Key("many", "a"), Key("many", "b")));
+  EXPECT_THAT(store.Evict(1), ElementsAre(Key("one"))) << "among equals the least recently used";
+}
+
 TEST(JwtSvidStoreTest, FindsThoseOfAnEntryAndOfAnAuthority) {
   JwtSvidStore store;
-  store.Put(Key("a", "x"), Svid(), absl::ZeroDuration());
-  store.Put(Key("a", "y"), Svid(absl::Minutes(5), "other"), absl::ZeroDuration());
-  store.Put(Key("ab"), Svid(), absl::ZeroDuration());
+  store.Put(Key("a", "x"), Svid());
+  store.Put(Key("a", "y"), Svid(absl::Minutes(5), "other"));
+  store.Put(Key("ab"), Svid());
   EXPECT_THAT(store.OfEntry("a"), ElementsAre(Key("a", "x"), Key("a", "y")));
   EXPECT_THAT(store.SignedBy({"other", "none"}), ElementsAre(Key("a", "y")));
+  EXPECT_THAT(store.NotSignedBy({"k", "none"}), ElementsAre(Key("a", "y")));
   EXPECT_TRUE(store.Remove(Key("ab")));
   EXPECT_FALSE(store.Remove(Key("ab")));
 }

@@ -90,7 +90,8 @@ const std::vector<Permitted>& PermittedMessages() {
       {IDENTITY, SERVE, {kWholeMessage}},  // StateChange
       {SERVE,
        IDENTITY,
-       {Serve::kWanted, Serve::kRefused, Serve::kUsed, Serve::kMintJwt, Serve::kUsedJwts}},
+       {Serve::kWanted, Serve::kRefused, Serve::kUsed, Serve::kMintJwt, Serve::kUsedJwts,
+        Serve::kForgetJwt}},
       {SERVE, PROBE, {kWholeMessage}},      // AttestRequest
       {PROBE, SERVE, {kWholeMessage}},      // AttestReply
       {IDENTITY, PLUGIN, {kWholeMessage}},  // PluginRequest

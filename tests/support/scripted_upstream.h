@@ -55,8 +55,9 @@ class ScriptedUpstream final : public Upstream {
   absl::Duration jwt_ttl = absl::Minutes(5);
   absl::Status mint_status;
   absl::Status attest_status, renew_status, sync_status, sign_status, bundle_status, post_status;
-  std::map<std::string, absl::Status> item_status;     // By the entry's id.
-  std::function<void()> after_signing, after_renewal;  // Once, before the answer is there.
+  std::map<std::string, absl::Status> item_status;  // By the entry's id.
+  // Once, before the answer is there.
+  std::function<void()> after_signing, after_renewal, after_minting;
 
   // What it was asked.
   int attests = 0, renews = 0, syncs = 0, bundles = 0, numbers = 0, posts = 0;
@@ -188,8 +189,12 @@ class ScriptedUpstream final : public Upstream {
     nlohmann::json claims =
         TestJwtKey::Claims(entry->spiffe_id.ToString(), audience, clock_.Now(), jwt_ttl);
     claims["jti"] = std::to_string(minted.size());
+    Secret token(jwt_key->Token(claims));
+    if (const auto hook = std::exchange(after_minting, nullptr)) {
+      hook();
+    }
     return MintedJwtSvid{.id = entry->spiffe_id,
-                         .token = Secret(jwt_key->Token(claims)),
+                         .token = std::move(token),
                          .issued_at = clock_.Now(),
                          .expires_at = clock_.Now() + jwt_ttl};
   }

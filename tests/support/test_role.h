@@ -140,6 +140,13 @@ class TestRole final {
     request.mutable_mint_jwt()->set_request(number);
     Send(request);
   }
+  void ForgetJwt(const std::string& id, const std::string& audience, uint64_t number = 0) {
+    roles::ServeRequest request;
+    request.mutable_forget_jwt()->mutable_key()->set_entry_id(id);
+    request.mutable_forget_jwt()->mutable_key()->add_audience(audience);
+    request.mutable_forget_jwt()->set_request(number);
+    Send(request);
+  }
   void TellUsedJwt(const std::string& id, const std::string& audience) {
     roles::ServeRequest request;
     roles::JwtSvidKey& key = *request.mutable_used_jwts()->add_keys();

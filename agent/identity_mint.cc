@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "agent/identity_mint.h"
+
+#include <utility>
+
+#include "spiffe/jwt_svid.h"
+
+namespace assay {
+namespace {
+
+// What the upstream minted is what was asked for.
+absl::Status CheckMinted(const JwtSvid& svid, const MintOrder& order, absl::Time now) {
+  if (svid.id().ToString() != order.spiffe_id) {
+    return InvalidArgument("it is of {}", svid.id().ToString());
+  }
+  for (const std::string& audience : order.key.audience) {
+    RETURN_IF_ERROR(svid.CheckClaims(audience, now));
+  }
+  if (svid.expires_at() <= now) {
+    return InvalidArgument("it has expired");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status NoGood(const absl::Status& why) {
+  return Unavailable("jwt-svid of the upstream: {}", Message(why));
+}
+
+}  // namespace
+
+absl::Status UntrustedAuthority(const std::string& key_id) {
+  return NoGood(
+      NotFound("the trust bundle has no authority {} that is not tainted", Quoted(key_id)));
+}
+
+MintedAnswer MintJwtSvid(Upstream& upstream, const Clock& clock, const MintOrder& order) {
+  auto minted = upstream.MintJwtSvid(order.key.entry_id, order.key.audience);
+  if (!minted.ok()) {
+    return {minted.status()};
+  }
+  const absl::Time now = clock.Now();
+  const absl::StatusOr<JwtSvid> svid = JwtSvid::Parse(minted->token.Reveal());
+  if (!svid.ok()) {
+    return {NoGood(svid.status())};
+  }
+  if (absl::Status good = CheckMinted(*svid, order, now); !good.ok()) {
+    return {NoGood(good)};
+  }
+  const JwtAuthority* authority = svid->FindAuthority(order.bundle.jwt_authorities);
+  if (authority == nullptr || authority->tainted) {
+    return {UntrustedAuthority(svid->key_id()), /*is_untrusted=*/true};
+  }
+  if (absl::Status good = svid->VerifySignature(authority->public_key); !good.ok()) {
+    return {NoGood(good)};
+  }
+  ReadyJwtSvid ready{.spiffe_id = order.spiffe_id,
+                     .token = std::move(minted->token),
+                     .key_id = svid->key_id(),
+                     .expires = svid->expires_at(),
+                     .refresh = {}};
+  // Before half of what is left, each at a time of its own.
+  ready.refresh = now + (ready.expires - now) * (0.4 + 0.1 * order.random);
+  return {std::move(ready), false, authority->public_key.spki()};
+}
+
+}  // namespace assay
