@@ -33,6 +33,8 @@ namespace {
 
 // Of ids in one message, to stay well below a message's cap.
 constexpr size_t kMaxIdsPerMessage = 400;
+// That the identity role has not read, of what callers can cause as much as they like of.
+constexpr size_t kMaxQueuedBytes = 256 << 10;
 constexpr absl::Duration kRefusedInterval = absl::Seconds(1);
 
 struct AdminOptions {
@@ -91,6 +93,8 @@ class ServeRole final : public RoleBody {
   void TellUsed(const std::vector<std::string>& entry_ids);
   void TellRefused();
   void Tell(const roles::ServeRequest& request);
+  // False: the identity role is away, or has not read what it was told before.
+  bool TellIfRead(const roles::ServeRequest& request);
 
   RoleContext& context_;
   ProbeClient probe_;
@@ -109,7 +113,7 @@ absl::Status ServeRole::OnStart(const roles::Start& start) {
                             .want = [this](const std::vector<std::string>& ids) { Want(ids); },
                             .used = [this](const std::vector<std::string>& ids) { TellUsed(ids); }},
       JwtTokens::Options{.trust_domain = start.serve().trust_domain(),
-                         .tell = [this](const roles::ServeRequest& request) { Tell(request); }},
+                         .tell = [this](const auto& request) { return TellIfRead(request); }},
       WorkloadService::Options{
           .allow_unauthenticated_verifiers = start.serve().allow_unauthenticated_verifiers(),
           .on_refused = [this] { TellRefused(); },
@@ -124,6 +128,7 @@ absl::Status ServeRole::OnStart(const roles::Start& start) {
   }
   RETURN_IF_ERROR(OnReload(start));
   rpc::Server::Options options;
+  options.limits.max_message_bytes = WorkloadService::kMaxRequestBytes;
   options.interceptor = WorkloadService::CheckSecurityHeader;
   options.on_connect = [this](rpc::Peer& peer) { return service_->callers.OnConnect(peer); };
   ASSIGN_OR_RETURN(service_->server,
@@ -253,6 +258,14 @@ void ServeRole::Tell(const roles::ServeRequest& request) {
   if (absl::Status sent = identity_->Send(request); !sent.ok()) {
     log::Error("Asking the identity role failed", {{"error", sent}});
   }
+}
+
+bool ServeRole::TellIfRead(const roles::ServeRequest& request) {
+  const bool reads = identity_ != nullptr && identity_->queued_bytes() < kMaxQueuedBytes;
+  if (reads) {
+    Tell(request);
+  }
+  return reads;
 }
 
 }  // namespace

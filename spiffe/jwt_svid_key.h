@@ -15,7 +15,7 @@ namespace assay {
 
 struct JwtSvidKey {
   static constexpr size_t kMaxAudiences = 64;
-  static constexpr size_t kMaxAudienceBytes = 8 << 10;  // Of all together.
+  static constexpr size_t kMaxAudienceBytes = 4 << 10;  // Of all together.
 
   std::string entry_id;
   std::vector<std::string> audience;  // Sorted, each once.

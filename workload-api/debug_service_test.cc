@@ -57,10 +57,11 @@ class DebugServiceTest : public testing::Test {
   FakeClock clock_;
   ServedState state_;
   TestServer server_;
-  JwtTokens jwt_tokens_{server_.loop(),
-                        clock_,
-                        state_,
-                        {.trust_domain = "example.org", .tell = [](const roles::ServeRequest&) {}}};
+  JwtTokens jwt_tokens_{
+      server_.loop(),
+      clock_,
+      state_,
+      {.trust_domain = "example.org", .tell = [](const roles::ServeRequest&) { return true; }}};
   DebugService service_{
       {.trust_domain = TestDomain(), .started_at = clock_.Now()}, clock_, state_, jwt_tokens_};
   std::unique_ptr<Http2Client> client_;

@@ -9,24 +9,22 @@
 
 #include "rpc/call.h"
 #include "workload-api/call_context.h"
+#include "workload-api/check_turns.h"
 #include "workload-api/jwt_tokens.h"
 #include "workload-api/jwt_validator.h"
+#include "workload-api/validate_jwt_svid.h"
 
 namespace assay {
 
 class JwtMethods final {
  public:
-  struct Options {
-    std::string trust_domain;
-    // Of another trust domain's tokens these claims are told besides "sub", "aud" and "exp".
-    std::set<std::string, std::less<>> allowed_foreign_claims;
-  };
+  using Options = ValidateJwtSvid::Options;
   // The curves' tables that validations leave behind are freed after so long.
   static constexpr absl::Duration kTidyDelay = absl::Seconds(10);
 
   // Loop and tokens must outlive it.
   JwtMethods(EventLoop& loop, Options options, JwtTokens& tokens)
-      : loop_(loop), options_(std::move(options)), tokens_(tokens) {}
+      : loop_(loop), options_(std::move(options)), tokens_(tokens), turns_(loop) {}
   ~JwtMethods() { loop_.Cancel(tidy_timer_); }
   JwtMethods(const JwtMethods&) = delete;
   JwtMethods& operator=(const JwtMethods&) = delete;
@@ -45,6 +43,7 @@ class JwtMethods final {
   Options options_;
   JwtTokens& tokens_;
   JwtValidator validator_;
+  CheckTurns turns_;
   EventLoop::TimerId tidy_timer_ = 0;
 };
 

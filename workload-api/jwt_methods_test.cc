@@ -390,6 +390,158 @@ TEST_F(JwtMethodsTest, TellsWhatIsWrongWithATokenAsAnInvalidArgument) {
   EXPECT_THAT(Validate(token.substr(0, token.size() - 4) + "AAAA").status, HasSubstr("3 "));
 }
 
+TEST_F(JwtMethodsTest, RefusesWhatIsTooMuchBeforeTheCallerIsLookedAt) {
+  gate_.asked = 0;
+  EXPECT_THAT(FetchStatus(std::vector<std::string>(65, "x")), HasSubstr("3 audience has 65"));
+  EXPECT_THAT(FetchStatus({std::string(JwtSvidKey::kMaxAudienceBytes + 1, 'x')}),
+              HasSubstr("3 audience has 1"));
+  EXPECT_THAT(Validate("x", std::string(JwtSvidKey::kMaxAudienceBytes + 1, 'x')).status,
+              HasSubstr("3 audience has"));
+  EXPECT_THAT(Validate(std::string(crypto::Jws::kMaxBytes + 1, 'x')).status,
+              HasSubstr("3 unable to parse JWT token"));
+  EXPECT_EQ(gate_.asked, 0);
+}
+
+// The status of each call that was ended.
+std::vector<std::string> Ended(const std::vector<std::string>& statuses) {
+  std::vector<std::string> ended;
+  std::copy_if(statuses.begin(), statuses.end(), std::back_inserter(ended),
+               [](const std::string& status) { return !status.empty(); });
+  return ended;
+}
+
+TEST_F(JwtMethodsTest, WhatCallsThatWaitKeepIsChargedToTheirUser) {
+  gate_.waits = true;
+  ValidateJWTSVIDRequest request;
+  request.set_audience("x");
+  request.set_svid(std::string(crypto::Jws::kMaxBytes, 'x'));
+  std::vector<std::unique_ptr<Http2Client>> clients;
+  std::vector<std::string> statuses;
+  for (int i = 0; i < 4; ++i) {
+    clients.push_back(server_.Connect());
+    for (int j = 0; j < 50; ++j) {
+      const int32_t call =
+          clients.back()->Start("/SpiffeWorkloadAPI/ValidateJWTSVID", request.SerializeAsString());
+      for (int step = 0; step < 5; ++step) {
+        clients.back()->Step();
+      }
+      const auto& stream = clients.back()->stream(call);
+      statuses.push_back(stream.status() == -1 ? "" : stream.message());
+    }
+  }
+  EXPECT_THAT(Ended(statuses), SizeIs(testing::AllOf(testing::Gt(60u), testing::Lt(90u))));
+  EXPECT_THAT(Ended(statuses), testing::Each("no memory for a large request at this time"));
+  // With the calls goes what they kept.
+  clients.clear();
+  Step();
+  gate_.waits = false;
+  EXPECT_THAT(Validate(std::string(crypto::Jws::kMaxBytes, 'x')).status, HasSubstr("3 "));
+}
+
+TEST_F(JwtMethodsTest, FieldsThatAreNotKnownAreNotKept) {
+  // Field 15 with 60 KiB, of which as many as there are calls would be too much.
+  const std::string unknown = "\x7a\x80\xe0\x03" + std::string(60 << 10, 'u');
+  JWTSVIDRequest request;
+  request.add_audience("x");
+  Validate("opaque");  // The server's greeting, and all after it, waits for a first answer.
+  std::vector<int32_t> calls;
+  for (int i = 0; i < 90; ++i) {
+    const int before = gate_.asked;
+    calls.push_back(Start("FetchJWTSVID", request.SerializeAsString() + unknown));
+    client_->WaitFor([&] { return gate_.asked > before; });
+  }
+  Tell("a", {"x"}, "token");
+  for (const int32_t call : calls) {
+    client_->WaitClosed(call);
+    ASSERT_THAT(Fetched(call), ElementsAre("a=token"));
+  }
+}
+
+TEST_F(JwtMethodsTest, WhoHadToWaitIsLookedAtAgainBeforeTheAnswer) {
+  const int32_t call = StartFetch({"x"});
+  EXPECT_THAT(Minted(), ElementsAre("a x"));
+  gate_.answer = PermissionDenied("the caller executed another program after it connected");
+  Tell("a", {"x"}, "token");
+  EXPECT_THAT(StatusOf(call), HasSubstr("7 the caller executed another program"));
+}
+
+TEST_F(JwtMethodsTest, WhoHasOtherIdentitiesThenGetsThese) {
+  Commit(Entry("b"));
+  Commit([] {
+    Change change = Entry("c");
+    change.mutable_entries(0)->mutable_selectors(0)->set_value("uid:2");
+    return change;
+  }());
+  const int32_t call = StartFetch({"x"});
+  EXPECT_THAT(Minted(), ElementsAre("a x", "b x"));
+  gate_.answer = sets_.Get({{"unix", "uid:2"}});
+  Tell("a", {"x"}, "token of a");
+  Tell("b", {"x"}, "token of b");
+  EXPECT_THAT(Fetched(call), ElementsAre("")) << "it waits for the other identity";
+  Tell("c", {"x"}, "token of c");
+  EXPECT_THAT(Fetched(call), ElementsAre("c=token of c"));
+}
+
+// Calls that come in one round of the loop, each with a token of its own.
+class FloodOfTokens final {
+ public:
+  FloodOfTokens(TestServer& server, const std::vector<std::string>& tokens)
+      : client_(ConnectUnix(server.path()), [this, &server] {
+          if (!holding_) {
+            server.loop().RunOnce(absl::ZeroDuration());
+          }
+        }) {
+    ValidateJWTSVIDRequest request;
+    request.set_audience("x");
+    for (const std::string& token : tokens) {
+      request.set_svid(token);
+      calls_.push_back(
+          client_.Start("/SpiffeWorkloadAPI/ValidateJWTSVID", request.SerializeAsString()));
+    }
+    holding_ = false;
+  }
+  // In one round.
+  size_t Answered() {
+    client_.Step();
+    const auto answered = std::count_if(calls_.begin(), calls_.end(), [this](int32_t call) {
+      return client_.stream(call).status() == 0;
+    });
+    return static_cast<size_t>(answered);
+  }
+
+ private:
+  bool holding_ = true;
+  Http2Client client_;
+  std::vector<int32_t> calls_;
+};
+
+TEST_F(JwtMethodsTest, AFloodOfTokensIsCheckedByTurns) {
+  constexpr size_t kRounds = 6;
+  std::vector<std::string> tokens;
+  for (size_t i = 0; i < kRounds * CheckTurns::kPerRound; ++i) {
+    tokens.push_back(Token(own_, "spiffe://example.org/" + std::to_string(i)));
+  }
+  gate_.asked = 0;
+  FloodOfTokens flood(server_, tokens);
+  std::vector<size_t> answered = {0};
+  for (int i = 0; i < 30; ++i) {
+    answered.push_back(flood.Answered());
+    // What is checked at once, and what is checked in its turn, may fall into one round.
+    ASSERT_LE(answered.back() - answered[answered.size() - 2], 2 * CheckTurns::kPerRound);
+  }
+  EXPECT_EQ(answered.back(), tokens.size());
+  EXPECT_EQ(static_cast<size_t>(gate_.asked), 2 * tokens.size() - CheckTurns::kPerRound)
+      << "who waited for his turn is looked at again";
+}
+
+TEST_F(JwtMethodsTest, WhatTheUpstreamSaysMayBeAnyBytes) {
+  roles::JwtChange change;
+  roles::JwtFailure& failure = *change.add_failures();
+  failure.set_error("no \xff");
+  roles::JwtChange parsed;
+  EXPECT_TRUE(parsed.ParseFromString(change.SerializeAsString()));
+}
+
 TEST_F(JwtMethodsTest, RefusesWhoIsNotAdmitted) {
   gate_.answer = Unavailable("workload attestation failed");
   EXPECT_EQ(Validate(Token(own_, "spiffe://example.org/w")).status,

@@ -7,9 +7,8 @@
 
 namespace assay {
 
-absl::StatusOr<JwtSvid> JwtValidator::Validate(std::string_view token, std::string_view audience,
-                                               const FindAuthorities& find_authorities,
-                                               absl::Time now) {
+absl::StatusOr<JwtValidator::Candidate> JwtValidator::Find(
+    std::string_view token, const FindAuthorities& find_authorities) {
   ASSIGN_OR_RETURN(JwtSvid svid, JwtSvid::Parse(token));
   const TrustDomain& trust_domain = svid.id().trust_domain();
   const std::span<const JwtAuthority> authorities = find_authorities(trust_domain);
@@ -21,30 +20,26 @@ absl::StatusOr<JwtSvid> JwtValidator::Validate(std::string_view token, std::stri
     return InvalidArgument("public key {} not found in trust domain {}", Quoted(svid.key_id()),
                            Quoted(trust_domain.name()));
   }
-  if (!CheckSignature(svid, token, authority->public_key).ok()) {
-    return InvalidArgument("the signature of the token is not by the key that it names");
-  }
-  RETURN_IF_ERROR(svid.CheckClaims(audience, now));
-  return svid;
-}
-
-absl::Status JwtValidator::CheckSignature(const JwtSvid& svid, std::string_view token,
-                                          const crypto::PublicKey& key) {
   // Where the key ends says its DER, so that no other pair gives these bytes.
-  std::string pair = key.spki();
+  std::string pair = authority->public_key.spki();
+  pair.reserve(pair.size() + token.size());
   pair.append(token);
   std::string digest = crypto::Digest(crypto::Hash::kSha256, pair);
   Wipe(pair.data(), pair.size());
-  if (good_.contains(digest)) {
-    return absl::OkStatus();
+  return Candidate{std::move(svid), &authority->public_key, std::move(digest)};
+}
+
+absl::Status JwtValidator::Check(const Candidate& candidate) {
+  if (!candidate.svid.VerifySignature(*candidate.key).ok()) {
+    return InvalidArgument("the signature of the token is not by the key that it names");
   }
-  RETURN_IF_ERROR(svid.VerifySignature(key));
-  if (order_.size() >= kRemembered) {
+  if (good_.insert(candidate.digest).second) {
+    order_.push_back(candidate.digest);
+  }
+  if (order_.size() > kRemembered) {
     good_.erase(order_.front());
     order_.pop_front();
   }
-  order_.push_back(digest);
-  good_.insert(std::move(digest));
   return absl::OkStatus();
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Validates JWT-SVIDs, and remembers which signatures were good: that a key has signed a token
-// stays true, so that a token seen before costs no signature check. All else is looked at each
-// time. Not thread-safe.
+// Whose signature a JWT-SVID has, and which signatures were good: that a key has signed a token
+// stays true, so that a token seen before costs no signature check. All else is to be looked at
+// each time. Not thread-safe.
 #pragma once
 
 #include <absl/time/time.h>
@@ -26,14 +26,22 @@ class JwtValidator final {
   using FindAuthorities =
       std::function<std::span<const JwtAuthority>(const TrustDomain& trust_domain)>;
 
-  // The JWT-SVID, if it is one for the audience and valid now; InvalidArgument says why not.
-  absl::StatusOr<JwtSvid> Validate(std::string_view token, std::string_view audience,
-                                   const FindAuthorities& find_authorities, absl::Time now);
+  // A token that names a key of its trust domain. Nothing it says counts yet.
+  struct Candidate {
+    JwtSvid svid;
+    const crypto::PublicKey* key;  // Valid as long as the authority it is of.
+    std::string digest;            // Of the key and the token.
+  };
+
+  // InvalidArgument says why it can be no JWT-SVID of an authority that is known.
+  static absl::StatusOr<Candidate> Find(std::string_view token,
+                                        const FindAuthorities& find_authorities);
+  // Whether its signature was checked before, and is good.
+  bool Knows(const Candidate& candidate) const { return good_.contains(candidate.digest); }
+  // Checks the signature.
+  absl::Status Check(const Candidate& candidate);
 
  private:
-  absl::Status CheckSignature(const JwtSvid& svid, std::string_view token,
-                              const crypto::PublicKey& key);
-
   // Digests of a key and a token that it has signed, and the order in which they came.
   std::unordered_set<std::string> good_;
   std::deque<std::string> order_;

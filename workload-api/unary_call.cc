@@ -18,12 +18,29 @@ bool UnaryCall::Serve(std::string_view bytes, rpc::Responder /*responder*/) {
     Fail(sense);
     return true;
   }
+  Charge(kept_bytes());
+  if (!ended_) {
+    Admit();
+  }
+  return true;
+}
+
+void UnaryCall::Charge(size_t bytes) {
+  if (!ended_ && !call_.Keep(bytes)) {
+    Fail(ResourceExhausted("no memory for a large request at this time"));
+  }
+}
+
+void UnaryCall::Admit() {
+  if (std::exchange(admitting_, true)) {
+    return;
+  }
   context_.gate.Admit(call_, [this, alive = alive_](auto identities) {
     if (*alive && !ended_) {
+      admitting_ = false;
       OnAdmitted(std::move(identities));
     }
   });
-  return true;
 }
 
 void UnaryCall::OnAdmitted(absl::StatusOr<std::shared_ptr<IdentitySet>> identities) {
@@ -32,18 +49,36 @@ void UnaryCall::OnAdmitted(absl::StatusOr<std::shared_ptr<IdentitySet>> identiti
     Fail(identities.status());
     return;
   }
-  identities_ = *std::move(identities);
-  ready_ = context_.state.ready();
-  if (ready_) {
-    Look(*identities_);
+  if (observing_ && *identities != identities_) {
+    identities_->Forget(*this);
+    (*identities)->Observe(*this);
   }
-  if (!ended_) {
+  identities_ = *std::move(identities);
+  const bool was_ready = std::exchange(ready_, context_.state.ready());
+  if (ready_) {
+    admitted_ = true;
+    Look(*identities_);
+    admitted_ = false;
+  }
+  if (ended_) {
+    return;
+  }
+  if (!std::exchange(observing_, true)) {
     identities_->Observe(*this);
     context_.gate.Observe(call_, *this);
-    observing_ = true;
     WaitAtMost(ready_ ? IdentitySet::kPatience
                       : context_.first_state_deadline - context_.clock.SinceBoot());
+  } else if (!was_ready && ready_) {
+    WaitAtMost(IdentitySet::kPatience);
   }
+}
+
+// Entitlement and life are looked at before an answer (Workload API, appendix A).
+bool UnaryCall::MayReply() {
+  if (!admitted_) {
+    Admit();
+  }
+  return admitted_;
 }
 
 void UnaryCall::WaitAtMost(absl::Duration time) {
@@ -62,7 +97,6 @@ void UnaryCall::LookAgain() {
   if (!std::exchange(ready_, true)) {
     WaitAtMost(IdentitySet::kPatience);
   }
-  // Entitlement and life are looked at before an answer (Workload API, appendix A).
   if (!call_.peer().process.Alive()) {
     Fail(Unavailable("the caller has exited"));
     return;

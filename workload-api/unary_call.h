@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A unary call of the Workload API: its caller is admitted, and it is answered as soon as what it
-// needs is known, or ends when the caller, its process or its patience does.
+// needs is known, or ends when the caller, its process or its patience does. Who had to wait is
+// admitted anew before the answer.
 #pragma once
 
 #include <absl/time/time.h>
@@ -24,9 +25,12 @@ class UnaryCall : public rpc::UnaryHandler, public IdentityObserver, public Call
   void OnCallerGone(const absl::Status& why) override { Fail(why); }
 
  protected:
-  // Takes the request. InvalidArgument when it makes no sense; nothing else was looked at by then.
+  // Takes of the request what is of use. InvalidArgument when it makes no sense; nothing else was
+  // looked at by then.
   virtual bool Parse(std::string_view bytes) = 0;
   virtual absl::Status Check() = 0;
+  // What it keeps of the request while it waits.
+  virtual size_t kept_bytes() const = 0;
   // Answers, or does nothing: then it is asked again whenever the identities have changed.
   virtual void Look(IdentitySet& identities) = 0;
   // After so long without an answer.
@@ -36,6 +40,12 @@ class UnaryCall : public rpc::UnaryHandler, public IdentityObserver, public Call
 
   // Looks again, now that there is something new.
   void LookAgain();
+  // In Look, before an answer: whether the caller has been looked at in the same breath. If not,
+  // the answer must wait: that is done now, and then there is another Look.
+  bool MayReply();
+  // Charges to the caller that so much is kept while the call waits; the call ends when that is too
+  // much.
+  void Charge(size_t bytes);
   // Either ends the call, and nothing more is looked at.
   void Reply(const google::protobuf::MessageLite& message);
   void Fail(const absl::Status& why);
@@ -46,6 +56,7 @@ class UnaryCall : public rpc::UnaryHandler, public IdentityObserver, public Call
 
  private:
   bool Serve(std::string_view bytes, rpc::Responder responder) final;
+  void Admit();
   void OnAdmitted(absl::StatusOr<std::shared_ptr<IdentitySet>> identities);
   void WaitAtMost(absl::Duration time);
   void End();
@@ -57,6 +68,8 @@ class UnaryCall : public rpc::UnaryHandler, public IdentityObserver, public Call
   bool ready_ = false;  // The state was, when it was last looked at.
   bool ended_ = false;
   bool observing_ = false;
+  bool admitting_ = false;
+  bool admitted_ = false;  // Just now.
 };
 
 }  // namespace assay

@@ -106,10 +106,11 @@ class WorkloadServiceTest : public testing::Test {
                       .want = [](const std::vector<std::string>&) {},
                       .used = [](const std::vector<std::string>&) {}}};
   FakeGate gate_;
-  JwtTokens jwt_tokens_{server_.loop(),
-                        server_.clock,
-                        state_,
-                        {.trust_domain = "example.org", .tell = [](const roles::ServeRequest&) {}}};
+  JwtTokens jwt_tokens_{
+      server_.loop(),
+      server_.clock,
+      state_,
+      {.trust_domain = "example.org", .tell = [](const roles::ServeRequest&) { return true; }}};
   WorkloadService service_{{server_.loop(), server_.clock, state_, gate_, jwt_tokens_},
                            {.on_refused = [] {}, .jwt = {}}};
   std::unique_ptr<Http2Client> client_;

@@ -226,6 +226,36 @@ TEST(WorkloadApiTest, DoesNotHaveTheOtherProfiles) {  // WLAPI-44 WLEP-19
               EndsWith(grpc::UNIMPLEMENTED, "fetching WIT-SVIDs is not implemented"));
 }
 
+TEST(WorkloadApiTest, TakesNoLargeRequest) {
+  RoleHarness harness;
+  harness.Send(State::Complete().Granted("mine", Own()).Commit());
+  const Client client(harness);
+  JWTSVIDRequest request;
+  request.add_audience(std::string(128 << 10, 'x'));
+  JWTSVIDResponse response;
+  EXPECT_THAT(client.stub->FetchJWTSVID(Context().get(), request, &response),
+              EndsWith(grpc::RESOURCE_EXHAUSTED, HasSubstr("received message larger than max")));
+}
+
+TEST(WorkloadApiTest, TellsIdentityWhatItsCallersWaitForAndWhenTheyDoNoMore) {
+  RoleHarness harness;
+  harness.Send(State::Complete().Granted("mine", Own()).Commit());
+  const Client client(harness);
+  JWTSVIDRequest request;
+  request.add_audience("x");
+  JWTSVIDResponse response;
+  const auto context = Context();
+  context->set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(300));
+  EXPECT_THAT(client.stub->FetchJWTSVID(context.get(), request, &response),
+              EndsWith(grpc::DEADLINE_EXCEEDED, testing::_));
+  const auto wanted = harness.NextRequest();
+  ASSERT_TRUE(wanted.has_value());
+  EXPECT_EQ(wanted->mint_jwt().key().entry_id(), "mine");
+  const auto forgotten = harness.NextRequest();
+  ASSERT_TRUE(forgotten.has_value());
+  EXPECT_THAT(forgotten->forget_jwt().key().audience(), ElementsAre("x"));
+}
+
 TEST(WorkloadApiTest, IsUnavailableBeforeTheFirstState) {  // WLEP-16
   RoleHarness harness;
   const Client client(harness);

@@ -19,7 +19,11 @@ class FakeGate final : public CallerGate {
  public:
   void Admit(rpc::Call&, Admitted admitted) override {
     ++asked;
-    admitted(answer);
+    if (waits) {
+      waiting.push_back(std::move(admitted));
+    } else {
+      admitted(answer);
+    }
   }
   void Observe(rpc::Call&, CallerObserver& observer) override { observed = &observer; }
   void Forget(rpc::Call&, CallerObserver&) override {}
@@ -27,6 +31,8 @@ class FakeGate final : public CallerGate {
   absl::StatusOr<std::shared_ptr<IdentitySet>> answer = Unavailable("unset");
   CallerObserver* observed = nullptr;
   int asked = 0;
+  bool waits = false;  // Nobody is answered.
+  std::vector<Admitted> waiting;
 };
 
 class TestWorkloadApi {
@@ -117,12 +123,17 @@ class TestWorkloadApi {
                       .want = [](const std::vector<std::string>&) {},
                       .used = [](const std::vector<std::string>&) {}}};
   std::vector<roles::ServeRequest> requests_;  // To the identity role, of JWT-SVIDs.
+  bool identity_reads_ = true;
   JwtTokens jwt_tokens_{
       server_.loop(),
       server_.clock,
       state_,
-      {.trust_domain = "example.org",
-       .tell = [this](const roles::ServeRequest& request) { requests_.push_back(request); }}};
+      {.trust_domain = "example.org", .tell = [this](const roles::ServeRequest& request) {
+         if (identity_reads_) {
+           requests_.push_back(request);
+         }
+         return identity_reads_;
+       }}};
   FakeGate gate_;
   WorkloadService service_{
       {server_.loop(), server_.clock, state_, gate_, jwt_tokens_},
