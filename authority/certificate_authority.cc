@@ -58,7 +58,7 @@ SigningAuthorityPtr CertificateAuthority::Active(Kind kind) const {
 }
 
 std::optional<CertificateAuthority::Step> CertificateAuthority::NextStep(absl::Time now) const {
-  for (const Kind kind : {Kind::kX509, Kind::kJwt}) {
+  for (const Kind kind : kinds_) {
     const SigningAuthorityPtr active = Find(kind, Stage::kActive);
     const SigningAuthorityPtr prepared = Find(kind, Stage::kPrepared);
     if (prepared == nullptr && (active == nullptr || now >= PrepareNextAt(*active))) {

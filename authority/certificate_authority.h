@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "authority/signing_authority.h"
@@ -29,6 +30,10 @@ class CertificateAuthority final {
     std::optional<TrustBundle> bundle;  // The own bundle, when it changes.
   };
 
+  // Those of other kinds it leaves as they are, until they have ended.
+  explicit CertificateAuthority(std::vector<SigningAuthority::Kind> kinds)
+      : kinds_(std::move(kinds)) {}
+
   // Null when there is none.
   SigningAuthorityPtr Active(SigningAuthority::Kind kind) const;
   // What is due at this time; nothing when all is settled.
@@ -43,6 +48,7 @@ class CertificateAuthority final {
  private:
   SigningAuthorityPtr Find(SigningAuthority::Kind kind, SigningAuthority::Stage stage) const;
 
+  const std::vector<SigningAuthority::Kind> kinds_;
   std::vector<SigningAuthorityPtr> authorities_;
 };
 

@@ -36,7 +36,7 @@ class CertificateAuthorityTest : public testing::Test {
 
   const AuthorityOptions options_{.trust_domain = kDomain};  // A life of 24 hours.
   FakeClock clock_;
-  CertificateAuthority ca_;
+  CertificateAuthority ca_{{Kind::kX509, Kind::kJwt}};
   TrustBundle bundle_{kDomain, {}, {}, {}, {}};
 };
 
@@ -48,6 +48,15 @@ TEST_F(CertificateAuthorityTest, StartsWithOneOfEachKind) {
   ASSERT_THAT(bundle_.jwt_authorities, SizeIs(1));
   EXPECT_EQ(bundle_.jwt_authorities[0].key_id, ca_.Active(Kind::kJwt)->id);
   EXPECT_EQ(bundle_.sequence_number, 2);
+}
+
+TEST_F(CertificateAuthorityTest, MakesNoneOfAKindThatIsNotWanted) {
+  CertificateAuthority x509_alone{{Kind::kX509}};
+  Settle();
+  x509_alone.Put(*ca_.Active(Kind::kX509));
+  EXPECT_EQ(x509_alone.NextStep(clock_.Now()), std::nullopt);
+  x509_alone.Put(*ca_.Active(Kind::kJwt));
+  EXPECT_EQ(x509_alone.NextStep(clock_.Now() + absl::Hours(1)), std::nullopt);
 }
 
 TEST_F(CertificateAuthorityTest, PublishesTheNextHalfALifeBeforeTheEnd) {

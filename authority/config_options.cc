@@ -170,7 +170,7 @@ OptionTable AuthorityServerOptions(AuthorityDraft& draft) {
       {"data_dir", Into(options.data_dir), "Folder of all that is kept."},
       {"default_x509_svid_ttl", Lifetime(options.default_x509_svid_ttl), "Of X509-SVIDs."},
       {"default_jwt_svid_ttl", Lifetime(options.default_jwt_svid_ttl), "Of JWT-SVIDs."},
-      {"disable_jwt_svids", NotSupported(), "Refuse to make JWT-SVIDs."},
+      {"disable_jwt_svids", Into(options.disable_jwt_svids), "Refuse to make JWT-SVIDs."},
       {"experimental", Section(ExperimentalOptions()), "Experimental options."},
       {"federation", NotSupported(), "Bundle endpoints, own and others'."},
       {"jwt_issuer", Into(options.jwt_issuer), "The iss claim of JWT-SVIDs."},

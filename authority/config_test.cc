@@ -58,6 +58,7 @@ TEST(AuthorityConfigTest, ReadsTheOptionsOfSpireServer) {
     jwt_issuer = "https://issuer"
     default_x509_svid_ttl = "30m"
     default_jwt_svid_ttl = "90s"
+    disable_jwt_svids = true
     agent_ttl = "2h"
     log_level = "DEBUG"
     log_format = "json"
@@ -74,6 +75,7 @@ TEST(AuthorityConfigTest, ReadsTheOptionsOfSpireServer) {
   EXPECT_EQ(options.jwt_issuer, "https://issuer");
   EXPECT_EQ(options.default_x509_svid_ttl, absl::Minutes(30));
   EXPECT_EQ(options.default_jwt_svid_ttl, absl::Seconds(90));
+  EXPECT_TRUE(options.disable_jwt_svids);
   EXPECT_EQ(options.AgentTtl(), absl::Hours(2));
   EXPECT_EQ(options.log.level, log::Level::kDebug);
   EXPECT_EQ(options.log.format, log::Format::kJson);
@@ -206,8 +208,8 @@ TEST(AuthorityConfigTest, FindsAllMistakesAtOnceWithTheirPlaces) {
 TEST(AuthorityConfigTest, RefusesWhatItCannotDo) {
   for (std::string_view server :
        {"federation { bundle_endpoint { port = 1 } }", "admin_ids = [\"spiffe://a/b\"]",
-        "audit_log_enabled = true", "disable_jwt_svids = true",
-        "experimental { require_pq_kem = true }", "ca_subject { common_name = \"my CA\" }"}) {
+        "audit_log_enabled = true", "experimental { require_pq_kem = true }",
+        "ca_subject { common_name = \"my CA\" }"}) {
     EXPECT_THAT(Parse(Text(server)),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not supported")))
         << server;

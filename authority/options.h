@@ -30,6 +30,7 @@ struct AuthorityOptions {
   crypto::KeyType ca_key_type = crypto::KeyType::kEcP256;
   std::optional<crypto::KeyType> jwt_key_type = {};  // Unset: ca_key_type.
   std::string jwt_issuer = {};                       // The iss claim of JWT-SVIDs; empty: none.
+  bool disable_jwt_svids = false;                    // No JWT-SVID is made, nor a key for them.
 
   log::Options log = {};
   bool ratelimit_attestation = true;  // One attestation a second from one address.

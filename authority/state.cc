@@ -31,6 +31,12 @@ absl::StatusOr<std::unique_ptr<State>> State::Open(const AuthorityOptions& optio
   return state;
 }
 
+std::vector<SigningAuthority::Kind> State::KindsOf(const AuthorityOptions& options) {
+  using Kind = SigningAuthority::Kind;
+  return options.disable_jwt_svids ? std::vector{Kind::kX509}
+                                   : std::vector{Kind::kX509, Kind::kJwt};
+}
+
 State::State(const AuthorityOptions& authority_options, const Clock& a_clock, EventLoop& a_loop,
              std::unique_ptr<Store> a_store, KeyFolder key_folder)
     : options(authority_options),
@@ -40,6 +46,7 @@ State::State(const AuthorityOptions& authority_options, const Clock& a_clock, Ev
       keys(std::move(key_folder)),
       entries(options.trust_domain),
       authorized(entries),
+      ca(KindsOf(options)),
       attest_limit(clock, kAttestationsPerSecond),
       csr_limit(clock, kSignaturesPerSecond),
       jwt_limit(clock, kSignaturesPerSecond),

@@ -52,6 +52,8 @@ struct State final {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
+  // Of which kinds there are signing authorities.
+  static std::vector<SigningAuthority::Kind> KindsOf(const AuthorityOptions& options);
   // The bundle of the own trust domain.
   const TrustBundle& OwnBundle() const { return *bundles.Find(options.trust_domain); }
   int64_t UnixNow() const { return absl::ToUnixSeconds(clock.Now()); }

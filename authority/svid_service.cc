@@ -224,7 +224,18 @@ void SignJwt(State& state, JwtSvidRequest request, const rpc::Responder& respond
       });
 }
 
+// Whether the call was refused for that. The reference's words, which its users look for.
+bool RefuseIfDisabled(const State& state, const rpc::Responder& responder) {
+  if (state.options.disable_jwt_svids) {
+    responder.Fail(MakeStatus(StatusCode::kUnimplemented, "JWT functionality is disabled"));
+  }
+  return state.options.disable_jwt_svids;
+}
+
 void NewJwt(State& state, const svid::NewJWTSVIDRequest& request, const rpc::Responder& responder) {
+  if (RefuseIfDisabled(state, responder)) {
+    return;
+  }
   const EntryPtr entry =
       FindIn(*AuthorizedFor(state, responder.call()->peer()), request.entry_id());
   if (entry == nullptr) {
@@ -243,6 +254,9 @@ void NewJwt(State& state, const svid::NewJWTSVIDRequest& request, const rpc::Res
 
 void MintJwt(State& state, const svid::MintJWTSVIDRequest& request,
              const rpc::Responder& responder) {
+  if (RefuseIfDisabled(state, responder)) {
+    return;
+  }
   const absl::StatusOr<SpiffeId> id = ParseWorkloadId(state.options.trust_domain, request.id());
   if (!id.ok()) {
     responder.Fail(ApiError(StatusCode::kInvalidArgument, "invalid SPIFFE ID", id.status()));

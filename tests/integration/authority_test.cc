@@ -270,6 +270,19 @@ TEST_F(AuthorityTest, SignsJwtSvids) {
   EXPECT_EQ(minted->expires_at - minted->issued_at, absl::Minutes(5));
 }
 
+TEST_F(AuthorityTest, MakesNoJwtSvidsWhenTheyAreDisabled) {
+  options_.disable_jwt_svids = true;
+  options_.data_dir = folder_.path() + "/other";
+  Start();
+  AttestedAgent attested = Attest();
+  types::Entry wanted = MakeEntry(attested.path(), "/w");
+  wanted.set_id("w");
+  Create({wanted});
+  EXPECT_THAT(attested.upstream->MintJwtSvid("w", {"audience"}),
+              StatusIs(StatusCode::kUnimplemented, HasSubstr("JWT functionality is disabled")));
+  EXPECT_THAT(attested.upstream->FetchBundle().value().jwt_authorities, IsEmpty());
+}
+
 TEST_F(AuthorityTest, BanWinsOverEverything) {
   AttestedAgent attested = Attest();
   Everything everything;
