@@ -62,6 +62,21 @@ void PrintJson(const FetchedJwt& fetched, std::ostream& out) {
   out << whole.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
 }
 
+// JSON of one line with a space after each comma, as the reference prints claims for people.
+std::string Spaced(std::string_view json) {
+  std::string spaced;
+  bool in_text = false, escaped = false;
+  for (const char c : json) {
+    spaced += c;
+    if (c == ',' && !in_text) {
+      spaced += ' ';
+    }
+    in_text = in_text != (c == '"' && !escaped);
+    escaped = c == '\\' && !escaped;
+  }
+  return spaced;
+}
+
 }  // namespace
 
 int FetchJwtCommand(const CommandArguments& arguments, const CommandStreams& streams) {
@@ -128,7 +143,7 @@ int ValidateJwtCommand(const CommandArguments& arguments, const CommandStreams& 
     streams.out << fmt::format("{{\"claims\":{},\"spiffe_id\":{}}}\n", validated->claims, id);
   } else {
     streams.out << fmt::format("SVID is valid.\nSPIFFE ID : {}\nClaims    : {}\n",
-                               validated->spiffe_id, validated->claims);
+                               validated->spiffe_id, Spaced(validated->claims));
   }
   return 0;
 }
