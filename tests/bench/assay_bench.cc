@@ -5,6 +5,11 @@
 //   assay-bench fetch   -socket S -pid P [-callers 8] [-seconds 10]   new connection each time;
 //                       -calls N stops after N answers; the longest gap is that between answers
 //   assay-bench refetch -socket S -pid P [-callers 8] [-seconds 10]   one connection a caller
+//   assay-bench jwt     -socket S -pid P [-callers 8] [-seconds 10]   the same JWT-SVID again and
+//                       again, one connection a caller
+//   assay-bench validate -socket S -pid P [-callers 8] [-seconds 10]  of a token seen before
+//   assay-bench validate-fresh ...                                    of many tokens by turns, more
+//                       than an agent remembers; they are fetched first
 //   assay-bench hold    -socket S -pid P [-streams 1000] [-seconds 0] streams held open; with
 //                       -seconds, waits that long for an update and times its way to all
 //   assay-bench idle    -pid P [-seconds 10]                          memory and CPU at rest
@@ -22,7 +27,9 @@
 #include <thread>
 #include <vector>
 
+#include "agent/api_client.h"
 #include "base/unique_fd.h"
+#include "spiffe/workload.pb.h"
 #include "tests/bench/load_client.h"
 #include "tests/bench/process_usage.h"
 
@@ -32,9 +39,20 @@ namespace {
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 constexpr char kFetch[] = "/SpiffeWorkloadAPI/FetchX509SVID";
+constexpr char kAudience[] = "bench";
+constexpr size_t kFreshTokens = 1500;
+
+// What is called, by turns with each of these requests. A stream counts as answered by its first
+// message, any other call by its end.
+struct Work {
+  std::string method = kFetch;
+  bool is_stream = true;
+  std::vector<std::string> requests = {""};
+};
 
 struct Options {
   std::string mode, socket;
+  Work work = {};
   pid_t pid = 0;
   int callers = 8, streams = 1000;
   size_t calls = SIZE_MAX;  // Stop after so many answers.
@@ -66,6 +84,7 @@ class Load {
   void Poll(int timeout_ms);
   nlohmann::json Summary(double seconds, const Usage& before, const Usage& after);
   bool OpenStreams(std::vector<int>& messages, size_t& answered);
+  void NoteAnswer(Caller& caller);
 
   const Options options_;
   const UniqueFd epoll_;
@@ -74,6 +93,7 @@ class Load {
 
   std::vector<double> latencies_ms_;
   size_t errors_ = 0;
+  size_t next_request_ = 0;
   std::map<std::string, size_t> errors_by_status_;
   SteadyTime last_answer_;
   double longest_gap_ms_ = 0;
@@ -99,18 +119,29 @@ bool Load::Connect(size_t index) {
   return true;
 }
 
+void Load::NoteAnswer(Caller& caller) {
+  latencies_ms_.push_back(SecondsSince(caller.started) * 1000);
+  longest_gap_ms_ = std::max(longest_gap_ms_, SecondsSince(last_answer_) * 1000);
+  last_answer_ = std::chrono::steady_clock::now();
+  caller.finished = true;
+}
+
 void Load::Begin(size_t index) {
   Caller& caller = callers_[index];
+  const Work& work = options_.work;
   caller.finished = false;
   const absl::Status opened = caller.client->Call(
-      kFetch, "",
+      work.method, work.requests[next_request_++ % work.requests.size()],
       [this, &caller](size_t) {
-        latencies_ms_.push_back(SecondsSince(caller.started) * 1000);
-        longest_gap_ms_ = std::max(longest_gap_ms_, SecondsSince(last_answer_) * 1000);
-        last_answer_ = std::chrono::steady_clock::now();
-        caller.finished = true;
+        if (options_.work.is_stream) {
+          NoteAnswer(caller);
+        }
       },
       [this, &caller](int grpc_status) {
+        if (!options_.work.is_stream && grpc_status == 0) {
+          NoteAnswer(caller);
+          return;
+        }
         Count(grpc_status);
         caller.finished = true;
       });
@@ -272,6 +303,28 @@ nlohmann::json Idle(const Options& options) {
           {"processes", after.processes}};
 }
 
+absl::StatusOr<std::string> FetchToken(const std::string& socket, const std::string& audience) {
+  ASSIGN_OR_RETURN(const FetchedJwt fetched,
+                   FetchJwtSvids(socket, absl::Seconds(30), {audience}, ""));
+  return std::string(fetched.svids.front().token.Reveal());
+}
+
+absl::StatusOr<Work> JwtWork(const Options& options) {
+  if (options.mode == "jwt") {
+    JWTSVIDRequest request;
+    request.add_audience(kAudience);
+    return Work{"/SpiffeWorkloadAPI/FetchJWTSVID", false, {request.SerializeAsString()}};
+  }
+  Work work{"/SpiffeWorkloadAPI/ValidateJWTSVID", false, {}};
+  for (size_t i = 0; i < (options.mode == "validate-fresh" ? kFreshTokens : 1); ++i) {
+    ValidateJWTSVIDRequest request;
+    request.set_audience(fmt::format("{}-{}", kAudience, i));
+    ASSIGN_OR_RETURN(*request.mutable_svid(), FetchToken(options.socket, request.audience()));
+    work.requests.push_back(request.SerializeAsString());
+  }
+  return work;
+}
+
 bool Parse(int argc, char** argv, Options& options) {
   if (argc < 2) {
     return false;
@@ -304,8 +357,8 @@ int Main(int argc, char** argv) {
   Options options;
   if (!Parse(argc, argv, options)) {
     std::fputs(
-        "usage: assay-bench fetch|refetch|hold|idle -pid PID [-socket PATH] [-callers N]\n"
-        "                   [-calls N] [-streams N] [-seconds S]\n",
+        "usage: assay-bench fetch|refetch|jwt|validate|validate-fresh|hold|idle -pid PID\n"
+        "                   [-socket PATH] [-callers N] [-calls N] [-streams N] [-seconds S]\n",
         stderr);
     return 2;
   }
@@ -316,6 +369,15 @@ int Main(int argc, char** argv) {
   nlohmann::json result;
   if (options.mode == "fetch" || options.mode == "refetch") {
     result = Load(options).Calls(options.mode == "fetch");
+  } else if (options.mode == "jwt" || options.mode == "validate" ||
+             options.mode == "validate-fresh") {
+    absl::StatusOr<Work> work = JwtWork(options);
+    if (work.ok()) {
+      options.work = *std::move(work);
+      result = Load(options).Calls(/*reconnect=*/false);
+    } else {
+      result = {{"error", std::string(Message(work.status()))}};
+    }
   } else if (options.mode == "hold") {
     result = Load(options).Hold();
   } else if (options.mode == "idle") {

@@ -111,6 +111,9 @@ measure() { # name, binary
     "$bench" refetch -socket "$socket" -pid "$agent_pid" -callers "$callers" -seconds 5 |
       report "$name"
   done
+  for mode in jwt validate validate-fresh; do
+    "$bench" "$mode" -socket "$socket" -pid "$agent_pid" -callers 8 -seconds 5 | report "$name"
+  done
   for uid in $(seq 40001 40020); do
     setpriv --reuid "$uid" --clear-groups "$bench" fetch -socket "$socket" -pid "$agent_pid" \
       -callers 1 -calls 1 | grep p50_ms
