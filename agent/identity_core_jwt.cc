@@ -51,7 +51,7 @@ bool IdentityCore::OnJwtRequest(const roles::ServeRequest& request) {
   if (request.has_mint_jwt()) {
     JwtSvidKey key = KeyOf(request.mint_jwt().key());
     if (IsNormalized(key)) {
-      jwts_.Want(std::move(key), request.mint_jwt().request());
+      jwts_.Want(std::move(key), request.mint_jwt().request(), request.mint_jwt().renews());
     }
     return true;
   }

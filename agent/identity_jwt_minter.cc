@@ -51,21 +51,25 @@ bool IsWorthARetry(const absl::Status& status) {
 
 }  // namespace
 
-void JwtMinter::Want(JwtSvidKey key, uint64_t request) {
+void JwtMinter::Want(JwtSvidKey key, uint64_t request, bool renews) {
   const StoredEntry* entry = around_.entries.Find(key.entry_id);
   // Serve knows of the entry, or will be told: it has changed since.
   if (entry == nullptr || entry->for_store || entry->jwt_svid_include_jti != (request != 0)) {
     TellFailed(key, request, kEntryChanged);
     return;
   }
-  if (const ReadyJwtSvid* svid = svids_.Find(key);
-      svid != nullptr && svid->expires > around_.clock.Now()) {
-    // It was on its way to serve.
+  const absl::Time now = around_.clock.Now();
+  const ReadyJwtSvid* svid = svids_.Find(key);
+  const bool is_valid = svid != nullptr && svid->expires > now;
+  if (is_valid) {
     svids_.Use(key);
+  }
+  if (is_valid && !(renews && svid->refresh <= now)) {
+    // It was on its way to serve.
     TellSvid(key, 0, *svid);
     return;
   }
-  const std::optional<Number> number = FindOrAdd(key, request, /*replaces=*/false);
+  const std::optional<Number> number = FindOrAdd(key, request, /*replaces=*/is_valid);
   if (!number.has_value()) {
     TellFailed(key, request, kTooMany);
     return;

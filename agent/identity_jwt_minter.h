@@ -65,8 +65,9 @@ class JwtMinter final {
   JwtMinter(const JwtMinter&) = delete;
   JwtMinter& operator=(const JwtMinter&) = delete;
 
-  // A caller waits; a request other than 0 is for one of its own. The audience is normalized.
-  void Want(JwtSvidKey key, uint64_t request);
+  // A caller waits; a request other than 0 is for one of its own; renews: for a newer one than that
+  // of which half of the life is over. The audience is normalized.
+  void Want(JwtSvidKey key, uint64_t request, bool renews);
   // No caller waits any more; of those that serve has told of, or of any.
   void Forget(const JwtSvidKey& key, uint64_t request);
   void ForgetAll();

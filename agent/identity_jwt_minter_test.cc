@@ -55,6 +55,29 @@ TEST_F(JwtMinterTest, ReplacesWhatIsUsedBeforeHalfOfItsLife) {
   EXPECT_THAT(role->serve.jwts, IsEmpty()) << "it has expired";
 }
 
+TEST_F(JwtMinterTest, WhoComesLateGetsANewOne) {
+  const auto role = Started(1);
+  role->TellUsedJwt("0", "x");
+  role->Settle();
+  role->MintNewer("0", "x");
+  role->Settle();
+  EXPECT_THAT(upstream_.minted, SizeIs(1)) << "it is new";
+  role->Pass(absl::Seconds(151), absl::Seconds(5));
+  EXPECT_THAT(upstream_.minted, SizeIs(2)) << "for it was used";
+  role->Pass(absl::Seconds(160), absl::Seconds(5));
+  const roles::JwtSvid old = role->serve.jwts["0 x"];
+  EXPECT_LE(old.late_at(), absl::ToUnixSeconds(clock_.Now()));
+  EXPECT_GE(old.late_at(), absl::ToUnixSeconds(clock_.Now()) - 60);
+  upstream_.mint_status = Unavailable("no upstream");
+  role->MintNewer("0", "x");
+  role->Pass(absl::Seconds(2));
+  EXPECT_EQ(role->serve.jwts["0 x"].token(), old.token()) << "it stays";
+  upstream_.mint_status = absl::OkStatus();
+  role->Pass(absl::Seconds(6));
+  EXPECT_NE(role->serve.jwts["0 x"].token(), old.token());
+  EXPECT_THAT(role->serve.jwt_failures, IsEmpty());
+}
+
 TEST_F(JwtMinterTest, KeepsReplacingWhatServeSaysIsUsed) {
   const auto role = Started(1);
   role->Mint("0", {"x"});

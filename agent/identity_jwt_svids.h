@@ -27,8 +27,9 @@ struct ReadyJwtSvid {
   std::string key_id;  // Of the authority that signed it.
   absl::Time expires;
   absl::Time refresh;
+  absl::Time late = absl::InfiniteFuture();  // Half of its life is over; not before refresh.
 
-  ReadyJwtSvid Clone() const { return {spiffe_id, token.Clone(), key_id, expires, refresh}; }
+  ReadyJwtSvid Clone() const { return {spiffe_id, token.Clone(), key_id, expires, refresh, late}; }
 };
 
 // What serve is told of one.

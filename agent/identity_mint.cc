@@ -60,6 +60,7 @@ MintedAnswer MintJwtSvid(Upstream& upstream, const Clock& clock, const MintOrder
                      .refresh = {}};
   // Before half of what is left, each at a time of its own.
   ready.refresh = now + (ready.expires - now) * (0.4 + 0.1 * order.random);
+  ready.late = now + (ready.expires - now) * 0.5;
   return {std::move(ready), false, authority->public_key.spki()};
 }
 

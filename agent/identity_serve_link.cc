@@ -59,6 +59,7 @@ void Add(const JwtNews& news, roles::JwtChange& change) {
     added.set_token(std::string(news.svid->token.Reveal()));
     added.set_key_id(news.svid->key_id);
     added.set_expires_at(absl::ToUnixSeconds(news.svid->expires));
+    added.set_late_at(absl::ToUnixSeconds(news.svid->late));
   } else if (!news.error.empty()) {
     roles::JwtFailure& added = *change.add_failures();
     Fill(news.key, *added.mutable_key());

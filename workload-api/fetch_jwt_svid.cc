@@ -53,10 +53,35 @@ absl::StatusOr<SharedJwtToken> FetchJwtSvid::FindOrAsk(const EntryIndex::View& e
   const bool own = entry.jwt_svid_include_jti;
   const JwtSvidKey key{std::string(entry.id), audience_};
   SharedJwtToken token = own ? nullptr : tokens_.Find(key, entry.spiffe_id);
-  if (token == nullptr && (!own || own_asked_.emplace(entry.id).second)) {
-    RETURN_IF_ERROR(tokens_.wishes().Add(key, own, *this));
+  if (token != nullptr) {
+    return AwaitsNewer(key) ? nullptr : std::move(token);
   }
-  return token;
+  if (!own || own_asked_.emplace(entry.id).second) {
+    const auto kind = own ? JwtWishes::Kind::kOwn : JwtWishes::Kind::kShared;
+    RETURN_IF_ERROR(tokens_.wishes().Add(key, kind, *this));
+  }
+  return nullptr;
+}
+
+bool FetchJwtSvid::AwaitsNewer(const JwtSvidKey& key) {
+  const absl::Duration time = renews_ ? tokens_.TimeToRenew(key) : absl::ZeroDuration();
+  if (time == absl::ZeroDuration() ||
+      !tokens_.wishes().Add(key, JwtWishes::Kind::kNewer, *this).ok()) {
+    return false;
+  }
+  renewing_.insert(key.entry_id);
+  if (renewal_timer_ == 0) {
+    renewal_timer_ = context().loop.After(time, [this] {
+      renewal_timer_ = 0;
+      TakeWhatIsThere();
+    });
+  }
+  return true;
+}
+
+void FetchJwtSvid::TakeWhatIsThere() {
+  renews_ = false;
+  LookAgain();
 }
 
 void FetchJwtSvid::Look(IdentitySet& identities) {
@@ -69,7 +94,7 @@ void FetchJwtSvid::Look(IdentitySet& identities) {
     }
     auto token = FindOrAsk(entry);
     if (!token.ok()) {
-      OnJwtFailure(Message(token.status()));
+      FailFetch(Message(token.status()));
     }
     if (ended()) {
       return;
@@ -124,7 +149,15 @@ void FetchJwtSvid::OnJwtSvid(const JwtSvidKey& key, const SharedJwtToken& token)
   LookAgain();
 }
 
-void FetchJwtSvid::OnJwtFailure(std::string_view why) {
+void FetchJwtSvid::OnJwtFailure(const JwtSvidKey& key, std::string_view why) {
+  if (renewing_.erase(key.entry_id) > 0) {
+    TakeWhatIsThere();
+  } else {
+    FailFetch(why);
+  }
+}
+
+void FetchJwtSvid::FailFetch(std::string_view why) {
   if (ended()) {
     return;  // Another of its identities has failed it.
   }

@@ -20,17 +20,20 @@ class FetchJwtSvid final : public UnaryCall, public JwtWaiter {
   // The tokens must outlive it.
   FetchJwtSvid(rpc::Call& call, const CallContext& context, JwtTokens& tokens)
       : UnaryCall(call, context), tokens_(tokens) {}
-  ~FetchJwtSvid() override { tokens_.wishes().Forget(*this); }
+  ~FetchJwtSvid() override {
+    context().loop.Cancel(renewal_timer_);
+    tokens_.wishes().Forget(*this);
+  }
 
   void OnJwtSvid(const JwtSvidKey& key, const SharedJwtToken& token) override;
-  void OnJwtFailure(std::string_view why) override;
+  void OnJwtFailure(const JwtSvidKey& key, std::string_view why) override;
 
  protected:
   bool Parse(std::string_view bytes) override;
   absl::Status Check() override;
   size_t kept_bytes() const override;
   void Look(IdentitySet& identities) override;
-  void OnPatienceEnded() override { OnJwtFailure("the upstream did not answer in time"); }
+  void OnPatienceEnded() override { FailFetch("the upstream did not answer in time"); }
   std::string_view name() const override { return "FetchJWTSVID"; }
 
  private:
@@ -40,6 +43,11 @@ class FetchJwtSvid final : public UnaryCall, public JwtWaiter {
   };
 
   absl::StatusOr<SharedJwtToken> FindOrAsk(const EntryIndex::View& entry);
+  // Whether it waits for a newer one than the one that is there.
+  bool AwaitsNewer(const JwtSvidKey& key);
+  // What is there is given, though half of its life be over.
+  void TakeWhatIsThere();
+  void FailFetch(std::string_view why);
   void Wait(const std::vector<Granted>& granted);
   void Answer(const std::vector<Granted>& granted);
 
@@ -50,6 +58,9 @@ class FetchJwtSvid final : public UnaryCall, public JwtWaiter {
   // all; and who has been asked for one of this call's own.
   std::map<std::string, SharedJwtToken, std::less<>> got_;
   std::set<std::string, std::less<>> own_asked_;
+  std::set<std::string, std::less<>> renewing_;  // Of those asked for a newer one.
+  bool renews_ = true;                           // Not when that has taken too long, or has failed.
+  EventLoop::TimerId renewal_timer_ = 0;
 };
 
 }  // namespace assay

@@ -123,6 +123,7 @@ class JwtMethodsTest : public testing::Test, protected TestWorkloadApi {
     svid.set_token(text);
     svid.set_key_id("own");
     svid.set_expires_at(absl::ToUnixSeconds(server_.clock.Now() + ttl));
+    svid.set_late_at(absl::ToUnixSeconds(server_.clock.Now() + ttl / 2));
     ASSERT_OK(jwt_tokens_.Take(change));
   }
   void TellFailure(const std::string& entry, const std::vector<std::string>& audience,
@@ -234,12 +235,76 @@ TEST_F(JwtMethodsTest, CallsForTheSameAreAskedForOnce) {
 
 TEST_F(JwtMethodsTest, AnExpiredOneIsNotGiven) {
   Tell("a", {"x"}, "token", absl::Seconds(60));
-  server_.clock.Advance(absl::Seconds(59));
-  EXPECT_THAT(Fetched(StartFetch({"x"})), ElementsAre("a=token"));
+  server_.clock.Advance(absl::Seconds(58));
+  const int32_t last = StartFetch({"x"});
+  Step();
+  server_.clock.Advance(absl::Seconds(1));
+  EXPECT_THAT(Fetched(last), ElementsAre("a=token"));
+  EXPECT_THAT(Minted(), ElementsAre("a x"));
   server_.clock.Advance(absl::Seconds(1));
   const int32_t call = StartFetch({"x"});
   EXPECT_THAT(Minted(), ElementsAre("a x"));
   EXPECT_EQ(StatusOf(call), "");
+}
+
+TEST_F(JwtMethodsTest, WhoComesLateGetsANewOne) {
+  Tell("a", {"x"}, "old");
+  server_.clock.Advance(absl::Seconds(150));
+  requests_.clear();
+  const int32_t call = StartFetch({"x"}), other = StartFetch({"x"});
+  EXPECT_EQ(StatusOf(call), "");
+  ASSERT_THAT(requests_, SizeIs(1));
+  EXPECT_TRUE(requests_[0].mint_jwt().renews());
+  Tell("a", {"x"}, "new");
+  EXPECT_THAT(Fetched(call), ElementsAre("a=new"));
+  EXPECT_THAT(Fetched(other), ElementsAre("a=new"));
+  EXPECT_THAT(Fetched(StartFetch({"x"})), ElementsAre("a=new"));
+}
+
+TEST_F(JwtMethodsTest, ASlowUpstreamHoldsUpNobodyWhoComesLateForLong) {
+  Tell("a", {"x"}, "old");
+  server_.clock.Advance(absl::Seconds(150));
+  const int32_t call = StartFetch({"x"});
+  EXPECT_EQ(StatusOf(call), "");
+  server_.clock.Advance(absl::Milliseconds(900));
+  const int32_t second = StartFetch({"x"});
+  EXPECT_EQ(StatusOf(second), "");
+  server_.clock.Advance(absl::Milliseconds(101));
+  EXPECT_THAT(Fetched(call), ElementsAre("a=old"));
+  EXPECT_THAT(Fetched(second), ElementsAre("a=old"));
+  EXPECT_THAT(Fetched(StartFetch({"x"})), ElementsAre("a=old")) << "that was tried just now";
+  server_.clock.Advance(JwtTokens::kRenewalInterval);
+  EXPECT_EQ(StatusOf(StartFetch({"x"})), "");
+}
+
+TEST_F(JwtMethodsTest, WhenNoNewOneCanBeHadTheOldOneIsGivenAtOnce) {
+  Commit(Entry("b"));
+  Tell("a", {"x"}, "old");
+  server_.clock.Advance(absl::Seconds(150));
+  const int32_t call = StartFetch({"x"}, "spiffe://example.org/a");
+  EXPECT_EQ(StatusOf(call), "");
+  TellFailure("a", {"x"}, "no");
+  EXPECT_THAT(Fetched(call), ElementsAre("a=old"));
+  server_.clock.Advance(JwtTokens::kRenewalInterval);
+  const int32_t both = StartFetch({"x"});
+  EXPECT_EQ(StatusOf(both), "");
+  TellFailure("a", {"x"}, "no");
+  EXPECT_EQ(StatusOf(both), "");
+  TellFailure("b", {"x"}, "no");
+  EXPECT_EQ(StatusOf(both), "14 could not fetch JWT-SVID: no");
+}
+
+TEST_F(JwtMethodsTest, OneThatMustNotBeGivenAnyMoreIsNotGivenToWhoComesLate) {
+  Tell("a", {"x"}, "old");
+  server_.clock.Advance(absl::Seconds(150));
+  const int32_t call = StartFetch({"x"});
+  EXPECT_EQ(StatusOf(call), "");
+  SetBundle("example.org", {foreign_.authority()});
+  server_.clock.Advance(absl::Seconds(2));
+  EXPECT_EQ(StatusOf(call), "");
+  SetBundle("example.org", {own_.authority()});
+  Tell("a", {"x"}, "new");
+  EXPECT_THAT(Fetched(call), ElementsAre("a=new"));
 }
 
 TEST_F(JwtMethodsTest, OnesThatMustDifferAreMadeForEachCall) {

@@ -35,6 +35,19 @@ SharedJwtToken JwtTokens::Find(const JwtSvidKey& key, std::string_view spiffe_id
   return held.token;
 }
 
+absl::Duration JwtTokens::TimeToRenew(const JwtSvidKey& key) {
+  const auto at = tokens_.find(key);
+  if (at == tokens_.end() || at->second.token->late_at > absl::ToUnixSeconds(clock_.Now())) {
+    return absl::ZeroDuration();
+  }
+  const absl::Duration now = clock_.SinceBoot();
+  absl::Duration& begun = at->second.renewal_begun;
+  if (now - begun >= kRenewalInterval) {
+    begun = now;
+  }
+  return std::max(begun + options_.renewal_wait - now, absl::ZeroDuration());
+}
+
 void JwtTokens::TellUsed() {
   use_timer_ = 0;
   while (!used_.empty()) {
@@ -66,8 +79,9 @@ absl::Status JwtTokens::Take(roles::JwtChange& change) {
   }
   RETURN_IF_ERROR(taken);
   for (const roles::JwtFailure& failure : change.failures()) {
-    for (JwtWaiter* waiter : wishes_.Take(KeyOf(failure.key()), failure.request())) {
-      waiter->OnJwtFailure(failure.error());
+    const JwtSvidKey key = KeyOf(failure.key());
+    for (JwtWaiter* waiter : wishes_.Take(key, failure.request())) {
+      waiter->OnJwtFailure(key, failure.error());
     }
   }
   return absl::OkStatus();
@@ -78,7 +92,8 @@ absl::Status JwtTokens::TakeSvid(roles::JwtSvid& message) {
   const auto token = std::make_shared<const JwtToken>(JwtToken{.spiffe_id = message.spiffe_id(),
                                                                .text = Secret(message.token()),
                                                                .key_id = message.key_id(),
-                                                               .expires_at = message.expires_at()});
+                                                               .expires_at = message.expires_at(),
+                                                               .late_at = message.late_at()});
   if (token->text.empty() || token->spiffe_id.empty()) {
     return InvalidArgument("a JWT-SVID without a token or a SPIFFE ID");
   }

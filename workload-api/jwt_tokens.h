@@ -34,6 +34,7 @@ struct JwtToken {
   Secret text;
   std::string key_id;  // Of the authority.
   int64_t expires_at = 0;
+  int64_t late_at = 0;  // Half of its life is over.
 };
 using SharedJwtToken = std::shared_ptr<const JwtToken>;
 
@@ -42,10 +43,14 @@ class JwtTokens final {
   // How often the identity role is told that one is in use, and how long after its first use.
   static constexpr absl::Duration kUseInterval = absl::Seconds(20);
   static constexpr absl::Duration kUseDelay = absl::Seconds(1);
+  // How long after callers began to wait for a newer one they do so again, if none came.
+  static constexpr absl::Duration kRenewalInterval = absl::Seconds(20);
 
   struct Options {
     std::string trust_domain;
     JwtWishes::Tell tell;
+    // How long a caller waits for a newer one when half of the life of the one here is over.
+    absl::Duration renewal_wait = absl::Seconds(1);
   };
 
   // All must outlive it, and it the calls that wait.
@@ -61,6 +66,10 @@ class JwtTokens final {
 
   // Null when there is none that is of this SPIFFE ID and valid now. It counts as used.
   SharedJwtToken Find(const JwtSvidKey& key, std::string_view spiffe_id);
+  // How long a caller of one that is there is to wait for a newer one yet; zero unless half of its
+  // life is over. All callers of one wait until the same moment, so that an upstream that is slow
+  // or away holds nobody up any longer.
+  absl::Duration TimeToRenew(const JwtSvidKey& key);
   // Who waits for those that are not there.
   JwtWishes& wishes() { return wishes_; }
 
@@ -78,6 +87,7 @@ class JwtTokens final {
   struct Held {
     SharedJwtToken token;
     absl::Duration use_told = -absl::InfiniteDuration();
+    absl::Duration renewal_begun = -absl::InfiniteDuration();
   };
 
   absl::Status TakeSvid(roles::JwtSvid& message);

@@ -22,7 +22,8 @@ void Fill(const JwtSvidKey& key, roles::JwtSvidKey& message) {
   message.mutable_audience()->Add(key.audience.begin(), key.audience.end());
 }
 
-absl::Status JwtWishes::Add(const JwtSvidKey& key, bool own, JwtWaiter& waiter) {
+absl::Status JwtWishes::Add(const JwtSvidKey& key, Kind kind, JwtWaiter& waiter) {
+  const bool own = kind == Kind::kOwn;
   if (const auto known = numbers_.find({0, key}); !own && known != numbers_.end()) {
     wishes_.at(known->second).waiters.insert(&waiter);
     waiter.wishes_.insert(known->second);
@@ -32,6 +33,7 @@ absl::Status JwtWishes::Add(const JwtSvidKey& key, bool own, JwtWaiter& waiter) 
   const uint64_t number = ++last_number_;
   Wish& wish = wishes_[number];
   wish.request = {own ? number : 0, key};
+  wish.renews = kind == Kind::kNewer;
   wish.waiters.insert(&waiter);
   waiter.wishes_.insert(number);
   numbers_[wish.request] = number;
@@ -54,12 +56,13 @@ absl::Status JwtWishes::MakeRoom(const std::string& entry_id) {
     return ResourceExhausted("{}", kTooMany);
   }
   const std::set<JwtWaiter*> waiters = wishes_.at(*number).waiters;
+  const JwtSvidKey key = wishes_.at(*number).request.second;
   for (JwtWaiter* waiter : waiters) {
     waiter->wishes_.erase(*number);
   }
   Drop(*number);
   for (JwtWaiter* waiter : waiters) {
-    waiter->OnJwtFailure(kTooMany);
+    waiter->OnJwtFailure(key, kTooMany);
   }
   return absl::OkStatus();
 }
@@ -143,6 +146,7 @@ bool JwtWishes::TellWanted() {
     roles::ServeRequest message;
     Fill(wish.request.second, *message.mutable_mint_jwt()->mutable_key());
     message.mutable_mint_jwt()->set_request(wish.request.first);
+    message.mutable_mint_jwt()->set_renews(wish.renews);
     if (!tell_(message)) {
       return false;
     }

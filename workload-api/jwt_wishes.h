@@ -42,7 +42,7 @@ class JwtWaiter {
   // more callers than the cache has room for.
   virtual void OnJwtSvid(const JwtSvidKey& key, const std::shared_ptr<const JwtToken>& token) = 0;
   // One of them cannot be had.
-  virtual void OnJwtFailure(std::string_view why) = 0;
+  virtual void OnJwtFailure(const JwtSvidKey& key, std::string_view why) = 0;
 
  private:
   friend class JwtWishes;
@@ -64,10 +64,14 @@ class JwtWishes final {
   JwtWishes(const JwtWishes&) = delete;
   JwtWishes& operator=(const JwtWishes&) = delete;
 
-  // It waits for this one, which is asked for unless that has been done; own: for one of its own.
-  // Another that waits may be told that it cannot have its. ResourceExhausted when there are too
-  // many.
-  absl::Status Add(const JwtSvidKey& key, bool own, JwtWaiter& waiter);
+  enum class Kind {
+    kShared,  // For whoever waits.
+    kNewer,   // The same, and there is one, of which half of the life is over.
+    kOwn,     // One of its own.
+  };
+  // It waits for this one, which is asked for unless that has been done. Another that waits may be
+  // told that it cannot have its. ResourceExhausted when there are too many.
+  absl::Status Add(const JwtSvidKey& key, Kind kind, JwtWaiter& waiter);
   // It waits no more.
   void Forget(JwtWaiter& waiter);
   // Those that wait for this one, or the one for which a request of this number was made: they do
@@ -82,6 +86,7 @@ class JwtWishes final {
     Request request;
     std::set<JwtWaiter*> waiters;
     bool told = false;
+    bool renews = false;
 
     const std::string& entry() const { return request.second.entry_id; }
   };

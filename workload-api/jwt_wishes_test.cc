@@ -20,7 +20,7 @@ using testing::SizeIs;
 class Waiter final : public JwtWaiter {
  public:
   void OnJwtSvid(const JwtSvidKey&, const std::shared_ptr<const JwtToken>&) override {}
-  void OnJwtFailure(std::string_view why) override { failure = why; }
+  void OnJwtFailure(const JwtSvidKey&, std::string_view why) override { failure = why; }
 
   std::string failure;
 };
@@ -33,7 +33,8 @@ class JwtWishesTest : public testing::Test {
  protected:
   absl::Status Add(const std::string& entry, const std::string& audience, Waiter& waiter,
                    bool own = false) {
-    return wishes_.Add(KeyOfText(entry, audience), own, waiter);
+    return wishes_.Add(KeyOfText(entry, audience),
+                       own ? JwtWishes::Kind::kOwn : JwtWishes::Kind::kShared, waiter);
   }
   // What the identity role was told since the last time: "+a x" for a wish, "-a x" for one that
   // nobody has any more; with the number of the request, if it has one.

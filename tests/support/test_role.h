@@ -140,6 +140,14 @@ class TestRole final {
     request.mutable_mint_jwt()->set_request(number);
     Send(request);
   }
+  // For a caller that has one of which half of the life is over.
+  void MintNewer(const std::string& id, const std::string& audience) {
+    roles::ServeRequest request;
+    request.mutable_mint_jwt()->mutable_key()->set_entry_id(id);
+    request.mutable_mint_jwt()->mutable_key()->add_audience(audience);
+    request.mutable_mint_jwt()->set_renews(true);
+    Send(request);
+  }
   void ForgetJwt(const std::string& id, const std::string& audience, uint64_t number = 0) {
     roles::ServeRequest request;
     request.mutable_forget_jwt()->mutable_key()->set_entry_id(id);
