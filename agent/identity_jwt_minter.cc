@@ -35,6 +35,9 @@ std::string RpcText(const absl::Status& status) {
                      Printable(Message(status)));
 }
 
+// As the reference has it, and PermissionDenied besides: who is refused by the upstream's policy or
+// for what the agent is will be refused again. What the upstream says of itself alone, as that it
+// is busy or failed within, may pass, whatever our own code of that name would mean.
 bool IsWorthARetry(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kUnknown:
@@ -288,7 +291,9 @@ void JwtMinter::OnMinted(Number number, const std::string& spiffe_id, MintedAnsw
     if (answer.is_untrusted || answer.svid.ok()) {
       around_.on_untrusted();
     }
-    if (RetryLater(pending, good)) {
+    const bool is_finding = answer.is_wrong || answer.is_untrusted || answer.svid.ok();
+    if (RetryLater(pending, good,
+                   is_finding ? std::string(Printable(Message(good))) : RpcText(good))) {
       return;
     }
   }
@@ -310,16 +315,14 @@ void JwtMinter::Take(const PendingMint& pending, ReadyJwtSvid svid) {
   TellGone(svids_.Evict(most_svids_));
 }
 
-bool JwtMinter::RetryLater(PendingMint& pending, const absl::Status& why) {
+bool JwtMinter::RetryLater(PendingMint& pending, const absl::Status& why, const std::string& text) {
   const bool gives_up = !IsWorthARetry(why) || Now() >= pending.deadline;
   const bool is_first = !std::exchange(pending.failed, true);
   log::Write(is_first && !pending.waiting ? log::Level::kWarn : log::Level::kDebug,
              "Failed to fetch JWT SVID",
-             {{"entry_id", pending.key.entry_id},
-              {"error", RpcText(why)},
-              {"subsystem_name", kSubsystem}});
+             {{"entry_id", pending.key.entry_id}, {"error", text}, {"subsystem_name", kSubsystem}});
   if (pending.waiting && gives_up) {
-    TellFailed(pending.key, pending.request, "failed to fetch JWT SVID: " + RpcText(why));
+    TellFailed(pending.key, pending.request, "failed to fetch JWT SVID: " + text);
     pending.waiting = false;
     pending.deadline = absl::InfiniteDuration();
   }

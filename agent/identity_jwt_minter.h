@@ -35,7 +35,7 @@ class JwtMinter final {
   // At a time; of them so many that nobody waits for.
   static constexpr size_t kMostAway = 8;
   static constexpr size_t kMostRefreshing = 4;
-  // How long a caller waits.
+  // How long a caller waits: a second less than serve has it wait, so that it is told why.
   static constexpr absl::Duration kPatience = absl::Seconds(29);
 
   struct Surroundings {
@@ -103,8 +103,8 @@ class JwtMinter final {
   // What it was verified by may have become untrusted while it was on its way.
   absl::Status CheckTrusted(const MintedAnswer& answer) const;
   void Take(const PendingMint& pending, ReadyJwtSvid svid);
-  // Whether it is to be tried again.
-  bool RetryLater(PendingMint& pending, const absl::Status& why);
+  // Whether it is to be tried again; the text is for who waits.
+  bool RetryLater(PendingMint& pending, const absl::Status& why, const std::string& text);
   void TellFailed(const JwtSvidKey& key, uint64_t request, std::string error);
   void TellSvid(const JwtSvidKey& key, uint64_t request, const ReadyJwtSvid& svid);
   void TellGone(const std::vector<JwtSvidKey>& keys);

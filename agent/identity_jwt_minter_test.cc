@@ -209,6 +209,28 @@ TEST_F(JwtMinterTest, WhatTheBundleDoesNotVerifyIsNotGiven) {
   EXPECT_THAT(role->serve.jwts, SizeIs(1));
 }
 
+TEST_F(JwtMinterTest, WhatIsMintedWronglyIsNeitherGivenNorAskedForAgain) {
+  // WLAPI-30
+  const auto role = Started(1);
+  const std::vector<std::function<void(nlohmann::json&)>> wrong = {
+      [](nlohmann::json& claims) { claims["sub"] = "spiffe://d.test/other"; },
+      [](nlohmann::json& claims) { claims["aud"] = {"other"}; },
+      [](nlohmann::json& claims) { claims.erase("exp"); },
+      [this](nlohmann::json& claims) { claims["exp"] = absl::ToUnixSeconds(clock_.Now()); }};
+  for (size_t i = 0; i < wrong.size(); ++i) {
+    upstream_.change_claims = wrong[i];
+    role->Mint("0", {"x"});
+    role->Settle();
+    EXPECT_THAT(upstream_.minted, SizeIs(i + 1));
+    EXPECT_THAT(role->serve.jwt_failures, SizeIs(i + 1)) << i;
+  }
+  role->Pass(absl::Seconds(40), absl::Seconds(5));
+  EXPECT_THAT(upstream_.minted, SizeIs(wrong.size()));
+  EXPECT_THAT(role->serve.jwts, IsEmpty());
+  EXPECT_EQ(role->serve.jwt_failures.front(),
+            "failed to fetch JWT SVID: jwt-svid of the upstream: it is of spiffe://d.test/other");
+}
+
 TEST_F(JwtMinterTest, GoesWithItsEntryAndWithItsIdentity) {
   const auto role = Started(2);
   role->Mint("0", {"x"});

@@ -22,15 +22,18 @@ absl::Status CheckMinted(const JwtSvid& svid, const MintOrder& order, absl::Time
   return absl::OkStatus();
 }
 
-absl::Status NoGood(const absl::Status& why) {
-  return Unavailable("jwt-svid of the upstream: {}", Message(why));
+// Whoever mints this does so the next time too.
+MintedAnswer Wrong(const absl::Status& why) {
+  return {InvalidArgument("jwt-svid of the upstream: {}", Message(why)), /*is_untrusted=*/false,
+          /*is_wrong=*/true};
 }
 
 }  // namespace
 
 absl::Status UntrustedAuthority(const std::string& key_id) {
-  return NoGood(
-      NotFound("the trust bundle has no authority {} that is not tainted", Quoted(key_id)));
+  return Unavailable(
+      "jwt-svid of the upstream: the trust bundle has no authority {} that is not tainted",
+      Quoted(key_id));
 }
 
 MintedAnswer MintJwtSvid(Upstream& upstream, const Clock& clock, const MintOrder& order) {
@@ -41,17 +44,17 @@ MintedAnswer MintJwtSvid(Upstream& upstream, const Clock& clock, const MintOrder
   const absl::Time now = clock.Now();
   const absl::StatusOr<JwtSvid> svid = JwtSvid::Parse(minted->token.Reveal());
   if (!svid.ok()) {
-    return {NoGood(svid.status())};
+    return Wrong(svid.status());
   }
   if (absl::Status good = CheckMinted(*svid, order, now); !good.ok()) {
-    return {NoGood(good)};
+    return Wrong(good);
   }
   const JwtAuthority* authority = svid->FindAuthority(order.bundle.jwt_authorities);
   if (authority == nullptr || authority->tainted) {
     return {UntrustedAuthority(svid->key_id()), /*is_untrusted=*/true};
   }
   if (absl::Status good = svid->VerifySignature(authority->public_key); !good.ok()) {
-    return {NoGood(good)};
+    return Wrong(good);
   }
   ReadyJwtSvid ready{.spiffe_id = order.spiffe_id,
                      .token = std::move(minted->token),
@@ -61,7 +64,7 @@ MintedAnswer MintJwtSvid(Upstream& upstream, const Clock& clock, const MintOrder
   // Before half of what is left, each at a time of its own.
   ready.refresh = now + (ready.expires - now) * (0.4 + 0.1 * order.random);
   ready.late = now + (ready.expires - now) * 0.5;
-  return {std::move(ready), false, authority->public_key.spki()};
+  return {.svid = std::move(ready), .verified_by = authority->public_key.spki()};
 }
 
 }  // namespace assay

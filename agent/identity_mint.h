@@ -24,6 +24,7 @@ struct MintOrder {
 struct MintedAnswer {
   absl::StatusOr<ReadyJwtSvid> svid;
   bool is_untrusted = false;     // It failed for want of an authority that is trusted.
+  bool is_wrong = false;         // It is not what was asked for, and will not be the next time.
   std::string verified_by = {};  // The authority's public key, SubjectPublicKeyInfo.
 };
 

@@ -348,8 +348,9 @@ absl::StatusOr<MintedJwtSvid> Client::MintJwtSvid(const std::string& entry_id,
   }
   if (id->trust_domain() != trust_domain_ || answer.token().empty() || answer.issued_at() <= 0 ||
       answer.expires_at() < answer.issued_at()) {
-    return Internal("jwt-svid of the upstream for {}: no token, or a wrong time or trust domain",
-                    id->ToString());
+    return InvalidArgument(
+        "jwt-svid of the upstream for {}: no token, or a wrong time or trust domain",
+        id->ToString());
   }
   return MintedJwtSvid{.id = *std::move(id),
                        .token = Secret::TakeFrom(*answer.mutable_token()),

@@ -54,6 +54,8 @@ class ScriptedUpstream final : public Upstream {
   bool reattestable = false;
   absl::Duration jwt_ttl = absl::Minutes(5);
   absl::Status mint_status;
+  // Changes the claims of each JWT-SVID that is minted.
+  std::function<void(nlohmann::json& claims)> change_claims = [](nlohmann::json&) {};
   absl::Status attest_status, renew_status, sync_status, sign_status, bundle_status, post_status;
   std::map<std::string, absl::Status> item_status;  // By the entry's id.
   // Once, before the answer is there.
@@ -189,6 +191,7 @@ class ScriptedUpstream final : public Upstream {
     nlohmann::json claims =
         TestJwtKey::Claims(entry->spiffe_id.ToString(), audience, clock_.Now(), jwt_ttl);
     claims["jti"] = std::to_string(minted.size());
+    change_claims(claims);
     Secret token(jwt_key->Token(claims));
     if (const auto hook = std::exchange(after_minting, nullptr)) {
       hook();
