@@ -215,6 +215,9 @@ TEST_F(JwtMinterTest, WhatIsMintedWronglyIsNeitherGivenNorAskedForAgain) {
   const std::vector<std::function<void(nlohmann::json&)>> wrong = {
       [](nlohmann::json& claims) { claims["sub"] = "spiffe://d.test/other"; },
       [](nlohmann::json& claims) { claims["aud"] = {"other"}; },
+      [](nlohmann::json& claims) {
+        claims["aud"] = {"x", "more"};
+      },
       [](nlohmann::json& claims) { claims.erase("exp"); },
       [this](nlohmann::json& claims) { claims["exp"] = absl::ToUnixSeconds(clock_.Now()); }};
   for (size_t i = 0; i < wrong.size(); ++i) {
@@ -229,6 +232,17 @@ TEST_F(JwtMinterTest, WhatIsMintedWronglyIsNeitherGivenNorAskedForAgain) {
   EXPECT_THAT(role->serve.jwts, IsEmpty());
   EXPECT_EQ(role->serve.jwt_failures.front(),
             "failed to fetch JWT SVID: jwt-svid of the upstream: it is of spiffe://d.test/other");
+}
+
+TEST_F(JwtMinterTest, AClockThatIsLateTakesNobodysJwtSvid) {
+  const auto role = Started(1);
+  upstream_.change_claims = [this](nlohmann::json& claims) {
+    claims["iat"] = absl::ToUnixSeconds(clock_.Now() + absl::Minutes(2));
+    claims["aud"] = {"y", "x", "y"};
+  };
+  role->Mint("0", {"x", "y"});
+  role->Settle();
+  EXPECT_THAT(role->serve.jwts, SizeIs(1));
 }
 
 TEST_F(JwtMinterTest, GoesWithItsEntryAndWithItsIdentity) {
