@@ -109,7 +109,8 @@ void JwtMinter::Use(const JwtSvidKey& key) {
   const StoredEntry* entry = around_.entries.Find(key.entry_id);
   if (svids_.Find(key) != nullptr) {
     svids_.Use(key);
-  } else if (entry != nullptr && !entry->for_store && !entry->jwt_svid_include_jti) {
+  } else if (entry != nullptr && !entry->for_store && !entry->jwt_svid_include_jti &&
+             svids_.size() + queue_.size() < most_svids_) {
     FindOrAdd(key, 0, /*replaces=*/false);
   }
 }

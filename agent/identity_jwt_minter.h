@@ -71,7 +71,8 @@ class JwtMinter final {
   // No caller waits any more; of those that serve has told of, or of any.
   void Forget(const JwtSvidKey& key, uint64_t request);
   void ForgetAll();
-  // Callers got it from serve. One that is not known, as after a restart, is made anew.
+  // Callers got it from serve. One that is not known, as after a restart, is made anew; not one
+  // that has just made way, for which another would have to.
   void Use(const JwtSvidKey& key);
   void SetMostSvids(size_t most);
   // The entry is gone, or grants another identity now.

@@ -185,6 +185,18 @@ TEST_F(JwtMinterTest, TheLeastRecentlyUsedMakeWay) {
   EXPECT_THAT(role->serve.jwts, UnorderedElementsAre(Key("0 a"), Key("0 c"), Key("0 d")));
 }
 
+TEST_F(JwtMinterTest, WhatHasMadeWayIsNotMintedForWhoUsedItBefore) {
+  const auto role = Started(1, {.jwt_cache_size = 2});
+  for (int i = 0; i < 9; ++i) {
+    role->Mint("0", {std::to_string(i % 3)});
+    role->Settle();
+    role->TellUsedJwt("0", std::to_string((i + 1) % 3));
+    role->Settle();
+  }
+  // One for each that a caller waited for and was not there: the second was there for it was used.
+  EXPECT_THAT(upstream_.minted, SizeIs(9));
+}
+
 TEST_F(JwtMinterTest, WhatATaintedKeySignedGoesAtOnce) {
   const auto role = Started(1);
   role->Mint("0", {"x"});

@@ -55,6 +55,7 @@ class MintQueue final {
   std::optional<Number> WhoMakesWay(std::string_view entry_id) const {
     return places_.YoungestOfLarger(entry_id);
   }
+  size_t size() const { return pending_.size(); }
   std::vector<Number> OfEntry(std::string_view entry_id) const;
   std::vector<Number> All() const;
 

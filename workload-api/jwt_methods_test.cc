@@ -219,6 +219,17 @@ TEST_F(JwtMethodsTest, GivesAtOnceWhatIsThereAndTellsThatItIsUsed) {
   EXPECT_EQ(FakeServe::KeyText(requests_[0].used_jwts().keys(0)), "a x");
 }
 
+TEST_F(JwtMethodsTest, OfWhatHasMadeWayNoUseIsTold) {
+  Tell("a", {"x"}, "token");
+  EXPECT_THAT(Fetched(StartFetch({"x"})), ElementsAre("a=token"));
+  roles::JwtChange change;
+  SetKey(*change.add_removed(), "a", {"x"});
+  ASSERT_OK(jwt_tokens_.Take(change));
+  server_.clock.Advance(JwtTokens::kUseDelay);
+  Step();
+  EXPECT_THAT(requests_, SizeIs(0));
+}
+
 TEST_F(JwtMethodsTest, CallsForTheSameAreAskedForOnce) {
   const int32_t first = StartFetch({"x"}), second = StartFetch({"x"});
   EXPECT_THAT(Minted(), ElementsAre("a x"));

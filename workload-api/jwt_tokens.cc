@@ -69,6 +69,7 @@ void JwtTokens::TellUsed() {
 absl::Status JwtTokens::Take(roles::JwtChange& change) {
   for (const roles::JwtSvidKey& key : change.removed()) {
     tokens_.erase(KeyOf(key));
+    used_.erase(KeyOf(key));
   }
   absl::Status taken;
   for (roles::JwtSvid& message : *change.mutable_svids()) {
