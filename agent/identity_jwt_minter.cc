@@ -152,10 +152,17 @@ void JwtMinter::DropEntry(std::string_view entry_id) {
   TellGone(keys);
   // What is away is looked at when it comes.
   for (const Number number : queue_.OfEntry(entry_id)) {
-    if (!queue_.At(number).away) {
-      Fail(number, kEntryChanged);
+    const PendingMint& pending = queue_.At(number);
+    if (!pending.away && !(pending.waiting && IsGranted(pending))) {
+      queue_.Remove(number);
     }
   }
+}
+
+bool JwtMinter::IsGranted(const PendingMint& pending) const {
+  const StoredEntry* entry = around_.entries.Find(pending.key.entry_id);
+  return entry != nullptr && !entry->for_store &&
+         entry->jwt_svid_include_jti == (pending.request != 0);
 }
 
 size_t JwtMinter::DropSignedBy(const std::set<std::string>& key_ids) {
@@ -223,7 +230,7 @@ void JwtMinter::Begin(Number number) {
   const StoredEntry* entry = around_.entries.Find(pending.key.entry_id);
   const auto own = around_.bundles.find(trust_domain_);
   if (entry == nullptr || own == around_.bundles.end()) {
-    Fail(number, kEntryChanged);
+    queue_.Remove(number);
     return;
   }
   queue_.Begin(number);
@@ -274,10 +281,15 @@ absl::Status JwtMinter::CheckTrusted(const MintedAnswer& answer) const {
 void JwtMinter::OnMinted(Number number, const std::string& spiffe_id, MintedAnswer& answer) {
   queue_.End(number);
   PendingMint& pending = queue_.At(number);
-  const StoredEntry* entry = around_.entries.Find(pending.key.entry_id);
-  if (entry == nullptr || entry->for_store || SpiffeIdOf(*entry) != spiffe_id ||
-      entry->jwt_svid_include_jti != (pending.request != 0)) {
-    Fail(number, kEntryChanged);
+  if (!IsGranted(pending)) {
+    queue_.Remove(number);
+    return;
+  }
+  if (SpiffeIdOf(*around_.entries.Find(pending.key.entry_id)) != spiffe_id) {
+    pending.ready_at = Now();  // The next is of the new identity.
+    if (!pending.waiting) {
+      queue_.Remove(number);
+    }
     return;
   }
   const absl::Status good = CheckTrusted(answer);

@@ -75,7 +75,8 @@ class JwtMinter final {
   // that has just made way, for which another would have to.
   void Use(const JwtSvidKey& key);
   void SetMostSvids(size_t most);
-  // The entry is gone, or grants another identity now.
+  // The entry is gone, or grants another identity now, of which who waits gets one then. Of one
+  // that is gone nothing is said: serve is told of that, and knows who has no identity any more.
   void DropEntry(std::string_view entry_id);
   // Those that an authority of these key ids has signed, or none of these. Says how many.
   size_t DropSignedBy(const std::set<std::string>& key_ids);
@@ -98,6 +99,8 @@ class JwtMinter final {
   // The one that is there, or a new one; nothing when there is no room for it.
   std::optional<Number> FindOrAdd(const JwtSvidKey& key, uint64_t request, bool replaces);
   void Fail(Number number, std::string_view why);
+  // Whether the entry grants what was asked for.
+  bool IsGranted(const PendingMint& pending) const;
   std::optional<Number> Next() const;
   void Begin(Number number);
   void OnMinted(Number number, const std::string& spiffe_id, MintedAnswer& answer);

@@ -272,6 +272,49 @@ TEST_F(JwtMinterTest, GoesWithItsEntryAndWithItsIdentity) {
   EXPECT_EQ(role->serve.jwts["1 x"].spiffe_id(), "spiffe://d.test/other");
 }
 
+TEST_F(JwtMinterTest, WhoWaitsWhileItsEntryChangesGetsOneOfTheNewIdentity) {
+  upstream_.entries.push_back(MakeEntry("jti"));
+  upstream_.entries.back().jwt_svid_include_jti = true;
+  const auto role = Started(2);
+  upstream_.mint_status = Unavailable("no upstream");
+  for (const char* id : {"0", "1"}) {
+    role->Mint(id, {"x"});
+  }
+  role->Mint("jti", {"x"}, 7);
+  role->Settle();
+  for (RegistrationEntry& entry : upstream_.entries) {
+    entry.revision_number = 5;
+    if (entry.id == "1") {
+      entry.spiffe_id = SpiffeId::Parse("spiffe://d.test/other").value();
+    } else if (entry.id == "jti") {
+      entry.hint = "new";
+    }
+  }
+  std::erase_if(upstream_.entries, [](const auto& entry) { return entry.id == "0"; });
+  role->Pass(absl::Seconds(6));
+  upstream_.mint_status = absl::OkStatus();
+  role->Pass(absl::Seconds(6));
+  EXPECT_THAT(role->serve.jwt_failures, IsEmpty());
+  EXPECT_EQ(role->serve.jwts["1 x"].spiffe_id(), "spiffe://d.test/other");
+  EXPECT_THAT(role->serve.own_jwts, SizeIs(1));
+  EXPECT_EQ(role->serve.entries.count("0"), 0u);
+}
+
+TEST_F(JwtMinterTest, OneThatWasOnItsWayWhenItsEntryChangedIsMintedAnew) {
+  const auto role = Started(1);
+  upstream_.after_minting = [&] {
+    upstream_.entries[0].spiffe_id = SpiffeId::Parse("spiffe://d.test/other").value();
+    upstream_.entries[0].revision_number = 5;
+    clock_.Advance(absl::Seconds(6));
+    role->RunLoop();
+    role->RunSyncJob();
+  };
+  role->Mint("0", {"x"});
+  role->Settle();
+  EXPECT_THAT(role->serve.jwt_failures, IsEmpty());
+  EXPECT_EQ(role->serve.jwts["0 x"].spiffe_id(), "spiffe://d.test/other");
+}
+
 TEST_F(JwtMinterTest, AServeRoleStartedAnewIsToldOfThem) {
   const auto role = Started(1);
   role->Mint("0", {"x"});
