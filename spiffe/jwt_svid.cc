@@ -104,19 +104,25 @@ absl::Status JwtSvid::CheckClaims(std::string_view audience, absl::Time now) con
   return absl::OkStatus();
 }
 
-absl::Status VerifyJwtSvid(const JwtSvid& svid, const TrustBundle& bundle,
-                           std::string_view audience, absl::Time now) {
-  if (svid.id().trust_domain() != bundle.trust_domain) {
-    return InvalidArgument("no keys found for trust domain {}",
-                           Quoted(svid.id().trust_domain().name()));
+absl::StatusOr<JwtSvid> VerifyJwtSvid(std::string_view token, const JwtSvidTrust& trust) {
+  ASSIGN_OR_RETURN(JwtSvid svid, JwtSvid::Parse(token));
+  const TrustDomain& trust_domain = svid.id().trust_domain();
+  const std::span<const JwtAuthority> authorities = trust.find_authorities(trust_domain);
+  if (authorities.empty()) {
+    return InvalidArgument("no keys found for trust domain {}", Quoted(trust_domain.name()));
   }
-  const JwtAuthority* authority = svid.FindAuthority(bundle.jwt_authorities);
+  const JwtAuthority* authority = svid.FindAuthority(authorities);
   if (authority == nullptr) {
     return InvalidArgument("public key {} not found in trust domain {}", Quoted(svid.key_id()),
-                           Quoted(bundle.trust_domain.name()));
+                           Quoted(trust_domain.name()));
   }
-  RETURN_IF_ERROR(svid.VerifySignature(authority->public_key));
-  return svid.CheckClaims(audience, now);
+  if (trust.check_signature != nullptr) {
+    RETURN_IF_ERROR(trust.check_signature(svid, authority->public_key));
+  } else if (!svid.VerifySignature(authority->public_key).ok()) {
+    return InvalidArgument("{}", JwtSvid::kBadSignature);
+  }
+  RETURN_IF_ERROR(svid.CheckClaims(trust.audience, trust.now));
+  return svid;
 }
 
 }  // namespace assay

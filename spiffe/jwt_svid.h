@@ -5,6 +5,7 @@
 
 #include <absl/time/time.h>
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +22,8 @@ class JwtSvid final {
  public:
   // By how much the clocks of issuer and validator may differ.
   static constexpr absl::Duration kLeeway = absl::Minutes(1);
+  static constexpr char kBadSignature[] =
+      "the signature of the token is not by the key that it names";
 
   // InvalidArgument for anything but a JWS in compact serialization that has an algorithm of
   // JWT-SVID §2.1, a key id (which the standard leaves open, and without which nobody knows the
@@ -34,8 +37,8 @@ class JwtSvid final {
   // All of them as a JSON object, which does parse.
   const std::string& claims() const { return jws_.payload(); }
 
-  // The authority that signed it by its own account, null when it is none of these, which must be
-  // those of its own trust domain (JWT-SVID §6.2).
+  // The authority that signed it by its own account, null when it is none of these. The caller sees
+  // to it that they are those of id()'s trust domain (JWT-SVID §6.2).
   const JwtAuthority* FindAuthority(std::span<const JwtAuthority> authorities) const;
   // OK when this key has signed it, with an algorithm for such keys.
   absl::Status VerifySignature(const crypto::PublicKey& key) const { return jws_.Verify(key); }
@@ -53,8 +56,18 @@ class JwtSvid final {
   absl::Time not_before_ = absl::InfinitePast();  // The later of "nbf" and "iat".
 };
 
-// All of that: the token verifies by this bundle, of its own trust domain, for the audience.
-absl::Status VerifyJwtSvid(const JwtSvid& svid, const TrustBundle& bundle,
-                           std::string_view audience, absl::Time now);
+// What a token is verified by.
+struct JwtSvidTrust {
+  // The JWT authorities of a trust domain; none where it is not trusted.
+  std::function<std::span<const JwtAuthority>(const TrustDomain& trust_domain)> find_authorities;
+  std::string_view audience;
+  absl::Time now;
+  // OK when this key has signed it, where the caller has another way than VerifySignature.
+  std::function<absl::Status(const JwtSvid& svid, const crypto::PublicKey& key)> check_signature;
+};
+
+// All of that: the JWT-SVID of the token when it verifies by the authority of its own trust domain
+// that it names, for the audience. InvalidArgument says what is wrong, unless check_signature does.
+absl::StatusOr<JwtSvid> VerifyJwtSvid(std::string_view token, const JwtSvidTrust& trust);
 
 }  // namespace assay

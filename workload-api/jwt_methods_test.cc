@@ -466,6 +466,102 @@ TEST_F(JwtMethodsTest, TellsWhatIsWrongWithATokenAsAnInvalidArgument) {
   EXPECT_THAT(Validate(token.substr(0, token.size() - 4) + "AAAA").status, HasSubstr("3 "));
 }
 
+// Tokens that the standard has nobody accept, each with the words of the answer.
+class BadTokens final {
+ public:
+  BadTokens(const TestJwtKey& key, absl::Time now)
+      : key_(key), now_(now), claims_(TestJwtKey::Claims("spiffe://example.org/w", {"x"}, now)) {
+    AddSerializations();
+    AddHeaders();
+    AddClaims();
+  }
+  const std::vector<std::pair<std::string, std::string>>& all() const { return tokens_; }
+
+ private:
+  void Add(const std::string& token, const std::string& words) {
+    tokens_.emplace_back(token, words);
+  }
+  void Header(const std::string& name, const json& value, const std::string& words) {
+    json header = key_.header();
+    header[name] = value;
+    Add(key_.Token(claims_, header), words);
+  }
+  void Claim(const std::string& name, const json& value, const std::string& words) {
+    json claims = claims_;
+    claims[name] = value;
+    Add(key_.Token(claims), words);
+  }
+  void AddSerializations() {
+    const std::string good = key_.Token(claims_);
+    const std::string unsigned_part = good.substr(0, good.rfind('.'));
+    const std::string signature = good.substr(good.rfind('.') + 1);
+    for (const std::string& bad :
+         {" " + good, good + "\n", good + "=", good + ".e30", good + ".e30.e30", unsigned_part,
+          json{{"payload", unsigned_part}, {"signature", signature}}.dump()}) {
+      Add(bad, "unable to parse JWT token");
+    }
+    Add(unsigned_part + ".", "");
+  }
+  void AddHeaders() {
+    for (const char* algorithm : {"none", "HS256", "EdDSA", "es256", ""}) {
+      Header("alg", algorithm, "algorithm");
+    }
+    Header("alg", "ES384", "signature");
+    Header("alg", "RS256", "signature");
+    Header("crit", {"exp"}, "");
+    Header("kid", "", "key id");
+    Header("kid", "other", "public key \"other\" not found");
+    for (const char* type : {"wit+jwt", "at+jwt", "jwt", ""}) {
+      Header("typ", type, "type");
+    }
+  }
+  void AddClaims() {
+    for (const json& subject : {json(), json(""), json("w"), json("spiffe://example.org/"),
+                                json("https://example.org/w"), json(5)}) {
+      Claim("sub", subject, "subject claim");
+    }
+    Claim("sub", "spiffe://b.test/w", "no keys found for trust domain");
+    for (const json& audience : {json(), json::array(), json({"y"}), json("X"), json({"x", 5})}) {
+      Claim("aud", audience, "");
+    }
+    const int64_t now = absl::ToUnixSeconds(now_);
+    Claim("exp", json(), "");
+    Claim("exp", std::to_string(now + 60), "");
+    Claim("exp", now - 62, "token has expired");
+    Claim("nbf", now + 65, "token is not valid yet");
+    Claim("iat", now + 65, "token is not valid yet");
+  }
+
+  const TestJwtKey& key_;
+  const absl::Time now_;
+  const json claims_;
+  std::vector<std::pair<std::string, std::string>> tokens_;
+};
+
+TEST_F(JwtMethodsTest, ValidatesNoTokenThatTheStandardRefuses) {
+  // JWT-01 JWT-04 JWT-05 JWT-07 JWT-08 JWT-09 JWT-11 JWT-13 WIT-16 WLAPI-39
+  const BadTokens bad(own_, server_.clock.Now());
+  for (const auto& [token, words] : bad.all()) {
+    EXPECT_THAT(Validate(token).status, testing::AllOf(testing::StartsWith("3 "), HasSubstr(words)))
+        << token;
+  }
+  const int64_t now = absl::ToUnixSeconds(server_.clock.Now());
+  for (const json& good : {json{{"exp", now - 58}}, json{{"nbf", now + 58}}, json{{"aud", "x"}}}) {
+    EXPECT_EQ(Validate(Token(own_, "spiffe://example.org/w", good)).status, "0 ") << good;
+  }
+}
+
+TEST_F(JwtMethodsTest, AKeyOfAnotherTrustDomainThatTheCallerKnowsIsNotTheSubjects) {
+  // JWT-14 WLAPI-37
+  const TestJwtKey other("own");  // Of the same key id.
+  Federate();
+  SetBundle("b.test", {other.authority()});
+  EXPECT_EQ(Validate(Token(other, "spiffe://b.test/w")).status, "0 ");
+  EXPECT_THAT(Validate(Token(other, "spiffe://example.org/w")).status,
+              HasSubstr("3 the signature"));
+  EXPECT_THAT(Validate(Token(own_, "spiffe://b.test/w")).status, HasSubstr("3 the signature"));
+}
+
 TEST_F(JwtMethodsTest, RefusesWhatIsTooMuchBeforeTheCallerIsLookedAt) {
   gate_.asked = 0;
   EXPECT_THAT(FetchStatus(std::vector<std::string>(65, "x")), HasSubstr("3 audience has 65"));

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Whose signature a JWT-SVID has, and which signatures were good: that a key has signed a token
-// stays true, so that a token seen before costs no signature check. All else is to be looked at
-// each time. Not thread-safe.
+// Which signatures of JWT-SVIDs were good: that a key has signed a token stays true, so that a
+// token seen before costs no signature check. All else is to be looked at each time. Not
+// thread-safe.
 #pragma once
 
-#include <absl/time/time.h>
-
 #include <deque>
-#include <functional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -22,24 +18,12 @@ class JwtValidator final {
  public:
   static constexpr size_t kRemembered = 1024;
 
-  // The JWT authorities of a trust domain; nothing where it is not trusted.
-  using FindAuthorities =
-      std::function<std::span<const JwtAuthority>(const TrustDomain& trust_domain)>;
-
-  // A token that names a key of its trust domain. Nothing it says counts yet.
-  struct Candidate {
-    JwtSvid svid;
-    const crypto::PublicKey* key;  // Valid as long as the authority it is of.
-    std::string digest;            // Of the key and the token.
-  };
-
-  // InvalidArgument says why it can be no JWT-SVID of an authority that is known.
-  static absl::StatusOr<Candidate> Find(std::string_view token,
-                                        const FindAuthorities& find_authorities);
-  // Whether its signature was checked before, and is good.
-  bool Knows(const Candidate& candidate) const { return good_.contains(candidate.digest); }
-  // Checks the signature.
-  absl::Status Check(const Candidate& candidate);
+  // Names a token and the key that may have signed it.
+  static std::string DigestOf(std::string_view token, const crypto::PublicKey& key);
+  // Whether the signature was checked before, and is good.
+  bool Knows(const std::string& digest) const { return good_.contains(digest); }
+  // Checks the signature of the token that the digest names. InvalidArgument when it is bad.
+  absl::Status Check(const JwtSvid& svid, const crypto::PublicKey& key, const std::string& digest);
 
  private:
   // Digests of a key and a token that it has signed, and the order in which they came.

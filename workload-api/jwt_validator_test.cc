@@ -24,13 +24,15 @@ class JwtValidatorTest : public testing::Test {
       const auto at = authorities_.find(trust_domain.name());
       return at == authorities_.end() ? std::span<const JwtAuthority>() : at->second;
     };
-    const auto candidate = JwtValidator::Find(token, find);
-    RETURN_IF_ERROR(candidate.status());
-    if (!validator_.Knows(*candidate)) {
+    const auto check = [&](const JwtSvid& svid, const crypto::PublicKey& key) -> absl::Status {
+      const std::string digest = JwtValidator::DigestOf(token, key);
+      if (validator_.Knows(digest)) {
+        return absl::OkStatus();
+      }
       ++checks_;
-      RETURN_IF_ERROR(validator_.Check(*candidate));
-    }
-    return candidate->svid.CheckClaims(audience, now);
+      return validator_.Check(svid, key, digest);
+    };
+    return VerifyJwtSvid(token, {find, audience, now, check}).status();
   }
   std::string Token(const std::string& id = "spiffe://a.test/w") const {
     return key_.Token(TestJwtKey::Claims(id, {"x"}, kNow));

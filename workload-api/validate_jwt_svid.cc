@@ -45,42 +45,49 @@ absl::Status ValidateJwtSvid::Check() {
 }
 
 void ValidateJwtSvid::Look(IdentitySet& identities) {
-  const auto candidate = JwtValidator::Find(
-      token_.Reveal(), [&](const TrustDomain& trust_domain) -> std::span<const JwtAuthority> {
-        const ServedState::Bundle* bundle = identities.FindBundle(trust_domain.name());
-        return bundle == nullptr ? std::span<const JwtAuthority>() : bundle->jwt_authorities;
-      });
-  if (!candidate.ok()) {
-    Refuse(candidate.status());
+  const auto find = [&identities](const TrustDomain& trust_domain) {
+    const ServedState::Bundle* bundle = identities.FindBundle(trust_domain.name());
+    return bundle == nullptr ? std::span<const JwtAuthority>()
+                             : std::span<const JwtAuthority>(bundle->jwt_authorities);
+  };
+  awaits_turn_ = false;
+  const auto svid = VerifyJwtSvid(token_.Reveal(),
+                                  {.find_authorities = find,
+                                   .audience = audience_,
+                                   .now = context().clock.Now(),
+                                   .check_signature = [this](const auto& token, const auto& key) {
+                                     return CheckSignature(token, key);
+                                   }});
+  if (ended() || awaits_turn_) {
     return;
   }
-  if (checked_ != candidate->digest && !parts_.validator.Knows(*candidate) &&
-      !CheckSignature(*candidate)) {
-    return;
-  }
-  checked_ = candidate->digest;
-  const absl::Status valid = candidate->svid.CheckClaims(audience_, context().clock.Now());
-  if (!valid.ok()) {
-    Refuse(valid);
+  if (!svid.ok()) {
+    Refuse(svid.status());
   } else if (MayReply()) {
-    Answer(candidate->svid);
+    Answer(*svid);
   }
 }
 
-bool ValidateJwtSvid::CheckSignature(const JwtValidator::Candidate& candidate) {
-  const CheckTurns::Turn turn =
-      has_turn_ ? CheckTurns::Turn::kNow : parts_.turns.Take(call().peer().process.uid, *this);
-  if (turn == CheckTurns::Turn::kNever) {
-    Fail(Unavailable("too many JWT-SVIDs of this user wait to be validated"));
+absl::Status ValidateJwtSvid::CheckSignature(const JwtSvid& svid, const crypto::PublicKey& key) {
+  std::string digest = JwtValidator::DigestOf(token_.Reveal(), key);
+  if (checked_ == digest) {
+    return absl::OkStatus();
   }
-  if (turn != CheckTurns::Turn::kNow) {
-    return false;
+  if (!parts_.validator.Knows(digest)) {
+    const CheckTurns::Turn turn =
+        has_turn_ ? CheckTurns::Turn::kNow : parts_.turns.Take(call().peer().process.uid, *this);
+    const absl::Status full = Unavailable("too many JWT-SVIDs of this user wait to be validated");
+    if (turn == CheckTurns::Turn::kNever) {
+      Fail(full);
+    }
+    if (turn != CheckTurns::Turn::kNow) {
+      awaits_turn_ = true;
+      return full;
+    }
+    RETURN_IF_ERROR(parts_.validator.Check(svid, key, digest));
   }
-  const absl::Status good = parts_.validator.Check(candidate);
-  if (!good.ok()) {
-    Refuse(good);
-  }
-  return good.ok();
+  checked_ = std::move(digest);
+  return absl::OkStatus();
 }
 
 void ValidateJwtSvid::OnTurn() {

@@ -43,16 +43,16 @@ class ValidateJwtSvid final : public UnaryCall, public CheckWaiter {
   std::string_view name() const override { return "ValidateJWTSVID"; }
 
  private:
-  // Whether it is good; unless it is, the call has ended or waits for its turn.
-  bool CheckSignature(const JwtValidator::Candidate& candidate);
+  // Unless the signature is known, the call may have ended then, or wait for its turn.
+  absl::Status CheckSignature(const JwtSvid& svid, const crypto::PublicKey& key);
   void Answer(const JwtSvid& svid);
   void Refuse(const absl::Status& why);
 
   const Parts parts_;
   std::string audience_;
   Secret token_;
-  std::string checked_;    // The digest of the candidate whose signature is good.
-  bool has_turn_ = false;  // Just now.
+  std::string checked_;  // The digest of the token and the key that has signed it.
+  bool has_turn_ = false, awaits_turn_ = false;  // Just now.
 };
 
 }  // namespace assay
