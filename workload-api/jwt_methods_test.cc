@@ -244,6 +244,20 @@ TEST_F(JwtMethodsTest, CallsForTheSameAreAskedForOnce) {
   EXPECT_THAT(Minted(), ElementsAre("a y")) << "the identity role is a new one";
 }
 
+TEST_F(JwtMethodsTest, WhatANewIdentityRoleDoesNotKnowMakesWayForWhatItTells) {
+  Tell("a", {"x"}, "first");
+  Tell("a", {"y"}, "second");
+  jwt_tokens_.AskAgain();
+  EXPECT_THAT(Fetched(StartFetch({"x"})), ElementsAre("a=first")) << "the upstream may be away";
+  Tell("a", {"y"}, "third");
+  EXPECT_EQ(jwt_tokens_.size(), 2u);
+  Tell("a", {"z"}, "fourth");
+  EXPECT_EQ(jwt_tokens_.size(), 2u);
+  EXPECT_THAT(Fetched(StartFetch({"y"})), ElementsAre("a=third"));
+  Tell("a", {"w"}, "fifth");
+  EXPECT_EQ(jwt_tokens_.size(), 3u) << "all that is here, it knows";
+}
+
 TEST_F(JwtMethodsTest, AnExpiredOneIsNotGiven) {
   Tell("a", {"x"}, "token", absl::Seconds(60));
   server_.clock.Advance(absl::Seconds(58));

@@ -99,12 +99,22 @@ absl::Status JwtTokens::TakeSvid(roles::JwtSvid& message) {
     return InvalidArgument("a JWT-SVID without a token or a SPIFFE ID");
   }
   if (message.request() == 0) {
-    tokens_.insert_or_assign(key, Held{.token = token});
+    before_.erase(key);
+    if (tokens_.insert_or_assign(key, Held{.token = token}).second) {
+      DropOneFromBefore();
+    }
   }
   for (JwtWaiter* waiter : wishes_.Take(key, message.request())) {
     waiter->OnJwtSvid(key, token);
   }
   return absl::OkStatus();
+}
+
+void JwtTokens::DropOneFromBefore() {
+  for (bool dropped = false; !dropped && !before_.empty();) {
+    dropped = tokens_.erase(*before_.begin()) > 0;
+    before_.erase(before_.begin());
+  }
 }
 
 bool JwtTokens::IsGranted(const JwtSvidKey& key, const Held& held) const {
@@ -130,6 +140,7 @@ void JwtTokens::AskAgain() {
   wishes_.AskAgain();
   for (auto& [key, held] : tokens_) {
     held.use_told = -absl::InfiniteDuration();
+    before_.insert(key);
   }
 }
 

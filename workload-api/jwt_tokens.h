@@ -78,7 +78,8 @@ class JwtTokens final {
   // After a commit of the state: those that it does not grant any more go, and those signed by an
   // authority that the own bundle does not have, or has as tainted.
   void Reconcile();
-  // The identity role is a new one, which has not been asked yet.
+  // The identity role is a new one, which has not been asked yet. What is here stays, for the
+  // upstream may be away; as it does not know of these, they make way for what it tells.
   void AskAgain();
 
   size_t size() const { return tokens_.size(); }
@@ -91,6 +92,7 @@ class JwtTokens final {
   };
 
   absl::Status TakeSvid(roles::JwtSvid& message);
+  void DropOneFromBefore();
   bool IsGranted(const JwtSvidKey& key, const Held& held) const;
   void TellUsed();
 
@@ -99,6 +101,7 @@ class JwtTokens final {
   const ServedState& state_;
   const Options options_;
   std::map<JwtSvidKey, Held> tokens_;
+  std::set<JwtSvidKey> before_;  // Told by an identity role before this one; some are gone.
   JwtWishes wishes_;
   std::set<JwtSvidKey> used_;  // Not told yet.
   EventLoop::TimerId use_timer_ = 0;
