@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "workload-api/fetch_jwt_svid.h"
 
+#include <optional>
 #include <utility>
 
 #include "base/log.h"
@@ -94,7 +95,7 @@ void FetchJwtSvid::Look(IdentitySet& identities) {
     }
     auto token = FindOrAsk(entry);
     if (!token.ok()) {
-      FailFetch(Message(token.status()));
+      FailFetch(entry.spiffe_id, Message(token.status()));
     }
     if (ended()) {
       return;
@@ -152,12 +153,14 @@ void FetchJwtSvid::OnJwtSvid(const JwtSvidKey& key, const SharedJwtToken& token)
 void FetchJwtSvid::OnJwtFailure(const JwtSvidKey& key, std::string_view why) {
   if (renewing_.erase(key.entry_id) > 0) {
     TakeWhatIsThere();
-  } else {
-    FailFetch(why);
+    return;
   }
+  const ServedState& state = context().state;
+  const std::optional<EntryIndex::Slot> slot = state.entries().Find(key.entry_id);
+  FailFetch(slot.has_value() ? state.entries().Get(*slot).spiffe_id : "", why);
 }
 
-void FetchJwtSvid::FailFetch(std::string_view why) {
+void FetchJwtSvid::FailFetch(std::string_view spiffe_id, std::string_view why) {
   if (ended()) {
     return;  // Another of its identities has failed it.
   }
@@ -168,6 +171,7 @@ void FetchJwtSvid::FailFetch(std::string_view why) {
                                             {"pid", process.pid},
                                             {"registered", true},
                                             {"service", "WorkloadAPI"},
+                                            {"spiffe_id", spiffe_id},
                                             {"subsystem_name", "endpoints"}});
   }
   Fail(Unavailable("could not fetch JWT-SVID: {}", why));

@@ -33,7 +33,7 @@ class FetchJwtSvid final : public UnaryCall, public JwtWaiter {
   absl::Status Check() override;
   size_t kept_bytes() const override;
   void Look(IdentitySet& identities) override;
-  void OnPatienceEnded() override { FailFetch("the upstream did not answer in time"); }
+  void OnPatienceEnded() override { FailFetch(spiffe_id_, "the upstream did not answer in time"); }
   std::string_view name() const override { return "FetchJWTSVID"; }
 
  private:
@@ -47,7 +47,8 @@ class FetchJwtSvid final : public UnaryCall, public JwtWaiter {
   bool AwaitsNewer(const JwtSvidKey& key);
   // What is there is given, though half of its life be over.
   void TakeWhatIsThere();
-  void FailFetch(std::string_view why);
+  // The SPIFFE ID is of the one that could not be had; empty: of any.
+  void FailFetch(std::string_view spiffe_id, std::string_view why);
   void Wait(const std::vector<Granted>& granted);
   void Answer(const std::vector<Granted>& granted);
 
