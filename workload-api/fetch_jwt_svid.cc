@@ -29,12 +29,17 @@ bool FetchJwtSvid::Parse(std::string_view bytes) {
 }
 
 absl::Status FetchJwtSvid::Check() {
-  ASSIGN_OR_RETURN(audience_, NormalizedAudience(std::move(audience_)));
-  if (!spiffe_id_.empty()) {
-    RETURN_IF_ERROR(
-        WithContext(SpiffeId::Parse(spiffe_id_).status(), "invalid requested SPIFFE ID"));
+  auto audience = NormalizedAudience(std::move(audience_));
+  if (!audience.ok()) {
+    return Refused("Missing required audience parameter", audience.status());
   }
-  return absl::OkStatus();
+  audience_ = *std::move(audience);
+  if (spiffe_id_.empty()) {
+    return absl::OkStatus();
+  }
+  const absl::Status id =
+      WithContext(SpiffeId::Parse(spiffe_id_).status(), "invalid requested SPIFFE ID");
+  return id.ok() ? id : Refused("Invalid requested SPIFFE ID", id);
 }
 
 size_t FetchJwtSvid::kept_bytes() const {

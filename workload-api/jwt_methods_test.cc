@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/log.h"
 #include "spiffe/workload.pb.h"
 #include "tests/support/fake_serve.h"
 #include "tests/support/test_jwt.h"
@@ -726,6 +727,33 @@ TEST_F(JwtMethodsTest, WhatTheUpstreamSaysMayBeAnyBytes) {
   failure.set_error("no \xff");
   roles::JwtChange parsed;
   EXPECT_TRUE(parsed.ParseFromString(change.SerializeAsString()));
+}
+
+TEST_F(JwtMethodsTest, TheLogTellsWhoGotWhatAndWhoDidNot) {
+  const log::Level before = log::GetLevel();
+  log::SetLevel(log::Level::kDebug);
+  testing::internal::CaptureStdout();
+  Tell("a", {"x"}, "t0ken");
+  Fetched(StartFetch({"x"}));
+  StartFetch({"y"});
+  Step();
+  TellFailure("a", {"y"}, "no");
+  FetchStatus({});
+  FetchStatus({"x"}, "nope");
+  Validate("opaque", "");
+  Validate("");
+  const std::string log = testing::internal::GetCapturedStdout();
+  log::SetLevel(before);
+  for (const char* line :
+       {"level=debug msg=\"Fetched JWT SVID\" method=FetchJWTSVID .*spiffe_id=.*example.org/a",
+        "level=error msg=\"Could not fetch JWT-SVID\" error=no .*spiffe_id=.*example.org/a",
+        "msg=\"Missing required audience parameter\" .*method=FetchJWTSVID",
+        "msg=\"Invalid requested SPIFFE ID\" .*method=FetchJWTSVID",
+        "msg=\"Missing required audience parameter\" .*method=ValidateJWTSVID",
+        "msg=\"Missing required svid parameter\" .*method=ValidateJWTSVID"}) {
+    EXPECT_THAT(log, testing::ContainsRegex(line));
+  }
+  EXPECT_THAT(log, testing::Not(HasSubstr("t0ken")));
 }
 
 TEST_F(JwtMethodsTest, RefusesWhoIsNotAdmitted) {

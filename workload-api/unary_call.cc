@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "base/log.h"
+
 namespace assay {
 
 UnaryCall::~UnaryCall() {
@@ -23,6 +25,18 @@ bool UnaryCall::Serve(std::string_view bytes, rpc::Responder /*responder*/) {
     Admit();
   }
   return true;
+}
+
+absl::Status UnaryCall::Refused(std::string_view words, const absl::Status& why) {
+  const rpc::ProcessPeer& process = call_.peer().process;
+  if (context_.refusals.MayWrite(process.uid)) {
+    log::Error(words, {{"error", why},
+                       {"method", name()},
+                       {"pid", process.pid},
+                       {"service", "WorkloadAPI"},
+                       {"subsystem_name", "endpoints"}});
+  }
+  return why;
 }
 
 void UnaryCall::Charge(size_t bytes) {

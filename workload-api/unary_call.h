@@ -49,6 +49,8 @@ class UnaryCall : public rpc::UnaryHandler, public IdentityObserver, public Call
   // Either ends the call, and nothing more is looked at.
   void Reply(const google::protobuf::MessageLite& message);
   void Fail(const absl::Status& why);
+  // In Check: tells the log, in these words, that the request makes no sense, and returns why.
+  absl::Status Refused(std::string_view words, const absl::Status& why);
 
   bool ended() const { return ended_; }
   const CallContext& context() const { return context_; }

@@ -28,10 +28,11 @@ bool ValidateJwtSvid::Parse(std::string_view bytes) {
 
 absl::Status ValidateJwtSvid::Check() {
   if (audience_.empty()) {
-    return InvalidArgument("audience must be specified");
+    return Refused("Missing required audience parameter",
+                   InvalidArgument("audience must be specified"));
   }
   if (token_.empty()) {
-    return InvalidArgument("svid must be specified");
+    return Refused("Missing required svid parameter", InvalidArgument("svid must be specified"));
   }
   if (audience_.size() > JwtSvidKey::kMaxAudienceBytes) {
     return InvalidArgument("audience has {} bytes, at most {} are allowed", audience_.size(),
