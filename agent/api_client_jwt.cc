@@ -12,7 +12,7 @@ namespace {
 
 using google::protobuf::Value;
 
-// What is deeper is left out: the agent sends none.
+// A message that parses is not as deep.
 constexpr int kMaxDepth = 100;
 constexpr double kLargestExact = 9007199254740992.0;
 

@@ -66,7 +66,7 @@ OptionReader CacheSize(int& field) {
 }
 
 constexpr std::string_view kNoSds = "this agent serves no SDS";
-constexpr std::string_view kNoJwtWait = "a JWT-SVID that is valid is given at once";
+constexpr std::string_view kNoJwtWait = "who has a JWT-SVID that is valid waits at most a second";
 constexpr std::string_view kNoMetrics = "this agent keeps no metrics";
 constexpr std::string_view kNoHealthListener = "this agent tells its health on socket_path alone";
 constexpr std::string_view kNoProfiles =
