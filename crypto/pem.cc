@@ -69,13 +69,18 @@ absl::StatusOr<std::string> TakeBody(std::string_view& text, std::string_view la
 }  // namespace
 
 std::string PemEncode(std::string_view label, std::string_view der) {
-  const std::string base64 = Base64Encode(der);
-  std::string text = fmt::format("{}{}{}\n", kBegin, label, kDashes);
-  for (size_t i = 0; i < base64.size(); i += kLineSize) {
-    text.append(base64, i, kLineSize);
+  const WipedText base64{Base64Encode(der)};
+  const std::string begin = fmt::format("{}{}{}\n", kBegin, label, kDashes);
+  const std::string end = fmt::format("{}{}{}\n", kEnd, label, kDashes);
+  std::string text;
+  // All at once: what grows leaves copies, and it may be a private key.
+  text.reserve(begin.size() + base64.text.size() + base64.text.size() / kLineSize + 1 + end.size());
+  text += begin;
+  for (size_t i = 0; i < base64.text.size(); i += kLineSize) {
+    text.append(base64.text, i, kLineSize);
     text += '\n';
   }
-  text += fmt::format("{}{}{}\n", kEnd, label, kDashes);
+  text += end;
   return text;
 }
 

@@ -15,7 +15,7 @@ struct PemBlock {
   std::string der;
 };
 
-// Lines of 64 characters, a trailing newline.
+// Lines of 64 characters, a trailing newline. Of a private key it leaves no other copy.
 std::string PemEncode(std::string_view label, std::string_view der);
 // All blocks in order; a block that is cut off or not base64 is InvalidArgument with its number.
 absl::StatusOr<std::vector<PemBlock>> ParsePem(std::string_view text);
