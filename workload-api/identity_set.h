@@ -67,6 +67,11 @@ class IdentitySet final {
   const ServedState::Bundle* FindBundle(std::string_view trust_domain);
   // The entries that grant the identities, sorted by id (WLAPI-48), one for each hint.
   const std::vector<EntryIndex::Slot>& identities();
+  // The foreign trust domains whose bundles it may have; valid until the next change.
+  std::set<std::string_view> federates_with() {
+    Update();
+    return FederatesWith();
+  }
 
   // Counts when an identity that an answer had was no longer granted, or its SVID expired: callers
   // that were told before must not go on with what they have.

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "workload-api/name_budget.h"
+
+#include <gtest/gtest.h>
+
+namespace assay {
+namespace {
+
+TEST(NameBudgetTest, BoundsEachUserApart) {
+  NameBudget budget;
+  EXPECT_TRUE(budget.Change(1, 0, NameBudget::kBytesPerUser - 10));
+  EXPECT_FALSE(budget.Change(1, 0, 11));
+  EXPECT_TRUE(budget.Change(1, 0, 10));
+  EXPECT_FALSE(budget.Change(1, 10, 11));
+  EXPECT_TRUE(budget.Change(2, 0, 11)) << "another user";
+  EXPECT_TRUE(budget.Change(1, 10, 0));
+  EXPECT_TRUE(budget.Change(1, 0, 10)) << "what was given back";
+}
+
+}  // namespace
+}  // namespace assay

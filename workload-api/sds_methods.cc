@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "workload-api/sds_methods.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/log.h"
+#include "crypto/digest.h"
+#include "envoy/service/discovery/v3/discovery.pb.h"
+
+namespace assay {
+namespace {
+
+namespace discovery = envoy::service::discovery::v3;
+
+// Of an initial_resource_versions; ours are shorter.
+constexpr size_t kMaxVersionBytes = 64;
+
+template <typename Request>
+absl::Status Parse(std::string_view bytes, Request& request) {
+  if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return Internal(
+        "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data");
+  }
+  return SdsSubscription::CheckType(request.type_url());
+}
+
+void Put(const SdsResource& resource, google::protobuf::Any& out) {
+  out.set_type_url(std::string(kSdsTypeUrl));
+  out.set_value(resource.bytes.Reveal().data(), resource.bytes.size());
+}
+
+void WipeValue(google::protobuf::Any& any) {
+  Wipe(any.mutable_value()->data(), any.value().size());
+}
+
+// The resources in the state-of-the-world form, under a version of their own.
+class Answer final {
+ public:
+  void Add(const SdsResource& resource) {
+    Put(resource, *response_.add_resources());
+    versions_ += fmt::format("{} {}\n", resource.name, resource.version);
+  }
+  // The answer, without what was added.
+  rpc::SharedFrame Take(std::string nonce) {
+    response_.set_type_url(std::string(kSdsTypeUrl));
+    response_.set_version_info(version());
+    response_.set_nonce(std::move(nonce));
+    auto frame = std::make_shared<const rpc::Frame>(response_);
+    for (google::protobuf::Any& any : *response_.mutable_resources()) {
+      WipeValue(any);
+    }
+    return frame;
+  }
+  std::string version() const {
+    return crypto::HexEncode(crypto::Digest(crypto::Hash::kSha256, versions_).substr(0, 16));
+  }
+
+ private:
+  discovery::DiscoveryResponse response_;
+  std::string versions_;
+};
+
+class StreamSecrets final : public SdsCall {
+ public:
+  using SdsCall::SdsCall;
+
+ protected:
+  absl::Status Take(std::string_view bytes) override {
+    discovery::DiscoveryRequest request;
+    RETURN_IF_ERROR(Parse(bytes, request));
+    // A client that got another answer meanwhile answers that one too, with what it wants by then.
+    if (answers_ > 0 && !request.response_nonce().empty() && request.response_nonce() != Nonce()) {
+      log::Debug("SDS request is of an earlier answer",
+                 {{"nonce", Quoted(request.response_nonce())}});
+      return absl::OkStatus();
+    }
+    if (request.has_node()) {
+      TakeNode(request.node());
+    }
+    if (answers_ > 0 && request.has_error_detail()) {
+      LogRefusal(request.error_detail(), request.response_nonce());
+    } else if (!request.response_nonce().empty() && request.version_info() != version_) {
+      log::Debug("SDS client keeps another version",
+                 {{"version_info", Quoted(request.version_info())}, {"expect", version_}});
+    }
+    const auto names = subscription_.names();
+    RETURN_IF_ERROR(subscription_.Replace(request.resource_names()));
+    std::erase_if(told_, [&](const auto& told) { return !subscription_.Covers(told.first); });
+    if (names != subscription_.names()) {
+      OnOtherNames();
+    }
+    return absl::OkStatus();
+  }
+  bool HasNews(const Found& found) override {
+    return std::ranges::any_of(found.resources,
+                               [&](const auto& one) { return !Has(*one.second); }) ||
+           std::ranges::any_of(told_, [&](const auto& told) {
+             return !found.resources.contains(told.first) && !found.awaited.contains(told.first);
+           });
+  }
+  void Tell(const Found& found) override {
+    std::map<std::string, Told, std::less<>> told;
+    for (const auto& [name, resource] : found.resources) {
+      told.try_emplace(resource->name, Told{resource->version, resource});
+    }
+    for (std::string_view name : found.awaited) {
+      told.insert(told_.extract(told_.find(name)));
+    }
+    told_ = std::move(told);
+    Answer answer;
+    for (const auto& [name, one] : told_) {
+      answer.Add(*one.resource);
+    }
+    version_ = answer.version();
+    ++answers_;
+    call_.Send(answer.Take(Nonce()));
+  }
+  std::string_view name() const override { return "StreamSecrets"; }
+
+ private:
+  std::string Nonce() const { return fmt::format("{}", answers_); }
+
+  uint64_t answers_ = 0;
+  std::string version_;  // Of the last answer.
+};
+
+class DeltaSecrets final : public SdsCall {
+ public:
+  using SdsCall::SdsCall;
+
+ protected:
+  absl::Status Take(std::string_view bytes) override {
+    discovery::DeltaDiscoveryRequest request;
+    RETURN_IF_ERROR(Parse(bytes, request));
+    if (request.has_node()) {
+      TakeNode(request.node());
+    }
+    if (request.has_error_detail()) {
+      LogRefusal(request.error_detail(), request.response_nonce());
+    }
+    RETURN_IF_ERROR(subscription_.Change(request.resource_names_subscribe(),
+                                         request.resource_names_unsubscribe()));
+    std::erase_if(told_, [&](const auto& told) { return !subscription_.Covers(told.first); });
+    if (std::exchange(begun_, true)) {
+      // Who subscribes again wants it again.
+      for (const std::string& again : request.resource_names_subscribe()) {
+        told_.erase(again);
+      }
+    } else {
+      RETURN_IF_ERROR(TakeVersions(request));
+    }
+    if (request.resource_names_subscribe_size() > 0) {
+      OnOtherNames();
+    }
+    return absl::OkStatus();
+  }
+  bool HasNews(const Found& found) override {
+    return std::ranges::any_of(found.resources,
+                               [&](const auto& one) { return !Has(*one.second); }) ||
+           !Gone(found).empty();
+  }
+  void Tell(const Found& found) override {
+    discovery::DeltaDiscoveryResponse response;
+    response.set_type_url(std::string(kSdsTypeUrl));
+    for (const auto& [name, resource] : found.resources) {
+      if (!Has(*resource)) {
+        discovery::Resource& added = *response.add_resources();
+        added.set_name(resource->name);
+        added.set_version(resource->version);
+        Put(*resource, *added.mutable_resource());
+      }
+      told_.insert_or_assign(resource->name, Told{resource->version, resource});
+    }
+    for (const std::string& gone : Gone(found)) {
+      told_.erase(gone);
+      response.add_removed_resources(gone);
+    }
+    response.set_nonce(fmt::format("{}", ++answers_));
+    call_.Send(std::make_shared<const rpc::Frame>(response));
+    for (discovery::Resource& added : *response.mutable_resources()) {
+      WipeValue(*added.mutable_resource());
+    }
+  }
+  std::string_view name() const override { return "DeltaSecrets"; }
+
+ private:
+  // What the client has from before, of what it asks for.
+  absl::Status TakeVersions(const discovery::DeltaDiscoveryRequest& request) {
+    if (request.initial_resource_versions_size() > static_cast<int>(SdsSubscription::kMaxNames)) {
+      return InvalidArgument("versions of {} resources are told; a stream may have {}",
+                             request.initial_resource_versions_size(), SdsSubscription::kMaxNames);
+    }
+    size_t bytes = 0;
+    for (const auto& [known, version] : request.initial_resource_versions()) {
+      bytes += known.size();
+      if (bytes > SdsSubscription::kMaxNameBytes) {
+        return InvalidArgument("versions of resources are told whose names have more than {} bytes",
+                               SdsSubscription::kMaxNameBytes);
+      }
+      if (subscription_.Covers(known)) {
+        told_[known].version = version.substr(0, kMaxVersionBytes);
+      }
+    }
+    return absl::OkStatus();
+  }
+  std::vector<std::string> Gone(const Found& found) const {
+    std::vector<std::string> gone;
+    for (const auto& [name, told] : told_) {
+      if (!found.resources.contains(name) && !found.awaited.contains(name)) {
+        gone.push_back(name);
+      }
+    }
+    return gone;
+  }
+
+  bool begun_ = false;
+  uint64_t answers_ = 0;
+};
+
+class FetchSecrets final : public SdsCall {
+ public:
+  using SdsCall::SdsCall;
+  void OnHalfClose() override {
+    if (!begun_) {
+      End(MakeStatus(absl::StatusCode::kUnknown, "EOF"));
+    }
+  }
+
+ protected:
+  absl::Status Take(std::string_view bytes) override {
+    // The first request is answered, and no other is looked at.
+    if (std::exchange(begun_, true)) {
+      return absl::OkStatus();
+    }
+    discovery::DiscoveryRequest request;
+    RETURN_IF_ERROR(Parse(bytes, request));
+    TakeNode(request.node());
+    return subscription_.Replace(request.resource_names());
+  }
+  bool HasNews(const Found& found) override {
+    return found.settled || (found.missing.empty() && !subscription_.everything());
+  }
+  void Tell(const Found& found) override {
+    if (!found.has_identity && (!found.missing.empty() || found.resources.empty())) {
+      End(NoIdentity());
+      return;
+    }
+    if (!found.missing.empty()) {
+      NoteMissing(found);
+      End(InvalidArgument("the caller has no resource {}", Quoted(found.missing.front())));
+      return;
+    }
+    Answer answer;
+    for (const auto& [name, resource] : found.resources) {
+      answer.Add(*resource);
+    }
+    call_.Send(answer.Take(/*nonce=*/""));
+    End(absl::OkStatus());
+  }
+  bool waits() const override { return false; }
+  std::string_view name() const override { return "FetchSecrets"; }
+
+ private:
+  bool begun_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<rpc::CallHandler> MakeStreamSecrets(rpc::Call& call,
+                                                    const SdsCall::Context& context) {
+  return std::make_unique<StreamSecrets>(call, context);
+}
+
+std::unique_ptr<rpc::CallHandler> MakeDeltaSecrets(rpc::Call& call,
+                                                   const SdsCall::Context& context) {
+  return std::make_unique<DeltaSecrets>(call, context);
+}
+
+std::unique_ptr<rpc::CallHandler> MakeFetchSecrets(rpc::Call& call,
+                                                   const SdsCall::Context& context) {
+  return std::make_unique<FetchSecrets>(call, context);
+}
+
+}  // namespace assay

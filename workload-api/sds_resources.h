@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The resources of SDS: a caller's X509-SVIDs by SPIFFE ID, the bundles it may have by trust
+// domain, and both under the operator's names. Each is built once and shared by all streams that
+// have it; who holds one keeps it for the others. Owned by the event loop's thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/secret.h"
+#include "workload-api/identity_set.h"
+#include "workload-api/sds_options.h"
+#include "workload-api/sds_subscription.h"
+#include "workload-api/served_state.h"
+
+namespace assay {
+
+constexpr std::string_view kSdsTypeUrl =
+    "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+
+struct SdsResource {
+  std::string name;
+  std::string version;  // Equal for equal content, also after a restart.
+  bool is_svid = false;
+  Secret bytes;  // A serialized envoy.extensions.transport_sockets.tls.v3.Secret.
+};
+using SharedSdsResource = std::shared_ptr<const SdsResource>;
+
+class SdsResources final {
+ public:
+  struct Context {
+    const ServedState& state;
+    const Clock& clock;
+    std::string trust_domain;
+  };
+  // What context refers to must outlive the resources.
+  SdsResources(Context context, SdsOptions options)
+      : context_(std::move(context)), options_(std::move(options)) {}
+  SdsResources(const SdsResources&) = delete;
+  SdsResources& operator=(const SdsResources&) = delete;
+
+  const SdsOptions& options() const { return options_; }
+  // Whether callers without an identity get the own trust domain's bundle.
+  void SetAllowUnauthenticatedVerifiers(bool allow) { allow_unauthenticated_verifiers_ = allow; }
+
+  // Whether it is the name of a bundle, or of all.
+  bool NamesBundle(std::string_view name) const;
+  // What callers with these identities have under the name now; null: nothing. The default SVID is
+  // that of the first identity; `settled` says that none is waited for: then of the first that has
+  // one.
+  SharedSdsResource Find(IdentitySet& identities, std::string_view name, SdsValidation validation,
+                         bool settled);
+  // Everything under its SPIFFE ID: bundles and SVIDs.
+  std::vector<SharedSdsResource> All(IdentitySet& identities, SdsValidation validation);
+
+ private:
+  // By trust domain name.
+  using Bundles = std::map<std::string_view, const ServedState::Bundle*>;
+
+  Bundles BundlesOf(IdentitySet& identities) const;
+  // Null when it has expired, or there is nothing to verify it by.
+  const ServedState::Svid* SvidOf(IdentitySet& identities, EntryIndex::Slot slot) const;
+  SharedSdsResource FindBundles(IdentitySet& identities, std::string_view name,
+                                SdsValidation validation);
+  SharedSdsResource FindDefaultSvid(IdentitySet& identities, bool settled);
+  SharedSdsResource SvidResource(std::string_view name, const ServedState::Svid& svid);
+  SharedSdsResource BundleResource(std::string_view name, const Bundles& bundles,
+                                   SdsValidation validation);
+  // What there is under the key, else what is built.
+  SharedSdsResource Shared(std::string key, const std::function<SharedSdsResource()>& build);
+
+  const Context context_;
+  const SdsOptions options_;
+  bool allow_unauthenticated_verifiers_ = false;
+  std::unordered_map<std::string, std::weak_ptr<const SdsResource>> built_;
+  size_t sweep_at_ = 256;
+};
+
+}  // namespace assay
