@@ -65,6 +65,9 @@ MonitorOptions OptionsOf(const AgentConfig& config) {
   options.trust_domain = config.trust_domain;
   options.serve = ServeOf(config);
   options.disable_workload_api = config.disable_workload_api;
+  if (!config.disable_sds_api) {
+    options.sds = config.sds;
+  }
   options.socket_path = config.PublicSocket();
   options.admin_socket_path = config.admin_socket_path;
   if (config.unix_attestor.has_value()) {

@@ -29,6 +29,7 @@
 #include "crypto/key.h"
 #include "plugins/plugin_type.h"
 #include "spiffe/trust_domain.h"
+#include "workload-api/sds_options.h"
 
 namespace assay {
 
@@ -116,6 +117,7 @@ struct AgentConfig {
   bool allow_unauthenticated_verifiers = false;
   std::vector<std::string> allowed_foreign_jwt_claims;
   bool disable_workload_api = false, disable_sds_api = false;
+  SdsOptions sds;
   std::vector<std::string> log_selectors;  // "unix:uid": those of refused callers that are logged.
   absl::Duration sync_interval = absl::Seconds(5);
   absl::Duration rpc_timeout = absl::Seconds(30);

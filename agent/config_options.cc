@@ -65,19 +65,20 @@ OptionReader CacheSize(int& field) {
           {.kind = "number", .initial = fmt::format("{}", field)}};
 }
 
-constexpr std::string_view kNoSds = "this agent serves no SDS";
 constexpr std::string_view kNoJwtWait = "who has a JWT-SVID that is valid waits at most a second";
 constexpr std::string_view kNoMetrics = "this agent keeps no metrics";
 constexpr std::string_view kNoHealthListener = "this agent tells its health on socket_path alone";
 constexpr std::string_view kNoProfiles =
     "Go's profiler is not in this program; perf and heaptrack look into it";
 
-OptionTable SdsOptions() {
+OptionTable SdsTable(SdsOptions& sds) {
   return {
-      {"default_svid_name", WithoutEffect(kNoSds), "SDS name of the first X509-SVID."},
-      {"default_bundle_name", WithoutEffect(kNoSds), "SDS name of the own trust bundle."},
-      {"default_all_bundles_name", WithoutEffect(kNoSds), "SDS name of all trust bundles."},
-      {"disable_spiffe_cert_validation", WithoutEffect(kNoSds), "Plain CA validation in SDS."},
+      {"default_svid_name", Into(sds.default_svid_name), "SDS name of the first X509-SVID."},
+      {"default_bundle_name", Into(sds.default_bundle_name), "SDS name of the own trust bundle."},
+      {"default_all_bundles_name", Into(sds.default_all_bundles_name),
+       "SDS name of all trust bundles; Envoy's SPIFFE validator alone can use them."},
+      {"disable_spiffe_cert_validation", Into(sds.disable_spiffe_cert_validation),
+       "Plain CA validation in place of Envoy's SPIFFE validator, unless a node says otherwise."},
   };
 }
 
@@ -222,7 +223,7 @@ OptionTable AgentOptions(AgentConfig& config) {
        .doc = "Claims told of other trust domains' JWT-SVIDs, besides sub, aud and exp.",
        .reloads = true},
       {"authorized_delegates", NotSupported(), "Who may use the Delegated Identity API."},
-      {"sds", Section(SdsOptions()), "Names in SDS."},
+      {"sds", Section(SdsTable(config.sds)), "Names in SDS, and what proxies verify by."},
       {"profiling_enabled", WithoutEffect(kNoProfiles), "Profiles of the process."},
       {"profiling_port", WithoutEffect(kNoProfiles), "Their port."},
       {"profiling_freq", WithoutEffect(kNoProfiles), "How often they are written."},

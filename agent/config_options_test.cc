@@ -104,5 +104,21 @@ TEST(ConfigOptionsTest, WithoutAnyApiThereIsNoPublicSocket) {
   EXPECT_EQ(ParseAgent("disable_workload_api = true disable_sds_api = true")->PublicSocket(), "");
 }
 
+TEST(ConfigOptionsTest, ReadsWhatSdsIsServedAs) {
+  const auto unset = ParseAgent("");
+  ASSERT_OK(unset);
+  EXPECT_EQ(unset->sds.default_svid_name, "default");
+  EXPECT_EQ(unset->sds.default_bundle_name, "ROOTCA");
+  EXPECT_EQ(unset->sds.default_all_bundles_name, "ALL");
+  EXPECT_FALSE(unset->sds.disable_spiffe_cert_validation);
+  const auto config = ParseAgent(R"(sds { default_svid_name = "me" default_bundle_name = "us"
+      default_all_bundles_name = "them" disable_spiffe_cert_validation = true })");
+  ASSERT_OK(config);
+  EXPECT_EQ(config->sds.default_svid_name, "me");
+  EXPECT_EQ(config->sds.default_bundle_name, "us");
+  EXPECT_EQ(config->sds.default_all_bundles_name, "them");
+  EXPECT_TRUE(config->sds.disable_spiffe_cert_validation);
+}
+
 }  // namespace
 }  // namespace assay

@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "plugins/plugin_type.h"
+#include "workload-api/sds_options.h"
 
 namespace assay {
 
@@ -65,6 +66,7 @@ struct MonitorOptions {
   std::string admin_socket_path;  // Mode 0770; empty: none.
 
   bool disable_workload_api = false;
+  std::optional<SdsOptions> sds;  // Unset: SDS is not served.
   std::optional<MonitorUnixAttestor> unix_attestor;
   // By their numbers, of which the first is 1: the identity role counts them by the configuration.
   std::vector<MonitorPlugin> plugins;

@@ -66,6 +66,13 @@ roles::ServeStart RoleStarts::ServeStart(const Progress& progress) const {
   roles::ServeStart start;
   start.set_trust_domain(options_.trust_domain);
   start.set_disable_workload_api(options_.disable_workload_api);
+  if (options_.sds.has_value()) {
+    roles::SdsStart& sds = *start.mutable_sds();
+    sds.set_default_svid_name(options_.sds->default_svid_name);
+    sds.set_default_bundle_name(options_.sds->default_bundle_name);
+    sds.set_default_all_bundles_name(options_.sds->default_all_bundles_name);
+    sds.set_disable_spiffe_cert_validation(options_.sds->disable_spiffe_cert_validation);
+  }
   start.set_started_at(absl::ToUnixSeconds(progress.agent_started));
   start.set_launch_log_level(static_cast<int32_t>(options_.log.level));
   start.set_allow_unauthenticated_verifiers(serve_.allow_unauthenticated_verifiers);

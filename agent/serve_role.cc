@@ -2,6 +2,8 @@
 // The serve role: the process that callers talk to. It has what this node may serve, told by the
 // identity role, and goes on serving it while that is away; it asks the probe role who its callers
 // are, and has no other way to ask for anything.
+#include <google/protobuf/stubs/logging.h>
+
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -25,6 +27,7 @@
 #include "workload-api/identity_set.h"
 #include "workload-api/logger_service.h"
 #include "workload-api/reflection_service.h"
+#include "workload-api/sds_service.h"
 #include "workload-api/served_state.h"
 #include "workload-api/workload_service.h"
 
@@ -46,11 +49,12 @@ struct AdminOptions {
 struct Service {
   Service(RoleContext& context, ProbeClient& probe, const ServedState& state,
           IdentitySets::Options sets_options, JwtTokens::Options jwt_options,
-          WorkloadService::Options options, AdminOptions admin)
+          WorkloadService::Options options, SdsService::Options sds_options, AdminOptions admin)
       : sets(state, context.clock(), context.loop(), std::move(sets_options)),
         jwt_tokens(context.loop(), context.clock(), state, std::move(jwt_options)),
         callers({context.loop(), context.clock(), probe, sets}),
         workload({context.loop(), context.clock(), state, callers, jwt_tokens}, std::move(options)),
+        sds({context.loop(), context.clock(), state, callers}, std::move(sds_options)),
         debug(std::move(admin.debug), context.clock(), state, jwt_tokens),
         logger(std::move(admin.logger)) {
     health.AddTo(registry);
@@ -63,6 +67,7 @@ struct Service {
   JwtTokens jwt_tokens;
   Callers callers;
   WorkloadService workload;
+  SdsService sds;
   HealthService health{/*serving=*/false};
   DebugService debug;
   LoggerService logger;
@@ -105,6 +110,13 @@ class ServeRole final : public RoleBody {
   std::optional<Service> service_;
 };
 
+SdsOptions SdsOptionsOf(const roles::SdsStart& sds) {
+  return {.default_svid_name = sds.default_svid_name(),
+          .default_bundle_name = sds.default_bundle_name(),
+          .default_all_bundles_name = sds.default_all_bundles_name(),
+          .disable_spiffe_cert_validation = sds.disable_spiffe_cert_validation()};
+}
+
 absl::Status ServeRole::OnStart(const roles::Start& start) {
   ASSIGN_OR_RETURN(TrustDomain trust_domain, TrustDomain::Parse(start.serve().trust_domain()));
   service_.emplace(
@@ -118,6 +130,9 @@ absl::Status ServeRole::OnStart(const roles::Start& start) {
           .allow_unauthenticated_verifiers = start.serve().allow_unauthenticated_verifiers(),
           .on_refused = [this] { TellRefused(); },
           .jwt = {.trust_domain = start.serve().trust_domain(), .allowed_foreign_claims = {}}},
+      SdsService::Options{.trust_domain = start.serve().trust_domain(),
+                          .names = SdsOptionsOf(start.serve().sds()),
+                          .on_refused = [this] { TellRefused(); }},
       AdminOptions{
           .debug = {.trust_domain = std::move(trust_domain),
                     .started_at = absl::FromUnixSeconds(start.serve().started_at())},
@@ -125,6 +140,9 @@ absl::Status ServeRole::OnStart(const roles::Start& start) {
                      .set = [this](log::Level level) { context_.SetLogLevel(level); }}});
   if (!start.serve().disable_workload_api()) {
     service_->workload.AddTo(service_->registry);
+  }
+  if (start.serve().has_sds()) {
+    service_->sds.AddTo(service_->registry);
   }
   RETURN_IF_ERROR(OnReload(start));
   rpc::Server::Options options;
@@ -139,10 +157,12 @@ absl::Status ServeRole::OnStart(const roles::Start& start) {
 }
 
 absl::Status ServeRole::OnReload(const roles::Start& start) {
-  service_->workload.SetAllowUnauthenticatedVerifiers(
-      start.serve().allow_unauthenticated_verifiers());
-  service_->workload.ShowSelectors(
-      {start.serve().log_selectors().begin(), start.serve().log_selectors().end()});
+  const bool verifiers = start.serve().allow_unauthenticated_verifiers();
+  service_->workload.SetAllowUnauthenticatedVerifiers(verifiers);
+  service_->sds.SetAllowUnauthenticatedVerifiers(verifiers);
+  const auto& shown = start.serve().log_selectors();
+  service_->workload.ShowSelectors({shown.begin(), shown.end()});
+  service_->sds.ShowSelectors({shown.begin(), shown.end()});
   const auto& claims = start.serve().allowed_foreign_jwt_claims();
   service_->workload.AllowForeignJwtClaims({claims.begin(), claims.end()});
   return absl::OkStatus();
@@ -271,6 +291,9 @@ bool ServeRole::TellIfRead(const roles::ServeRequest& request) {
 }  // namespace
 
 int RunServe(UniqueFd control) {
+  // Callers are answered that their requests do not parse. Protobuf would write a line of each to
+  // standard error, as many as they like.
+  google::protobuf::SetLogHandler(nullptr);
   absl::StatusOr<std::unique_ptr<RoleContext>> context =
       RoleContext::Create(roles::SERVE, std::move(control));
   if (!context.ok()) {
