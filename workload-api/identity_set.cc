@@ -73,7 +73,7 @@ uint64_t IdentitySet::withdrawals() {
 void IdentitySet::Want() {
   Update();
   const absl::Duration now = sets_.clock_.SinceBoot();
-  if (missing_.empty() && carried_.empty()) {
+  if (missing_.empty() && hidden_missing_.empty() && carried_.empty()) {
     return;
   }
   if (!missing_.empty()) {
@@ -84,7 +84,7 @@ void IdentitySet::Want() {
   }
   wanted_last_ = now;
   std::vector<std::string> ids;
-  for (const auto* slots : {&missing_, &carried_}) {
+  for (const auto* slots : {&missing_, &hidden_missing_, &carried_}) {
     for (EntryIndex::Slot slot : *slots) {
       ids.emplace_back(sets_.state_.entries().Get(slot).id);
     }
@@ -100,7 +100,7 @@ void IdentitySet::TellUse() {
   }
   use_told_ = now;
   std::vector<std::string> ids;
-  for (EntryIndex::Slot slot : identities_) {
+  for (EntryIndex::Slot slot : matching_) {
     ids.emplace_back(sets_.state_.entries().Get(slot).id);
   }
   sets_.options_.used(ids);
@@ -165,11 +165,12 @@ void IdentitySet::Match() {
       holder->second = slot;
     }
   }
-  identities_ = matching_;
-  std::erase_if(identities_, [&](EntryIndex::Slot slot) {
+  identities_.clear();
+  hidden_.clear();
+  for (EntryIndex::Slot slot : matching_) {
     const std::string_view hint = entries.Get(slot).hint;
-    return !hint.empty() && by_hint[hint] != slot;
-  });
+    (hint.empty() || by_hint[hint] == slot ? identities_ : hidden_).push_back(slot);
+  }
 }
 
 std::vector<uint64_t> IdentitySet::Fingerprint() const {
@@ -199,6 +200,18 @@ std::set<std::string_view> IdentitySet::FederatesWith() const {
   return names;
 }
 
+const ServedState::Svid* IdentitySet::NoteSvid(EntryIndex::Slot slot, int64_t now) {
+  const ServedState::Svid* svid = sets_.state_.FindSvid(slot);
+  if (svid == nullptr || svid->expires_at <= now) {
+    return nullptr;
+  }
+  if (svid->carried_over) {
+    carried_.push_back(slot);
+  }
+  earliest_expiry_ = std::min(earliest_expiry_, svid->expires_at);
+  return svid;
+}
+
 void IdentitySet::BuildSvids() {
   const ServedState& state = sets_.state_;
   const ServedState::Bundle* own = state.FindBundle(sets_.options_.trust_domain);
@@ -206,21 +219,26 @@ void IdentitySet::BuildSvids() {
       own == nullptr ? std::string_view() : std::string_view(own->x509_authorities);
   const int64_t now = absl::ToUnixSeconds(sets_.clock_.Now());
   missing_.clear();
+  hidden_missing_.clear();
+  hidden_versions_.clear();
   carried_.clear();
   earliest_expiry_ = INT64_MAX;
   std::vector<X509SvidItem> items;
   for (EntryIndex::Slot slot : identities_) {
-    const ServedState::Svid* svid = state.FindSvid(slot);
-    if (svid == nullptr || svid->expires_at <= now) {
+    const ServedState::Svid* svid = NoteSvid(slot, now);
+    if (svid == nullptr) {
       missing_.push_back(slot);
       continue;
     }
-    if (svid->carried_over) {
-      carried_.push_back(slot);
-    }
     const EntryIndex::View view = state.entries().Get(slot);
-    earliest_expiry_ = std::min(earliest_expiry_, svid->expires_at);
     items.push_back({view.spiffe_id, svid->chain, svid->key.Reveal(), authorities, view.hint});
+  }
+  for (EntryIndex::Slot slot : hidden_) {
+    const ServedState::Svid* svid = NoteSvid(slot, now);
+    hidden_versions_.push_back(svid == nullptr ? 0 : svid->version);
+    if (svid == nullptr) {
+      hidden_missing_.push_back(slot);
+    }
   }
   NoteWithdrawals(now);
   // Nothing can be verified by an own bundle without authorities.
@@ -283,8 +301,13 @@ void IdentitySet::BuildBundles() {
 }
 
 IdentitySet::Told IdentitySet::Now() const {
-  return {
-      svids_, bundles_, jwt_bundles_, missing_.size(), identities_.empty(), sets_.state_.ready()};
+  return {svids_,
+          bundles_,
+          jwt_bundles_,
+          hidden_versions_,
+          missing_.size(),
+          identities_.empty(),
+          sets_.state_.ready()};
 }
 
 void IdentitySet::UpdateAndTell() {

@@ -67,6 +67,12 @@ class IdentitySet final {
   const ServedState::Bundle* FindBundle(std::string_view trust_domain);
   // The entries that grant the identities, sorted by id (WLAPI-48), one for each hint.
   const std::vector<EntryIndex::Slot>& identities();
+  // All entries that grant identities, sorted by id: of those with one hint each (SDS has no
+  // hints).
+  const std::vector<EntryIndex::Slot>& granted() {
+    Update();
+    return matching_;
+  }
   // The foreign trust domains whose bundles it may have; valid until the next change.
   std::set<std::string_view> federates_with() {
     Update();
@@ -96,6 +102,7 @@ class IdentitySet final {
     rpc::SharedFrame svids;
     rpc::SharedFrame bundles;
     rpc::SharedFrame jwt_bundles;
+    std::vector<uint64_t> hidden;  // Versions of the SVIDs that no answer has; 0: it has none.
     size_t missing = 0;
     bool empty = true;
     bool ready = false;  // The state.
@@ -107,6 +114,8 @@ class IdentitySet final {
   void Match();
   std::vector<uint64_t> Fingerprint() const;
   void BuildSvids();
+  // Takes note of the SVID that it returns; null: it has none that is valid.
+  const ServedState::Svid* NoteSvid(EntryIndex::Slot slot, int64_t now);
   void NoteWithdrawals(int64_t now);
   void BuildBundles();
   // The federated trust domains of all matching entries, sorted.
@@ -120,9 +129,12 @@ class IdentitySet final {
   uint64_t entries_version_ = 0;  // That was matched last.
   bool matched_ = false;
   std::vector<EntryIndex::Slot> matching_;             // All of them, without those for stores.
-  std::vector<EntryIndex::Slot> identities_;           // Of these, one for each hint.
-  std::vector<EntryIndex::Slot> missing_;              // Of these, those without a valid SVID,
-  std::vector<EntryIndex::Slot> carried_;              // and those whose SVID is carried over.
+  std::vector<EntryIndex::Slot> identities_;           // Of these, one for each hint,
+  std::vector<EntryIndex::Slot> hidden_;               // and the others.
+  std::vector<EntryIndex::Slot> missing_;              // Identities without a valid SVID,
+  std::vector<EntryIndex::Slot> hidden_missing_;       // hidden ones without,
+  std::vector<EntryIndex::Slot> carried_;              // and all whose SVID is carried over.
+  std::vector<uint64_t> hidden_versions_;              // As Told has them.
   std::map<std::string, int64_t, std::less<>> given_;  // Expiry of what answers had, by SPIFFE ID.
   uint64_t withdrawals_ = 0;
   std::vector<uint64_t> fingerprint_;

@@ -176,6 +176,29 @@ TEST_F(IdentitySetTest, GivesAHintToTheOldestEntryThenTheFirstById) {  // WLAPI-
   EXPECT_THAT(Ids(Get(sets_)->x509_svids()), ElementsAre("b", "d", "e"));
 }
 
+TEST_F(IdentitySetTest, TellsOfTheSvidsThatHintsHide) {
+  Commit(Change()
+             .Reset()
+             .Bundle(kOwn, "A")
+             .Entry("a", "uid:1", "x")
+             .Entry("b", "uid:1", "x")
+             .Svid("a", In(absl::Hours(1))));
+  const auto set = Get(sets_);
+  EXPECT_THAT(set->granted(), testing::SizeIs(2));
+  EXPECT_TRUE(set->complete()) << "as far as answers go";
+  set->Want();
+  EXPECT_THAT(wanted_, ElementsAre(ElementsAre("b")));
+  FakeStream stream;
+  set->Observe(stream);
+  Commit(Change().Svid("b", In(absl::Minutes(1))));
+  EXPECT_EQ(stream.told, 1);
+  EXPECT_THAT(Ids(set->x509_svids()), ElementsAre("a"));
+  clock_.Advance(absl::Minutes(1));
+  loop_->RunOnce(absl::ZeroDuration());
+  EXPECT_EQ(stream.told, 2) << "it has expired";
+  set->Forget(stream);
+}
+
 TEST_F(IdentitySetTest, WantsWhatIsMissingAndIsCompleteWhenItCame) {
   Commit(
       Change().Reset().Entry("a").Entry("b").Svid("a", In(absl::Hours(1))).Bundle(kOwn, "roots"));
