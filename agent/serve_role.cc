@@ -40,7 +40,11 @@ constexpr size_t kMaxIdsPerMessage = 400;
 constexpr size_t kMaxQueuedBytes = 256 << 10;
 constexpr absl::Duration kRefusedInterval = absl::Seconds(1);
 
-struct AdminOptions {
+struct ServiceOptions {
+  IdentitySets::Options sets;
+  JwtTokens::Options jwt;
+  WorkloadService::Options workload;
+  SdsOptions sds;
   DebugService::Options debug;
   LoggerService::Options logger;
 };
@@ -48,15 +52,15 @@ struct AdminOptions {
 // Everything that needs the configuration.
 struct Service {
   Service(RoleContext& context, ProbeClient& probe, const ServedState& state,
-          IdentitySets::Options sets_options, JwtTokens::Options jwt_options,
-          WorkloadService::Options options, SdsService::Options sds_options, AdminOptions admin)
-      : sets(state, context.clock(), context.loop(), std::move(sets_options)),
-        jwt_tokens(context.loop(), context.clock(), state, std::move(jwt_options)),
+          ServiceOptions options)
+      : sets(state, context.clock(), context.loop(), options.sets),
+        jwt_tokens(context.loop(), context.clock(), state, std::move(options.jwt)),
         callers({context.loop(), context.clock(), probe, sets}),
-        workload({context.loop(), context.clock(), state, callers, jwt_tokens}, std::move(options)),
-        sds({context.loop(), context.clock(), state, callers}, std::move(sds_options)),
-        debug(std::move(admin.debug), context.clock(), state, jwt_tokens),
-        logger(std::move(admin.logger)) {
+        workload({context.loop(), context.clock(), state, callers, jwt_tokens},
+                 std::move(options.workload)),
+        sds(workload.CallsOf("SDS.v3"), options.sets.trust_domain, std::move(options.sds)),
+        debug(std::move(options.debug), context.clock(), state, jwt_tokens),
+        logger(std::move(options.logger)) {
     health.AddTo(registry);
     AddReflection(registry);
     debug.AddTo(admin_registry);
@@ -121,19 +125,18 @@ absl::Status ServeRole::OnStart(const roles::Start& start) {
   ASSIGN_OR_RETURN(TrustDomain trust_domain, TrustDomain::Parse(start.serve().trust_domain()));
   service_.emplace(
       context_, probe_, state_,
-      IdentitySets::Options{.trust_domain = start.serve().trust_domain(),
-                            .want = [this](const std::vector<std::string>& ids) { Want(ids); },
-                            .used = [this](const std::vector<std::string>& ids) { TellUsed(ids); }},
-      JwtTokens::Options{.trust_domain = start.serve().trust_domain(),
-                         .tell = [this](const auto& request) { return TellIfRead(request); }},
-      WorkloadService::Options{
-          .allow_unauthenticated_verifiers = start.serve().allow_unauthenticated_verifiers(),
-          .on_refused = [this] { TellRefused(); },
-          .jwt = {.trust_domain = start.serve().trust_domain(), .allowed_foreign_claims = {}}},
-      SdsService::Options{.trust_domain = start.serve().trust_domain(),
-                          .names = SdsOptionsOf(start.serve().sds()),
-                          .on_refused = [this] { TellRefused(); }},
-      AdminOptions{
+      ServiceOptions{
+          .sets = {.trust_domain = start.serve().trust_domain(),
+                   .want = [this](const std::vector<std::string>& ids) { Want(ids); },
+                   .used = [this](const std::vector<std::string>& ids) { TellUsed(ids); }},
+          .jwt = {.trust_domain = start.serve().trust_domain(),
+                  .tell = [this](const auto& request) { return TellIfRead(request); }},
+          .workload = {.allow_unauthenticated_verifiers =
+                           start.serve().allow_unauthenticated_verifiers(),
+                       .on_refused = [this] { TellRefused(); },
+                       .jwt = {.trust_domain = start.serve().trust_domain(),
+                               .allowed_foreign_claims = {}}},
+          .sds = SdsOptionsOf(start.serve().sds()),
           .debug = {.trust_domain = std::move(trust_domain),
                     .started_at = absl::FromUnixSeconds(start.serve().started_at())},
           .logger = {.launch_level = static_cast<log::Level>(start.serve().launch_log_level()),
@@ -160,9 +163,8 @@ absl::Status ServeRole::OnReload(const roles::Start& start) {
   const bool verifiers = start.serve().allow_unauthenticated_verifiers();
   service_->workload.SetAllowUnauthenticatedVerifiers(verifiers);
   service_->sds.SetAllowUnauthenticatedVerifiers(verifiers);
-  const auto& shown = start.serve().log_selectors();
-  service_->workload.ShowSelectors({shown.begin(), shown.end()});
-  service_->sds.ShowSelectors({shown.begin(), shown.end()});
+  service_->workload.ShowSelectors(
+      {start.serve().log_selectors().begin(), start.serve().log_selectors().end()});
   const auto& claims = start.serve().allowed_foreign_jwt_claims();
   service_->workload.AllowForeignJwtClaims({claims.begin(), claims.end()});
   return absl::OkStatus();

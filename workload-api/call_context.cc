@@ -16,7 +16,7 @@ absl::Status RefuseForLackOfIdentity(const CallContext& context, rpc::Call& call
                                       {"pid", process.pid},
                                       {"registered", false},
                                       {shown.empty() ? "" : "selectors", shown},
-                                      {"service", "WorkloadAPI"},
+                                      {"service", context.service},
                                       {"subsystem_name", "endpoints"}});
   }
   context.on_refused();

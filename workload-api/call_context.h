@@ -22,6 +22,7 @@
 namespace assay {
 
 struct CallContext {
+  std::string_view service;  // As the log calls it: "WorkloadAPI".
   EventLoop& loop;
   const Clock& clock;
   const ServedState& state;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "workload-api/sds_call.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -8,6 +9,12 @@
 #include "google/rpc/status.pb.h"
 
 namespace assay {
+namespace {
+
+// A resource that is told, in terms of one looked up.
+constexpr size_t kCostToTell = 16;
+
+}  // namespace
 
 SdsCall::SdsCall(rpc::Call& call, const Context& context)
     : call_(call),
@@ -18,10 +25,11 @@ SdsCall::SdsCall(rpc::Call& call, const Context& context)
 SdsCall::~SdsCall() {
   *alive_ = false;
   Keep(0);
-  context_.loop.Cancel(wait_timer_);
+  context_.turns.Forget(user(), *this);
+  context_.calls.loop.Cancel(wait_timer_);
   if (observing_) {
     identities_->Forget(*this);
-    context_.gate.Forget(call_, *this);
+    context_.calls.gate.Forget(call_, *this);
   }
 }
 
@@ -29,62 +37,66 @@ void SdsCall::OnMessage(std::string_view bytes) {
   if (ended_) {
     return;
   }
-  if (absl::Status taken = Take(bytes); !taken.ok()) {
-    End(taken);
+  const absl::StatusOr<bool> changed = Take(bytes);
+  if (!changed.ok()) {
+    End(changed.status());
     return;
   }
-  if (!Keep(subscription_.kept_bytes())) {
+  if (!*changed) {
+    return;
+  }
+  missing_noted_ = false;
+  if (!Keep(subscription_.kept_bytes() + kept_too_)) {
     End(ResourceExhausted("the streams of this user ask for too many names of resources"));
-    return;
+  } else if (observing_) {
+    Consider();
+  } else {
+    Admit();
   }
-  Consider();
 }
 
 void SdsCall::OnHalfClose() {
   half_closed_ = true;
-  if (!admitting_) {
+  if (ended_ || admitting_ || Turns::Waits(*this)) {
+    return;
+  }
+  if (observing_ && !context_.calls.state.ready()) {
+    WaitForState();
+  } else {
     End(absl::OkStatus());
   }
 }
 
-void SdsCall::OnIdentitiesChanged() {
-  if (!EndIfDead()) {
-    Consider();
-  }
-}
-
-void SdsCall::OnCallerGone(const absl::Status& why) { End(why); }
-
 void SdsCall::Consider() {
-  if (!observing_) {
-    Admit();
-    return;
-  }
-  if (!context_.state.ready()) {
-    return;
-  }
-  const Found found = Look();
-  if (HasNews(found)) {
-    Admit();
-    return;
-  }
-  NoteNoNews(found);
+  news_ = nullptr;
+  context_.turns.Add(user(), *this);
 }
 
-void SdsCall::NoteNoNews(const Found& found) {
-  told_withdrawals_ = identities_->withdrawals();
-  for (const auto& [name, resource] : found.resources) {
-    // Held for the others that have it, though another stream told it.
-    if (const auto told = told_.find(name); told != told_.end()) {
-      told->second.resource = resource;
-    }
+size_t SdsCall::OnTurn() {
+  if (ended_ || EndIfDead()) {
+    return 0;
   }
-  NoteMissing(found);
+  if (!context_.calls.state.ready()) {
+    if (half_closed_ || !waits()) {
+      WaitForState();
+    }
+    return 0;
+  }
+  auto found = std::make_unique<Found>(Look());
+  const size_t looked_up = subscription_.names().size() + found->resources.size();
+  if (!HasNews(*found)) {
+    Rest(*found);
+    return looked_up;
+  }
+  const size_t told = found->resources.size();
+  news_ = std::move(found);
+  Admit();
+  return looked_up + told * kCostToTell;
 }
 
 void SdsCall::Admit() {
   if (!std::exchange(admitting_, true)) {
-    context_.gate.Admit(call_, [this, alive = alive_](auto identities) {
+    context_.calls.gate.Admit(call_, [this, alive = alive_](auto identities) {
       if (*alive) {
         admitting_ = false;
         OnAdmitted(std::move(identities));
@@ -97,72 +109,82 @@ void SdsCall::OnAdmitted(absl::StatusOr<std::shared_ptr<IdentitySet>> identities
   if (ended_) {
     return;
   }
-  const rpc::ProcessPeer& process = call_.peer().process;
   if (!identities.ok()) {
-    if (context_.refusals.MayWrite(process.uid)) {
-      log::Warn("Caller was not admitted",
-                {{"method", name()}, {"pid", process.pid}, {"error", identities.status()}});
-    }
+    LogUnadmitted(context_.calls, call_, name(), identities.status());
     End(identities.status());
     return;
   }
-  Follow(*std::move(identities));
-  if (!context_.state.ready()) {
-    if (!waits()) {
-      WaitAtMost(context_.first_state_deadline - context_.clock.SinceBoot());
-    }
+  if (Follow(*std::move(identities))) {
+    Consider();
     return;
   }
-  const Found found = Look();
-  if (HasNews(found)) {
-    Tell(found);
+  // Only what has not changed since is told; else there is another turn.
+  if (const std::unique_ptr<Found> news = std::move(news_)) {
+    Tell(*news);
+    Rest(*news);
   }
-  if (!ended_) {
-    NoteNoNews(found);
+}
+
+void SdsCall::Rest(const Found& found) {
+  if (ended_) {
+    return;
   }
+  told_withdrawals_ = identities_->withdrawals();
+  for (const auto& [name, resource] : found.resources) {
+    // Held for the others that have it, though another stream told it.
+    if (const auto told = told_.find(name); told != told_.end()) {
+      told->second.resource = resource;
+    }
+  }
+  NoteMissing(found);
   if (half_closed_) {
     End(absl::OkStatus());
   }
 }
 
-void SdsCall::Follow(std::shared_ptr<IdentitySet> identities) {
+bool SdsCall::Follow(std::shared_ptr<IdentitySet> identities) {
   if (identities == identities_) {
-    return;
+    return false;
   }
   if (observing_) {
     identities_->Forget(*this);
     // Nothing that it was told by the other identities is awaited by these.
     told_withdrawals_ = UINT64_MAX;
   } else {
-    context_.gate.Observe(call_, *this);
+    context_.calls.gate.Observe(call_, *this);
     told_withdrawals_ = identities->withdrawals();
   }
   identities_ = std::move(identities);
   identities_->Observe(*this);
   observing_ = true;
+  return true;
 }
 
 SdsCall::Found SdsCall::Look() {
   if (!std::exchange(ready_, true)) {
-    context_.loop.Cancel(std::exchange(wait_timer_, 0));
+    context_.calls.loop.Cancel(std::exchange(wait_timer_, 0));
   }
   Found found;
+  const bool wants_svids = WantsSvids();
   found.has_identity = !identities_->empty();
-  found.settled = !found.has_identity || identities_->complete() || identities_->overdue() ||
-                  (waited_ && !waits());
+  found.settled = !found.has_identity || !wants_svids || identities_->complete() ||
+                  identities_->overdue() || (waited_ && !waits());
+  SdsResources::Offer offer = context_.resources.OfferTo(*identities_, validation_);
   if (subscription_.everything()) {
-    FindEverything(found);
+    FindEverything(offer, found);
   }
   for (const std::string& wanted : subscription_.names()) {
-    SharedSdsResource resource =
-        context_.resources.Find(*identities_, wanted, validation_, found.settled);
+    SharedSdsResource resource = offer.Find(wanted, found.settled);
     if (resource != nullptr) {
-      found.resources.try_emplace(resource->name, resource);
+      const std::string_view name = resource->name;
+      found.resources.try_emplace(name, std::move(resource));
     } else {
       found.missing.push_back(wanted);
     }
   }
-  WantSvids(found);
+  if (wants_svids) {
+    identities_->Want();
+  }
   if (!found.settled) {
     FindAwaited(found);
     if (wait_timer_ == 0 && (!found.missing.empty() || subscription_.everything())) {
@@ -172,10 +194,9 @@ SdsCall::Found SdsCall::Look() {
   return found;
 }
 
-void SdsCall::FindEverything(Found& found) {
-  for (SharedSdsResource& resource : context_.resources.All(*identities_, validation_)) {
+void SdsCall::FindEverything(SdsResources::Offer& offer, Found& found) {
+  for (SharedSdsResource& resource : offer.All()) {
     const std::string_view name = resource->name;
-    // Of two entries with one SPIFFE ID the first counts.
     found.resources.try_emplace(name, std::move(resource));
   }
 }
@@ -193,17 +214,11 @@ void SdsCall::FindAwaited(Found& found) {
   }
 }
 
-void SdsCall::WantSvids(const Found& found) {
-  bool wanted = subscription_.everything();
-  for (const auto& [name, resource] : found.resources) {
-    wanted = wanted || resource->is_svid;
-  }
-  for (std::string_view name : found.missing) {
-    wanted = wanted || !context_.resources.NamesBundle(name);
-  }
-  if (wanted) {
-    identities_->Want();
-  }
+bool SdsCall::WantsSvids() const {
+  return subscription_.everything() ||
+         std::ranges::any_of(subscription_.names(), [this](const std::string& name) {
+           return !context_.resources.NamesBundle(name);
+         });
 }
 
 bool SdsCall::Has(const SdsResource& resource) const {
@@ -211,8 +226,11 @@ bool SdsCall::Has(const SdsResource& resource) const {
   return found != told_.end() && found->second.version == resource.version;
 }
 
-void SdsCall::TakeNode(const envoy::config::core::v3::Node& node) {
-  validation_ = ValidationFor(node, context_.resources.options().disable_spiffe_cert_validation);
+bool SdsCall::TakeNode(const envoy::config::core::v3::Node& node) {
+  return validation_ !=
+         std::exchange(
+             validation_,
+             ValidationFor(node, context_.resources.options().disable_spiffe_cert_validation));
 }
 
 void SdsCall::NoteMissing(const Found& found) {
@@ -227,7 +245,7 @@ void SdsCall::NoteMissing(const Found& found) {
     return;
   }
   const rpc::ProcessPeer& process = call_.peer().process;
-  if (context_.refusals.MayWrite(process.uid)) {
+  if (context_.calls.refusals.MayWrite(process.uid)) {
     const std::string_view first = found.missing.front();
     const bool needs_validator = validation_ == SdsValidation::kPlain &&
                                  first == context_.resources.options().default_all_bundles_name;
@@ -239,48 +257,44 @@ void SdsCall::NoteMissing(const Found& found) {
                {needs_validator ? "reason" : "",
                 "it needs the SPIFFE validator, which is disabled or not in this Envoy"}});
   }
-  context_.on_refused();
+  context_.calls.on_refused();
 }
 
 absl::Status SdsCall::NoIdentity() {
-  const rpc::ProcessPeer& process = call_.peer().process;
-  if (context_.refusals.MayWrite(process.uid)) {
-    const std::string shown = context_.shown.Of(identities_->selectors());
-    log::Error("No identity issued", {{"method", name()},
-                                      {"pid", process.pid},
-                                      {"registered", false},
-                                      {shown.empty() ? "" : "selectors", shown},
-                                      {"service", "SDS.v3"},
-                                      {"subsystem_name", "endpoints"}});
-  }
-  context_.on_refused();
-  return PermissionDenied("no identity issued");
+  return RefuseForLackOfIdentity(context_.calls, call_, name(), *identities_);
 }
 
 void SdsCall::LogRefusal(const google::rpc::Status& why, std::string_view nonce) {
   const rpc::ProcessPeer& process = call_.peer().process;
-  if (context_.refusals.MayWrite(process.uid)) {
-    log::Error("Envoy refused SDS resources",
+  if (context_.calls.refusals.MayWrite(process.uid)) {
+    const auto& names = subscription_.names();
+    log::Error("Envoy reported errors applying secrets",
                {{"method", name()},
                 {"pid", process.pid},
                 {"nonce", Quoted(nonce)},
+                {"resource_names", names.empty() ? "" : Quoted(*names.begin())},
+                {"asked_for", names.size()},
                 {"error", fmt::format("code {}: {}", why.code(), Quoted(why.message()))}});
   }
 }
 
+void SdsCall::WaitForState() {
+  WaitAtMost(context_.calls.first_state_deadline - context_.calls.clock.SinceBoot());
+}
+
 void SdsCall::WaitAtMost(absl::Duration time) {
-  context_.loop.Cancel(wait_timer_);
-  wait_timer_ = context_.loop.After(time, [this] { OnWaited(); });
+  context_.calls.loop.Cancel(wait_timer_);
+  wait_timer_ = context_.calls.loop.After(time, [this] { OnWaited(); });
 }
 
 void SdsCall::OnWaited() {
   wait_timer_ = 0;
-  if (!context_.state.ready() && !waits()) {
+  if (!context_.calls.state.ready()) {
     End(Unavailable("the agent has not synchronised with its upstream yet"));
-  } else if (!EndIfDead()) {
-    waited_ = true;
-    Consider();
+    return;
   }
+  waited_ = true;
+  Consider();
 }
 
 bool SdsCall::EndIfDead() {
@@ -292,18 +306,20 @@ bool SdsCall::EndIfDead() {
 }
 
 bool SdsCall::Keep(size_t bytes) {
-  const bool kept = context_.names.Change(call_.peer().process.uid, kept_bytes_, bytes);
+  const bool kept = context_.names.Change(user(), kept_bytes_, bytes);
   kept_bytes_ = kept ? bytes : kept_bytes_;
   return kept;
 }
 
 void SdsCall::End(const absl::Status& status) {
   ended_ = true;
-  context_.loop.Cancel(std::exchange(wait_timer_, 0));
+  context_.calls.loop.Cancel(std::exchange(wait_timer_, 0));
+  context_.turns.Forget(user(), *this);
   if (std::exchange(observing_, false)) {
     identities_->Forget(*this);
-    context_.gate.Forget(call_, *this);
+    context_.calls.gate.Forget(call_, *this);
   }
+  news_ = nullptr;
   told_.clear();
   call_.Finish(status);
 }

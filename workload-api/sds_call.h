@@ -1,32 +1,28 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A call of SDS: whose caller is admitted before it is told anything, and again before each further
-// message, and which looks at what is asked for whenever a request or the caller's identities
-// change. What to tell is its method's.
+// A call of SDS, whose caller is admitted before each message that it is told. When a request or
+// the caller's identities have changed it looks, in its turn, at what there is of what is asked
+// for, and if that is news has the caller admitted and tells it. What to tell is its method's.
+// Owned by the event loop's thread.
 #pragma once
 
 #include <absl/time/time.h>
-#include <sys/types.h>
 
-#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/event_loop.h"
-#include "base/refusal_log.h"
 #include "base/status.h"
 #include "rpc/call.h"
-#include "workload-api/caller_gate.h"
-#include "workload-api/identity_set.h"
+#include "workload-api/call_context.h"
 #include "workload-api/name_budget.h"
 #include "workload-api/sds_resources.h"
 #include "workload-api/sds_subscription.h"
-#include "workload-api/served_state.h"
-#include "workload-api/shown_selectors.h"
+#include "workload-api/turns.h"
 
 namespace google::rpc {
 class Status;
@@ -34,34 +30,31 @@ class Status;
 
 namespace assay {
 
-class SdsCall : public rpc::CallHandler, public IdentityObserver, public CallerObserver {
+class SdsCall : public rpc::CallHandler,
+                public IdentityObserver,
+                public CallerObserver,
+                public TurnTaker {
  public:
   struct Context {
-    EventLoop& loop;
-    const Clock& clock;
-    const ServedState& state;
-    CallerGate& gate;
+    CallContext calls;
     SdsResources& resources;
-    // By clock's SinceBoot(): until then calls that answer once wait for the first state.
-    absl::Duration first_state_deadline;
-    // What a caller asked for is not there: an entry for it may await upstream.
-    const std::function<void()>& on_refused;
-    RefusalLog<uid_t>& refusals;
-    const ShownSelectors& shown;
     NameBudget& names;
+    Turns& turns;
   };
 
+  // The context must outlive the call.
   SdsCall(rpc::Call& call, const Context& context);
   ~SdsCall() override;
 
   void OnMessage(std::string_view bytes) final;
   // Ends the call, after the answer that is under way.
   void OnHalfClose() override;
-  void OnIdentitiesChanged() final;
-  void OnCallerGone(const absl::Status& why) final;
+  void OnIdentitiesChanged() final { Consider(); }
+  void OnCallerGone(const absl::Status& why) final { End(why); }
+  size_t OnTurn() final;
 
  protected:
-  // What there is of what is asked for.
+  // What there is of what is asked for. It holds names of the subscription and of what was told.
   struct Found {
     std::map<std::string_view, SharedSdsResource> resources;  // By name.
     std::vector<std::string_view> missing;                    // Names asked for.
@@ -77,8 +70,9 @@ class SdsCall : public rpc::CallHandler, public IdentityObserver, public CallerO
     SharedSdsResource resource;
   };
 
-  // Takes a request into subscription_ and told_; an error ends the call.
-  virtual absl::Status Take(std::string_view bytes) = 0;
+  // Takes a request into subscription_ and told_, at a cost that the request's length bounds: it is
+  // not in turn. Whether it asks for something else than the one before; an error ends the call.
+  virtual absl::StatusOr<bool> Take(std::string_view bytes) = 0;
   // Whether there is something to tell, and telling it, which puts it into told_ or ends the call.
   virtual bool HasNews(const Found& found) = 0;
   virtual void Tell(const Found& found) = 0;
@@ -87,36 +81,41 @@ class SdsCall : public rpc::CallHandler, public IdentityObserver, public CallerO
   // "StreamSecrets", as the log calls it.
   virtual std::string_view name() const = 0;
 
-  void TakeNode(const envoy::config::core::v3::Node& node);
+  // Whether that is another way to validate.
+  bool TakeNode(const envoy::config::core::v3::Node& node);
+  // What a request keeps besides the subscription counts with its names.
+  void KeepToo(size_t bytes) { kept_too_ = bytes; }
   // The log line of a client that did not take an answer.
   void LogRefusal(const google::rpc::Status& why, std::string_view nonce);
   // PermissionDenied for a caller without an identity, which the log is told of.
   absl::Status NoIdentity();
   // Asks for what is missing to be looked for upstream; the log is told once a request.
   void NoteMissing(const Found& found);
-  // To be called when another set of names is asked for.
-  void OnOtherNames() { missing_noted_ = false; }
   // Whether the client has this very content.
   bool Has(const SdsResource& resource) const;
   void End(const absl::Status& status);
 
   rpc::Call& call_;
-  const Context context_;
+  const Context& context_;
   SdsSubscription subscription_;
   SdsValidation validation_;
   std::map<std::string, Told, std::less<>> told_;
 
  private:
-  // Admits the caller if there is something to tell it, or it was never admitted.
+  uid_t user() const { return call_.peer().process.uid; }
+  // Has the call look in its turn, and forgets what it has seen.
   void Consider();
-  void NoteNoNews(const Found& found);
   void Admit();
   void OnAdmitted(absl::StatusOr<std::shared_ptr<IdentitySet>> identities);
-  void Follow(std::shared_ptr<IdentitySet> identities);
+  // Whether they are others than before.
+  bool Follow(std::shared_ptr<IdentitySet> identities);
   Found Look();
-  void FindEverything(Found& found);
+  void FindEverything(SdsResources::Offer& offer, Found& found);
   void FindAwaited(Found& found);
-  void WantSvids(const Found& found);
+  bool WantsSvids() const;
+  // There is nothing to tell, or no more.
+  void Rest(const Found& found);
+  void WaitForState();
   void WaitAtMost(absl::Duration time);
   void OnWaited();
   bool EndIfDead();
@@ -125,8 +124,10 @@ class SdsCall : public rpc::CallHandler, public IdentityObserver, public CallerO
 
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::shared_ptr<IdentitySet> identities_;
+  std::unique_ptr<Found> news_;  // That is told as soon as the caller is admitted.
   EventLoop::TimerId wait_timer_ = 0;
   size_t kept_bytes_ = 0;  // Of names, as the budget knows.
+  size_t kept_too_ = 0;    // Of these, what is not the subscription's.
   bool ended_ = false;
   bool half_closed_ = false;
   bool ready_ = false;   // The state was, when it was last looked at.

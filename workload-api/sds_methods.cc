@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "base/log.h"
 #include "crypto/digest.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
 
@@ -16,6 +15,8 @@ namespace discovery = envoy::service::discovery::v3;
 
 // Of an initial_resource_versions; ours are shorter.
 constexpr size_t kMaxVersionBytes = 64;
+// Of the names that an error repeats.
+constexpr size_t kMaxToldBytes = 512;
 
 template <typename Request>
 absl::Status Parse(std::string_view bytes, Request& request) {
@@ -67,31 +68,22 @@ class StreamSecrets final : public SdsCall {
   using SdsCall::SdsCall;
 
  protected:
-  absl::Status Take(std::string_view bytes) override {
+  absl::StatusOr<bool> Take(std::string_view bytes) override {
     discovery::DiscoveryRequest request;
     RETURN_IF_ERROR(Parse(bytes, request));
-    // A client that got another answer meanwhile answers that one too, with what it wants by then.
-    if (answers_ > 0 && !request.response_nonce().empty() && request.response_nonce() != Nonce()) {
-      log::Debug("SDS request is of an earlier answer",
-                 {{"nonce", Quoted(request.response_nonce())}});
-      return absl::OkStatus();
-    }
-    if (request.has_node()) {
-      TakeNode(request.node());
-    }
     if (answers_ > 0 && request.has_error_detail()) {
       LogRefusal(request.error_detail(), request.response_nonce());
-    } else if (!request.response_nonce().empty() && request.version_info() != version_) {
-      log::Debug("SDS client keeps another version",
-                 {{"version_info", Quoted(request.version_info())}, {"expect", version_}});
     }
-    const auto names = subscription_.names();
-    RETURN_IF_ERROR(subscription_.Replace(request.resource_names()));
-    std::erase_if(told_, [&](const auto& told) { return !subscription_.Covers(told.first); });
-    if (names != subscription_.names()) {
-      OnOtherNames();
+    // A client that got another answer meanwhile answers that one too, with what it wants by then.
+    if (answers_ > 0 && !request.response_nonce().empty() && request.response_nonce() != Nonce()) {
+      return false;
     }
-    return absl::OkStatus();
+    const bool other_node = request.has_node() && TakeNode(request.node());
+    ASSIGN_OR_RETURN(const bool other_names, subscription_.Replace(request.resource_names()));
+    if (other_names) {
+      std::erase_if(told_, [&](const auto& told) { return !subscription_.Covers(told.first); });
+    }
+    return other_names || other_node;
   }
   bool HasNews(const Found& found) override {
     return std::ranges::any_of(found.resources,
@@ -113,7 +105,6 @@ class StreamSecrets final : public SdsCall {
     for (const auto& [name, one] : told_) {
       answer.Add(*one.resource);
     }
-    version_ = answer.version();
     ++answers_;
     call_.Send(answer.Take(Nonce()));
   }
@@ -123,7 +114,6 @@ class StreamSecrets final : public SdsCall {
   std::string Nonce() const { return fmt::format("{}", answers_); }
 
   uint64_t answers_ = 0;
-  std::string version_;  // Of the last answer.
 };
 
 class DeltaSecrets final : public SdsCall {
@@ -131,18 +121,25 @@ class DeltaSecrets final : public SdsCall {
   using SdsCall::SdsCall;
 
  protected:
-  absl::Status Take(std::string_view bytes) override {
+  absl::StatusOr<bool> Take(std::string_view bytes) override {
     discovery::DeltaDiscoveryRequest request;
     RETURN_IF_ERROR(Parse(bytes, request));
-    if (request.has_node()) {
-      TakeNode(request.node());
-    }
     if (request.has_error_detail()) {
       LogRefusal(request.error_detail(), request.response_nonce());
     }
-    RETURN_IF_ERROR(subscription_.Change(request.resource_names_subscribe(),
-                                         request.resource_names_unsubscribe()));
-    std::erase_if(told_, [&](const auto& told) { return !subscription_.Covers(told.first); });
+    const bool other_node = request.has_node() && TakeNode(request.node());
+    const bool everything = subscription_.everything();
+    ASSIGN_OR_RETURN(const bool other_names,
+                     subscription_.Change(request.resource_names_subscribe(),
+                                          request.resource_names_unsubscribe()));
+    if (everything && !subscription_.everything()) {
+      std::erase_if(told_, [&](const auto& told) { return !subscription_.Covers(told.first); });
+    }
+    for (const std::string& name : request.resource_names_unsubscribe()) {
+      if (!subscription_.Covers(name)) {
+        told_.erase(name);
+      }
+    }
     if (std::exchange(begun_, true)) {
       // Who subscribes again wants it again.
       for (const std::string& again : request.resource_names_subscribe()) {
@@ -151,10 +148,7 @@ class DeltaSecrets final : public SdsCall {
     } else {
       RETURN_IF_ERROR(TakeVersions(request));
     }
-    if (request.resource_names_subscribe_size() > 0) {
-      OnOtherNames();
-    }
-    return absl::OkStatus();
+    return other_names || other_node;
   }
   bool HasNews(const Found& found) override {
     return std::ranges::any_of(found.resources,
@@ -203,6 +197,7 @@ class DeltaSecrets final : public SdsCall {
         told_[known].version = version.substr(0, kMaxVersionBytes);
       }
     }
+    KeepToo(SdsSubscription::KeptBytes(told_.size(), bytes));
     return absl::OkStatus();
   }
   std::vector<std::string> Gone(const Found& found) const {
@@ -229,14 +224,14 @@ class FetchSecrets final : public SdsCall {
   }
 
  protected:
-  absl::Status Take(std::string_view bytes) override {
+  absl::StatusOr<bool> Take(std::string_view bytes) override {
     // The first request is answered, and no other is looked at.
     if (std::exchange(begun_, true)) {
-      return absl::OkStatus();
+      return false;
     }
     discovery::DiscoveryRequest request;
     RETURN_IF_ERROR(Parse(bytes, request));
-    TakeNode(request.node());
+    (void)TakeNode(request.node());
     return subscription_.Replace(request.resource_names());
   }
   bool HasNews(const Found& found) override {
@@ -249,7 +244,7 @@ class FetchSecrets final : public SdsCall {
     }
     if (!found.missing.empty()) {
       NoteMissing(found);
-      End(InvalidArgument("the caller has no resource {}", Quoted(found.missing.front())));
+      End(NotAuthorized(found));
       return;
     }
     Answer answer;
@@ -263,6 +258,19 @@ class FetchSecrets final : public SdsCall {
   std::string_view name() const override { return "FetchSecrets"; }
 
  private:
+  // In the reference's words, of the first names.
+  static absl::Status NotAuthorized(const Found& found) {
+    std::string names;
+    for (std::string_view missing : found.missing) {
+      if (names.size() > kMaxToldBytes) {
+        names += " ...";
+        break;
+      }
+      names += fmt::format("{}{}", names.empty() ? "" : " ", Quoted(missing));
+    }
+    return InvalidArgument("workload is not authorized for the requested identities [{}]", names);
+  }
+
   bool begun_ = false;
 };
 

@@ -94,9 +94,10 @@ TEST_F(StreamSecretsTest, AnswersNoAcknowledgementAndNoRefusal) {
   testing::internal::CaptureStdout();
   Say(call, refusal);
   const std::string logged = testing::internal::GetCapturedStdout();
-  EXPECT_THAT(logged, HasSubstr("Envoy refused SDS resources"));
+  EXPECT_THAT(logged, HasSubstr("Envoy reported errors applying secrets"));
   EXPECT_THAT(logged, HasSubstr("Failed to load"));
-  EXPECT_LT(logged.size(), 700U) << "what it says is cut";
+  EXPECT_THAT(logged, HasSubstr("spiffe://example.org/a"));
+  EXPECT_LT(logged.size(), 800U) << "what it says is cut";
   EXPECT_THAT(Sent(call), SizeIs(1)) << "the same would be refused again";
   Commit(Svid("a", 2));
   EXPECT_THAT(Sent(call), SizeIs(2));
@@ -220,45 +221,6 @@ TEST_F(StreamSecretsTest, NoNameAsksForEverything) {
               ElementsAre("spiffe://example.org", "a", "b", "spiffe://other.org"));
 }
 
-TEST_F(StreamSecretsTest, RefusesWhatIsTooMuchOrOfAnotherType) {
-  Begin();
-  const int32_t call =
-      Open("StreamSecrets", Whole(std::vector<std::string>(2, std::string(40000, 'a') + "b")));
-  EXPECT_FALSE(Ended(call)) << "one name, twice";
-  const int32_t large = Open("StreamSecrets", Whole({std::string(70000, 'a')}));
-  EXPECT_EQ(client_->WaitClosed(large).status(), 3);
-  discovery::DeltaDiscoveryRequest request = Delta({"a"});
-  request.set_type_url("type.googleapis.com/envoy.config.cluster.v3.Cluster");
-  const int32_t other = Open("DeltaSecrets", request);
-  EXPECT_EQ(client_->WaitClosed(other).status(), 3);
-  request = Delta({"a"});
-  for (int i = 0; i < 1025; ++i) {
-    (*request.mutable_initial_resource_versions())[fmt::format("{}", i)] = "";
-  }
-  EXPECT_EQ(client_->WaitClosed(Open("DeltaSecrets", request)).status(), 3);
-  const int32_t damaged =
-      client_->Open(Http2Client::GrpcHeaders(std::string(kSdsService) + "StreamSecrets"));
-  client_->Send(damaged, Http2Client::Framed("\xff"));
-  EXPECT_EQ(client_->WaitClosed(damaged).status(), 13);
-}
-
-TEST_F(StreamSecretsTest, KeepsSoManyNamesOfAUser) {
-  Begin();
-  std::vector<std::string> names;
-  for (size_t i = 0; i < SdsSubscription::kMaxNames; ++i) {
-    names.push_back(fmt::format("{}", i));
-  }
-  std::vector<int32_t> calls;
-  while (calls.empty() || !Ended(calls.back())) {
-    ASSERT_LT(calls.size(), 90U);
-    calls.push_back(Open("StreamSecrets", Whole(names)));
-  }
-  EXPECT_EQ(client_->stream(calls.back()).status(), 8);
-  EXPECT_FALSE(Ended(Open("StreamSecrets", Whole({"one"}))));
-  client_->Reset(calls.front());
-  EXPECT_FALSE(Ended(Open("StreamSecrets", Whole(names))));
-}
-
 TEST_F(StreamSecretsTest, CallersWithoutIdentityGetTheBundleWhereThatIsAllowed) {
   Begin();
   const int32_t call = Open("StreamSecrets", Whole({"ROOTCA"}));
@@ -270,41 +232,6 @@ TEST_F(StreamSecretsTest, CallersWithoutIdentityGetTheBundleWhereThatIsAllowed) 
               ElementsAre(ElementsAre("ROOTCA")));
 }
 
-TEST_F(StreamSecretsTest, LooksAtTheCallerAgainBeforeEachMessage) {
-  Begin();
-  Grant("a");
-  const int32_t call = Open("StreamSecrets", Whole({Id("a")}));
-  EXPECT_THAT(Sent(call), SizeIs(1));
-  EXPECT_EQ(gate_.asked, 1);
-  Say(call, Taken(call, {Id("a")}));
-  Grant("b");
-  EXPECT_EQ(gate_.asked, 1) << "nothing new to send";
-  gate_.answer = PermissionDenied("the caller executed another program after it connected");
-  Commit(Svid("a", 2));
-  EXPECT_THAT(Sent(call), SizeIs(1));
-  EXPECT_EQ(client_->WaitClosed(call).status(), 7);
-  EXPECT_EQ(gate_.asked, 2);
-}
-
-TEST_F(StreamSecretsTest, FollowsACallerToItsNewIdentities) {
-  Begin();
-  Grant("a");
-  const int32_t call = Open("StreamSecrets", Whole({Id("a"), "ROOTCA"}));
-  gate_.answer = sets_.Get({{"unix", "uid:2"}});
-  Commit(Svid("a", 2));
-  EXPECT_THAT(Sent(call), ElementsAre(ElementsAre("ROOTCA", "a"), IsEmpty()));
-}
-
-TEST_F(StreamSecretsTest, EndsWithItsCaller) {
-  Begin();
-  Grant("a");
-  const int32_t call = Open("StreamSecrets", Whole({Id("a")}));
-  gate_.observed->OnCallerGone(PermissionDenied("the caller has other credentials"));
-  EXPECT_EQ(client_->WaitClosed(call).status(), 7);
-  gate_.answer = Unavailable("workload attestation failed");
-  EXPECT_EQ(client_->WaitClosed(Open("DeltaSecrets", Delta({Id("a")}))).status(), 14);
-}
-
 TEST_F(StreamSecretsTest, AClientThatSaysNoMoreEndsTheStream) {
   Begin();
   Grant("a");
@@ -314,57 +241,46 @@ TEST_F(StreamSecretsTest, AClientThatSaysNoMoreEndsTheStream) {
   EXPECT_THAT(Sent(call), SizeIs(1));
 }
 
-class FetchSecretsTest : public SdsTest {
- protected:
-  int32_t Fetch(const std::vector<std::string>& names) {
-    return client_->Start(std::string(kSdsService) + "FetchSecrets",
-                          Whole(names).SerializeAsString());
-  }
-};
-
-TEST_F(FetchSecretsTest, AnswersOnce) {
+TEST_F(StreamSecretsTest, ARefusalOfAnEarlierAnswerIsLoggedToo) {
   Begin();
   Grant("a");
-  const int32_t call = Fetch({Id("a"), "ROOTCA"});
-  EXPECT_EQ(client_->WaitClosed(call).status(), 0);
-  EXPECT_THAT(Sent(call), ElementsAre(ElementsAre("ROOTCA", "a")));
-  const int32_t all = Fetch({});
-  EXPECT_EQ(client_->WaitClosed(all).status(), 0);
-  EXPECT_THAT(Sent(all), ElementsAre(ElementsAre("spiffe://example.org", "a")));
+  const int32_t call = Open("StreamSecrets", Whole({Id("a")}));
+  discovery::DiscoveryRequest refusal = Taken(call, {Id("a"), "ROOTCA"});
+  refusal.mutable_error_detail()->set_message("key mismatch");
+  Commit(Svid("a", 2));
+  EXPECT_THAT(Sent(call), SizeIs(2));
+  testing::internal::CaptureStdout();
+  Say(call, refusal);
+  EXPECT_THAT(testing::internal::GetCapturedStdout(), HasSubstr("key mismatch"));
+  EXPECT_THAT(Sent(call), SizeIs(2)) << "its names are not taken";
 }
 
-TEST_F(FetchSecretsTest, WaitsForAnSvidThatIsBeingSigned) {
+// Hints are of the Workload API, where one of two entries with the same hint is left out.
+TEST_F(StreamSecretsTest, EntriesWithOneHintAreAllThere) {
+  Begin();
+  Commit(Entry("a", "same"));
+  Commit(Entry("b", "same"));
+  Commit(Svid("a"));
+  const int32_t call = Open("StreamSecrets", Whole({Id("a"), Id("b")}));
+  EXPECT_THAT(Sent(call), ElementsAre(ElementsAre("a")));
+  EXPECT_GT(wanted_, 0) << "it is not signed yet";
+  Commit(Svid("b"));
+  EXPECT_THAT(Sent(call).back(), ElementsAre("a", "b"));
+  Commit(Svid("b", 2));
+  EXPECT_THAT(Sent(call), SizeIs(3));
+  EXPECT_THAT(Sent(Open("StreamSecrets", Whole({}))),
+              ElementsAre(ElementsAre("spiffe://example.org", "a", "b")));
+  server_.clock.Advance(absl::Hours(1));
+  EXPECT_THAT(Sent(call).back(), IsEmpty()) << "expired";
+}
+
+TEST_F(StreamSecretsTest, BundlesDoNotWaitForSvids) {
   Begin();
   Commit(Entry("a"));
-  const int32_t call = Fetch({Id("a")});
-  EXPECT_FALSE(Ended(call));
-  Commit(Svid("a"));
-  EXPECT_EQ(client_->WaitClosed(call).status(), 0);
-  EXPECT_THAT(Sent(call), ElementsAre(ElementsAre("a")));
-  Commit(Entry("b"));
-  const int32_t late = Fetch({Id("b")});
-  EXPECT_FALSE(Ended(late));
-  server_.clock.Advance(IdentitySet::kPatience);
-  EXPECT_EQ(client_->WaitClosed(late).status(), 3);
-}
-
-TEST_F(FetchSecretsTest, RefusesWhatTheCallerHasNot) {
-  Begin();
-  EXPECT_EQ(client_->WaitClosed(Fetch({Id("a")})).status(), 7);
-  EXPECT_EQ(client_->WaitClosed(Fetch({})).status(), 7);
-  EXPECT_EQ(refused_, 2);
-  Grant("a");
-  const int32_t call = Fetch({Id("a"), "what\nis this"});
-  EXPECT_EQ(client_->WaitClosed(call).status(), 3);
-  EXPECT_THAT(client_->stream(call).message(), HasSubstr("what\\x0ais this"));
-}
-
-TEST_F(FetchSecretsTest, WaitsAWhileForTheFirstState) {
-  gate_.answer = sets_.Get({{"unix", "uid:1"}});
-  const int32_t call = Fetch({"ROOTCA"});
-  EXPECT_FALSE(Ended(call));
-  server_.clock.Advance(absl::Seconds(2));
-  EXPECT_EQ(client_->WaitClosed(call).status(), 14);
+  const int32_t call = Open("StreamSecrets", Whole({"spiffe://other.org", "ROOTCA"}));
+  EXPECT_THAT(Sent(call), ElementsAre(ElementsAre("ROOTCA")));
+  EXPECT_EQ(refused_, 1) << "it is missed at once";
+  EXPECT_EQ(wanted_, 0) << "no SVID is asked for";
 }
 
 }  // namespace

@@ -65,39 +65,6 @@ bool SdsResources::NamesBundle(std::string_view name) const {
           !TrustDomainOf(name).empty());
 }
 
-SharedSdsResource SdsResources::Find(IdentitySet& identities, std::string_view name,
-                                     SdsValidation validation, bool settled) {
-  if (NamesBundle(name)) {
-    return FindBundles(identities, name, validation);
-  }
-  if (name == options_.default_svid_name) {
-    return FindDefaultSvid(identities, settled);
-  }
-  for (EntryIndex::Slot slot : identities.identities()) {
-    if (context_.state.entries().Get(slot).spiffe_id == name) {
-      if (const ServedState::Svid* svid = SvidOf(identities, slot)) {
-        return SvidResource(name, *svid);
-      }
-    }
-  }
-  return nullptr;
-}
-
-std::vector<SharedSdsResource> SdsResources::All(IdentitySet& identities,
-                                                 SdsValidation validation) {
-  std::vector<SharedSdsResource> all;
-  for (const auto& [trust_domain, bundle] : BundlesOf(identities)) {
-    all.push_back(BundleResource(IdOf(trust_domain), {{trust_domain, bundle}}, validation));
-  }
-  for (EntryIndex::Slot slot : identities.identities()) {
-    if (const ServedState::Svid* svid = SvidOf(identities, slot)) {
-      all.push_back(SvidResource(context_.state.entries().Get(slot).spiffe_id, *svid));
-    }
-  }
-  std::erase(all, nullptr);
-  return all;
-}
-
 SdsResources::Bundles SdsResources::BundlesOf(IdentitySet& identities) const {
   if (identities.empty() && !allow_unauthenticated_verifiers_) {
     return {};
@@ -115,32 +82,76 @@ SdsResources::Bundles SdsResources::BundlesOf(IdentitySet& identities) const {
   return bundles;
 }
 
-const ServedState::Svid* SdsResources::SvidOf(IdentitySet& identities,
-                                              EntryIndex::Slot slot) const {
-  const ServedState::Svid* svid = context_.state.FindSvid(slot);
-  const bool valid = svid != nullptr && identities.x509_svids() != nullptr &&
-                     svid->expires_at > absl::ToUnixSeconds(context_.clock.Now());
+SdsResources::Offer::Offer(SdsResources& resources, IdentitySet& identities,
+                           SdsValidation validation)
+    : resources_(resources),
+      identities_(identities),
+      validation_(validation),
+      bundles_(resources.BundlesOf(identities)) {}
+
+SharedSdsResource SdsResources::Offer::Find(std::string_view name, bool settled) {
+  if (resources_.NamesBundle(name)) {
+    return FindBundles(name);
+  }
+  if (name == resources_.options_.default_svid_name) {
+    return FindDefaultSvid(settled);
+  }
+  const auto found = svids().find(name);
+  return found == svids().end() ? nullptr : resources_.SvidResource(name, *found->second);
+}
+
+std::vector<SharedSdsResource> SdsResources::Offer::All() {
+  std::vector<SharedSdsResource> all;
+  for (const auto& [trust_domain, bundle] : bundles_) {
+    all.push_back(
+        resources_.BundleResource(IdOf(trust_domain), {{trust_domain, bundle}}, validation_));
+  }
+  for (const auto& [id, svid] : svids()) {
+    all.push_back(resources_.SvidResource(id, *svid));
+  }
+  std::erase(all, nullptr);
+  return all;
+}
+
+const SdsResources::Offer::Svids& SdsResources::Offer::svids() {
+  if (!svids_.has_value()) {
+    svids_.emplace();
+    for (EntryIndex::Slot slot : identities_.granted()) {
+      if (const ServedState::Svid* svid = SvidOf(slot)) {
+        svids_->try_emplace(resources_.context_.state.entries().Get(slot).spiffe_id, svid);
+      }
+    }
+  }
+  return *svids_;
+}
+
+// Null when it has expired, or there is nothing to verify it by.
+const ServedState::Svid* SdsResources::Offer::SvidOf(EntryIndex::Slot slot) const {
+  const SdsResources::Context& context = resources_.context_;
+  const ServedState::Svid* svid = context.state.FindSvid(slot);
+  const bool valid = svid != nullptr && bundles_.contains(context.trust_domain) &&
+                     svid->expires_at > absl::ToUnixSeconds(context.clock.Now());
   return valid ? svid : nullptr;
 }
 
-SharedSdsResource SdsResources::FindBundles(IdentitySet& identities, std::string_view name,
-                                            SdsValidation validation) {
-  const Bundles bundles = BundlesOf(identities);
-  if (name == options_.default_all_bundles_name && name != options_.default_bundle_name) {
+SharedSdsResource SdsResources::Offer::FindBundles(std::string_view name) {
+  const SdsOptions& options = resources_.options_;
+  if (name == options.default_all_bundles_name && name != options.default_bundle_name) {
     // Authorities without their trust domains would speak for each other's.
-    return bundles.empty() || validation == SdsValidation::kPlain
+    return bundles_.empty() || validation_ == SdsValidation::kPlain
                ? nullptr
-               : BundleResource(name, bundles, validation);
+               : resources_.BundleResource(name, bundles_, validation_);
   }
-  const auto found = bundles.find(name == options_.default_bundle_name ? context_.trust_domain
-                                                                       : TrustDomainOf(name));
-  return found == bundles.end() ? nullptr : BundleResource(name, {*found}, validation);
+  const auto found = bundles_.find(name == options.default_bundle_name
+                                       ? std::string_view(resources_.context_.trust_domain)
+                                       : TrustDomainOf(name));
+  return found == bundles_.end() ? nullptr : resources_.BundleResource(name, {*found}, validation_);
 }
 
-SharedSdsResource SdsResources::FindDefaultSvid(IdentitySet& identities, bool settled) {
-  for (EntryIndex::Slot slot : identities.identities()) {
-    if (const ServedState::Svid* svid = SvidOf(identities, slot)) {
-      return SvidResource(options_.default_svid_name, *svid);
+SharedSdsResource SdsResources::Offer::FindDefaultSvid(bool settled) {
+  for (EntryIndex::Slot slot : identities_.granted()) {
+    if (const ServedState::Svid* svid = SvidOf(slot)) {
+      return resources_.SvidResource(resources_.options_.default_svid_name, *svid);
     }
     if (!settled) {
       break;

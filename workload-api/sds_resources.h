@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -51,24 +52,43 @@ class SdsResources final {
 
   // Whether it is the name of a bundle, or of all.
   bool NamesBundle(std::string_view name) const;
-  // What callers with these identities have under the name now; null: nothing. The default SVID is
-  // that of the first identity; `settled` says that none is waited for: then of the first that has
-  // one.
-  SharedSdsResource Find(IdentitySet& identities, std::string_view name, SdsValidation validation,
-                         bool settled);
-  // Everything under its SPIFFE ID: bundles and SVIDs.
-  std::vector<SharedSdsResource> All(IdentitySet& identities, SdsValidation validation);
 
  private:
   // By trust domain name.
   using Bundles = std::map<std::string_view, const ServedState::Bundle*>;
 
+ public:
+  // What callers with one set of identities have now, until the next change of the state.
+  class Offer final {
+   public:
+    // Null: nothing. The default SVID is that of the first identity; `settled` says that none is
+    // waited for: then of the first that has one.
+    SharedSdsResource Find(std::string_view name, bool settled);
+    // Everything under its SPIFFE ID: bundles and SVIDs, of each name one.
+    std::vector<SharedSdsResource> All();
+
+   private:
+    friend class SdsResources;
+    Offer(SdsResources& resources, IdentitySet& identities, SdsValidation validation);
+    SharedSdsResource FindBundles(std::string_view name);
+    SharedSdsResource FindDefaultSvid(bool settled);
+    const ServedState::Svid* SvidOf(EntryIndex::Slot slot) const;
+    // By SPIFFE ID: of two entries with one the first that has an SVID counts.
+    using Svids = std::map<std::string_view, const ServedState::Svid*>;
+    const Svids& svids();
+
+    SdsResources& resources_;
+    IdentitySet& identities_;
+    const SdsValidation validation_;
+    const Bundles bundles_;
+    std::optional<Svids> svids_;
+  };
+  Offer OfferTo(IdentitySet& identities, SdsValidation validation) {
+    return Offer(*this, identities, validation);
+  }
+
+ private:
   Bundles BundlesOf(IdentitySet& identities) const;
-  // Null when it has expired, or there is nothing to verify it by.
-  const ServedState::Svid* SvidOf(IdentitySet& identities, EntryIndex::Slot slot) const;
-  SharedSdsResource FindBundles(IdentitySet& identities, std::string_view name,
-                                SdsValidation validation);
-  SharedSdsResource FindDefaultSvid(IdentitySet& identities, bool settled);
   SharedSdsResource SvidResource(std::string_view name, const ServedState::Svid& svid);
   SharedSdsResource BundleResource(std::string_view name, const Bundles& bundles,
                                    SdsValidation validation);

@@ -81,7 +81,7 @@ class SdsResourcesTest : public testing::Test {
   }
 
   SharedSdsResource Find(std::string_view name, SdsValidation validation = SdsValidation::kSpiffe) {
-    return resources_.Find(*set_, name, validation, /*settled=*/true);
+    return resources_.OfferTo(*set_, validation).Find(name, /*settled=*/true);
   }
   static tls::Secret Read(const SharedSdsResource& resource) {
     tls::Secret secret;
@@ -161,7 +161,8 @@ TEST_F(SdsResourcesTest, WhatTheCallerMayNotHaveIsNotThere) {
   }
   const std::shared_ptr<IdentitySet> nobody = sets_.Get({{"t", "w"}});
   for (const char* name : {"default", "ROOTCA", "ALL", "spiffe://example.org"}) {
-    EXPECT_THAT(resources_.Find(*nobody, name, SdsValidation::kSpiffe, true), IsNull()) << name;
+    EXPECT_THAT(resources_.OfferTo(*nobody, SdsValidation::kSpiffe).Find(name, true), IsNull())
+        << name;
   }
 }
 
@@ -171,7 +172,7 @@ TEST_F(SdsResourcesTest, TheOperatorChoosesTheNames) {
                                                        .default_all_bundles_name = "",
                                                        .disable_spiffe_cert_validation = false});
   const auto find = [&](std::string_view name) {
-    return named.Find(*set_, name, SdsValidation::kSpiffe, true);
+    return named.OfferTo(*set_, SdsValidation::kSpiffe).Find(name, true);
   };
   EXPECT_THAT(find("me"), NotNull());
   EXPECT_THAT(find("us"), NotNull());

@@ -44,15 +44,11 @@ bool HasValidator(const envoy::config::core::v3::Node& node) {
          (version.major_number() == 1 && version.minor_number() >= kFirstMinorWithValidator);
 }
 
-absl::Status CheckSizes(const std::set<std::string, std::less<>>& names) {
-  size_t bytes = 0;
-  for (const std::string& name : names) {
-    bytes += name.size();
-  }
-  if (names.size() > SdsSubscription::kMaxNames || bytes > SdsSubscription::kMaxNameBytes) {
+absl::Status CheckSizes(size_t names, size_t bytes) {
+  if (names > SdsSubscription::kMaxNames || bytes > SdsSubscription::kMaxNameBytes) {
     return InvalidArgument(
-        "{} resource names of {} bytes in all are asked for; a stream may have {} of {} bytes",
-        names.size(), bytes, SdsSubscription::kMaxNames, SdsSubscription::kMaxNameBytes);
+        "{} resource names of {} bytes are asked for; a stream may have {} of {} bytes in all",
+        names, bytes, SdsSubscription::kMaxNames, SdsSubscription::kMaxNameBytes);
   }
   return absl::OkStatus();
 }
@@ -75,39 +71,60 @@ absl::Status SdsSubscription::CheckType(std::string_view type_url) {
   return absl::OkStatus();
 }
 
-size_t SdsSubscription::kept_bytes() const {
-  size_t bytes = 0;
-  for (const std::string& name : names_) {
-    bytes += name.size() + kBytesPerName;
+size_t SdsSubscription::KeptBytes(size_t names, size_t bytes_of_names) {
+  // Once in the subscription, once in what was told.
+  return names * kBytesPerName + 2 * bytes_of_names;
+}
+
+absl::Status SdsSubscription::Insert(const std::string& name) {
+  if (!name.empty() && names_.insert(name).second) {
+    name_bytes_ += name.size();
   }
-  return bytes;
+  return CheckSizes(names_.size(), name_bytes_);
 }
 
-absl::Status SdsSubscription::Replace(const Names& names) {
-  std::set<std::string, std::less<>> wanted(names.begin(), names.end());
-  wanted.erase("");
-  RETURN_IF_ERROR(CheckSizes(wanted));
-  begun_ = begun_ || !wanted.empty();
-  everything_ = wanted.erase(std::string(kEverything)) > 0 || !begun_;
-  names_ = std::move(wanted);
-  return absl::OkStatus();
+absl::StatusOr<bool> SdsSubscription::Replace(const Names& names) {
+  RETURN_IF_ERROR(CheckSizes(static_cast<size_t>(names.size()), 0));
+  SdsSubscription before = std::exchange(*this, SdsSubscription());
+  for (const std::string& name : names) {
+    if (name == kEverything) {
+      everything_ = begun_ = true;
+    } else {
+      RETURN_IF_ERROR(Insert(name));
+    }
+  }
+  begun_ = begun_ || before.begun_ || !names_.empty();
+  everything_ = everything_ || !begun_;
+  const bool changed = everything_ != before.everything_ || names_ != before.names_;
+  if (!changed) {
+    // Who refers to the names goes on doing so.
+    names_ = std::move(before.names_);
+  }
+  return changed;
 }
 
-absl::Status SdsSubscription::Change(const Names& subscribe, const Names& unsubscribe) {
-  std::set<std::string, std::less<>> wanted = names_;
-  bool everything = everything_ || (!begun_ && subscribe.empty());
-  wanted.insert(subscribe.begin(), subscribe.end());
-  wanted.erase("");
-  everything = wanted.erase(std::string(kEverything)) > 0 || everything;
+absl::StatusOr<bool> SdsSubscription::Change(const Names& subscribe, const Names& unsubscribe) {
+  RETURN_IF_ERROR(CheckSizes(static_cast<size_t>(subscribe.size()), 0));
+  bool changed = !subscribe.empty();
+  if (!std::exchange(begun_, true) && subscribe.empty()) {
+    everything_ = changed = true;
+  }
   for (const std::string& name : unsubscribe) {
-    wanted.erase(name);
-    everything = everything && name != kEverything;
+    if (name == kEverything) {
+      changed = std::exchange(everything_, false) || changed;
+    } else if (names_.erase(name) > 0) {
+      name_bytes_ -= name.size();
+      changed = true;
+    }
   }
-  RETURN_IF_ERROR(CheckSizes(wanted));
-  begun_ = true;
-  everything_ = everything;
-  names_ = std::move(wanted);
-  return absl::OkStatus();
+  for (const std::string& name : subscribe) {
+    if (name == kEverything) {
+      everything_ = true;
+    } else {
+      RETURN_IF_ERROR(Insert(name));
+    }
+  }
+  return changed;
 }
 
 }  // namespace assay

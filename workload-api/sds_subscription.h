@@ -39,20 +39,27 @@ class SdsSubscription final {
   static absl::Status CheckType(std::string_view type_url);
 
   // A state-of-the-world request: these and no others. No name at all asks for everything on a
-  // stream that has named nothing yet, else for nothing. InvalidArgument beyond the limits, and the
-  // subscription stays as it was.
-  absl::Status Replace(const Names& names);
-  // A delta request. The first one of a stream that subscribes to nothing asks for everything.
-  absl::Status Change(const Names& subscribe, const Names& unsubscribe);
+  // stream that has named nothing yet, else for nothing. Whether it asks for something else than
+  // the one before; InvalidArgument beyond the limits, and then the subscription is of no more use.
+  // Either costs what the request is long, whatever was asked for before, and leaves names() where
+  // it is when nothing has changed.
+  absl::StatusOr<bool> Replace(const Names& names);
+  // A delta request. The first one of a stream that subscribes to nothing asks for everything. Who
+  // subscribes again asks for it again.
+  absl::StatusOr<bool> Change(const Names& subscribe, const Names& unsubscribe);
 
   const std::set<std::string, std::less<>>& names() const { return names_; }
   bool everything() const { return everything_; }
   // What it costs in memory to keep, about.
-  size_t kept_bytes() const;
+  size_t kept_bytes() const { return KeptBytes(names_.size(), name_bytes_); }
+  static size_t KeptBytes(size_t names, size_t bytes_of_names);
   bool Covers(std::string_view name) const { return everything_ || names_.contains(name); }
 
  private:
+  absl::Status Insert(const std::string& name);
+
   std::set<std::string, std::less<>> names_;
+  size_t name_bytes_ = 0;
   bool everything_ = false;
   bool begun_ = false;  // Delta: there was a request. Else: one that named something.
 };

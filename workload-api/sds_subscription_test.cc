@@ -103,6 +103,36 @@ TEST(SdsSubscriptionTest, AnEmptyFirstDeltaIsEverything) {
   EXPECT_FALSE(subscription.everything()) << "an acknowledgement";
 }
 
+TEST(SdsSubscriptionTest, SaysWhetherARequestAsksForSomethingElse) {
+  SdsSubscription whole;
+  EXPECT_TRUE(*whole.Replace(Names({})));
+  EXPECT_FALSE(*whole.Replace(Names({})));
+  EXPECT_TRUE(*whole.Replace(Names({"a", "b"})));
+  const std::string* const kept = &*whole.names().begin();
+  EXPECT_FALSE(*whole.Replace(Names({"b", "a", "b"})));
+  EXPECT_EQ(&*whole.names().begin(), kept) << "who refers to it goes on doing so";
+  EXPECT_TRUE(*whole.Replace(Names({"b", "c"})));
+  EXPECT_TRUE(*whole.Replace(Names({})));
+  SdsSubscription delta;
+  EXPECT_TRUE(*delta.Change(Names({"a"}), Names({})));
+  EXPECT_FALSE(*delta.Change(Names({}), Names({})));
+  EXPECT_FALSE(*delta.Change(Names({}), Names({"b", "*"})));
+  EXPECT_TRUE(*delta.Change(Names({"a"}), Names({}))) << "asked for again";
+  EXPECT_TRUE(*delta.Change(Names({}), Names({"a"})));
+}
+
+TEST(SdsSubscriptionTest, CountsWhatItKeeps) {
+  SdsSubscription subscription;
+  EXPECT_EQ(subscription.kept_bytes(), 0U);
+  ASSERT_OK(subscription.Change(Names({"abc", "abc", "d"}), Names({})));
+  EXPECT_EQ(subscription.kept_bytes(), SdsSubscription::KeptBytes(2, 4));
+  ASSERT_OK(subscription.Change(Names({"abc"}), Names({"d", "d"})));
+  EXPECT_EQ(subscription.kept_bytes(), SdsSubscription::KeptBytes(1, 3));
+  ASSERT_OK(subscription.Replace(Names({"ef"})));
+  ASSERT_OK(subscription.Replace(Names({"ef"})));
+  EXPECT_EQ(subscription.kept_bytes(), SdsSubscription::KeptBytes(1, 2));
+}
+
 TEST(SdsSubscriptionTest, IsBounded) {
   std::vector<std::string> names;
   for (size_t i = 0; i < SdsSubscription::kMaxNames; ++i) {
@@ -110,10 +140,13 @@ TEST(SdsSubscriptionTest, IsBounded) {
   }
   SdsSubscription subscription;
   EXPECT_OK(subscription.Change(Names(names), Names({})));
-  EXPECT_THAT(subscription.Change(Names({"more"}), Names({})),
-              StatusIs(absl::StatusCode::kInvalidArgument, testing::_));
-  EXPECT_EQ(subscription.names().size(), SdsSubscription::kMaxNames) << "as it was";
   EXPECT_OK(subscription.Change(Names({"more"}), Names({"0"})));
+  EXPECT_EQ(subscription.names().size(), SdsSubscription::kMaxNames);
+  EXPECT_THAT(subscription.Change(Names({"0"}), Names({})),
+              StatusIs(absl::StatusCode::kInvalidArgument, testing::_));
+  const std::vector<std::string> same(SdsSubscription::kMaxNames + 1, "same");
+  EXPECT_THAT(SdsSubscription().Change(Names(same), Names({})),
+              StatusIs(absl::StatusCode::kInvalidArgument, testing::_));
   names.push_back("one");
   EXPECT_THAT(subscription.Replace(Names(names)),
               StatusIs(absl::StatusCode::kInvalidArgument, testing::_));

@@ -73,15 +73,20 @@ WorkloadService::WorkloadService(const Context& context, Options options)
       refusals_(context.loop, "uid"),
       jwt_(context.loop, options_.jwt, context.jwt_tokens) {}
 
+CallContext WorkloadService::CallsOf(std::string_view service) {
+  return {.service = service,
+          .loop = context_.loop,
+          .clock = context_.clock,
+          .state = context_.state,
+          .gate = context_.gate,
+          .first_state_deadline = first_state_deadline_,
+          .on_refused = options_.on_refused,
+          .refusals = refusals_,
+          .shown = shown_};
+}
+
 void WorkloadService::AddTo(rpc::Registry& registry) {
-  const StateStream::Context context{.loop = context_.loop,
-                                     .clock = context_.clock,
-                                     .state = context_.state,
-                                     .gate = context_.gate,
-                                     .first_state_deadline = first_state_deadline_,
-                                     .on_refused = options_.on_refused,
-                                     .refusals = refusals_,
-                                     .shown = shown_};
+  const CallContext context = CallsOf("WorkloadAPI");
   registry.Add(std::string(kService) + "FetchX509SVID", [context](rpc::Call& call) {
     return std::make_unique<FetchX509Svid>(call, context);
   });

@@ -52,6 +52,9 @@ class WorkloadService final {
   WorkloadService(const Context& context, Options options);
 
   void AddTo(rpc::Registry& registry);
+  // For the calls of a service, by its name in the log. Others beside this one so share what is
+  // said of callers that are turned away. It must not outlive this.
+  CallContext CallsOf(std::string_view service);
   // Of callers that are refused; as ShownSelectors::Set.
   void ShowSelectors(std::vector<std::string> prefixes) { shown_.Set(std::move(prefixes)); }
   // These for the calls that begin from now on.

@@ -30,7 +30,16 @@ class FakeSdsGate final : public CallerGate {
  public:
   void Admit(rpc::Call&, Admitted admitted) override {
     ++asked;
-    admitted(answer);
+    if (later) {
+      waiting.push_back(std::move(admitted));
+    } else {
+      admitted(answer);
+    }
+  }
+  void AdmitWaiting() {
+    for (const Admitted& admitted : std::exchange(waiting, {})) {
+      admitted(answer);
+    }
   }
   void Observe(rpc::Call&, CallerObserver& observer) override { observed = &observer; }
   void Forget(rpc::Call&, CallerObserver&) override {}
@@ -38,6 +47,8 @@ class FakeSdsGate final : public CallerGate {
   absl::StatusOr<std::shared_ptr<IdentitySet>> answer = Unavailable("unset");
   CallerObserver* observed = nullptr;
   int asked = 0;
+  bool later = false;  // Who asks waits for AdmitWaiting.
+  std::vector<Admitted> waiting;
 };
 
 // The names in an answer, without the trust domain's part: "a", "default", "spiffe://example.org".
@@ -76,6 +87,7 @@ class SdsTest : public testing::Test {
     change.set_commit(true);
     ASSERT_OK(state_.Receive(std::move(change)));
     sets_.Refresh();
+    Step();
   }
   static Change Bundle(std::string_view trust_domain, std::string_view authorities) {
     Change change;
@@ -84,11 +96,12 @@ class SdsTest : public testing::Test {
     bundle.set_x509_authorities(std::string(authorities));
     return change;
   }
-  static Change Entry(const std::string& id) {
+  static Change Entry(const std::string& id, const std::string& hint = "") {
     Change change;
     roles::Entry& entry = *change.add_entries();
     entry.set_id(id);
     entry.set_spiffe_id("spiffe://example.org/" + id);
+    entry.set_hint(hint);
     entry.add_federates_with("other.org");
     roles::Selector& selector = *entry.add_selectors();
     selector.set_type("unix");
@@ -198,9 +211,20 @@ class SdsTest : public testing::Test {
   FakeSdsGate gate_;
   int wanted_ = 0;
   int refused_ = 0;
-  SdsService service_{
-      {server_.loop(), server_.clock, state_, gate_},
-      {.trust_domain = "example.org", .names = {}, .on_refused = [this] { ++refused_; }}};
+  const std::function<void()> on_refused_ = [this] { ++refused_; };
+  RefusalLog<uid_t> refusals_{server_.loop(), "uid"};
+  ShownSelectors shown_;
+  SdsService service_{{.service = "SDS.v3",
+                       .loop = server_.loop(),
+                       .clock = server_.clock,
+                       .state = state_,
+                       .gate = gate_,
+                       .first_state_deadline = server_.clock.SinceBoot() + absl::Seconds(1),
+                       .on_refused = on_refused_,
+                       .refusals = refusals_,
+                       .shown = shown_},
+                      "example.org",
+                      {}};
   std::unique_ptr<Http2Client> client_;
 };
 
