@@ -36,8 +36,10 @@ struct LoadClientCallbacks {
     const size_t take = std::min(length, client.request_.size() - client.request_sent_);
     std::memcpy(buffer, client.request_.data() + client.request_sent_, take);
     client.request_sent_ += take;
-    if (client.request_sent_ == client.request_.size()) {
+    if (client.request_sent_ == client.request_.size() && !client.stays_open_) {
       *flags |= NGHTTP2_DATA_FLAG_EOF;
+    } else if (take == 0) {
+      return NGHTTP2_ERR_DEFERRED;
     }
     return static_cast<ssize_t>(take);
   }
@@ -118,17 +120,44 @@ absl::Status LoadClient::Start() {
 
 absl::Status LoadClient::Call(const std::string& method, const std::string& request,
                               OnMessage on_message, OnEnd on_end) {
-  request_.assign(kPrefixBytes, '\0');
+  stays_open_ = false;
+  on_message_ = std::move(on_message);
+  on_end_ = std::move(on_end);
+  return Submit(method, request);
+}
+
+absl::Status LoadClient::Open(const std::string& method, const std::string& request,
+                              OnMessage on_message, OnEnd on_end) {
+  stays_open_ = true;
+  on_message_ = std::move(on_message);
+  on_end_ = std::move(on_end);
+  return Submit(method, request);
+}
+
+void LoadClient::Say(const std::string& request) {
+  if (stream_ >= 0) {
+    request_.erase(0, request_sent_);
+    request_sent_ = 0;
+    PutRequest(request);
+    nghttp2_session_resume_data(session_, stream_);
+  }
+}
+
+void LoadClient::PutRequest(const std::string& request) {
+  request_ += '\0';
   for (size_t i = 0; i < 4; ++i) {
-    request_[1 + i] = static_cast<char>(request.size() >> (24 - 8 * i));
+    request_ += static_cast<char>(request.size() >> (24 - 8 * i));
   }
   request_ += request;
+}
+
+absl::Status LoadClient::Submit(const std::string& method, const std::string& request) {
+  request_.clear();
+  PutRequest(request);
   request_sent_ = 0;
   prefix_.clear();
   message_left_ = 0;
   grpc_status_ = -1;
-  on_message_ = std::move(on_message);
-  on_end_ = std::move(on_end);
   const std::array<nghttp2_nv, 7> headers = {Header(":method", "POST"),
                                              Header(":scheme", "http"),
                                              Header(":path", method),
@@ -197,9 +226,13 @@ void LoadClient::Feed(const uint8_t* data, size_t size) {
           message_size_ = message_size_ << 8 | static_cast<uint8_t>(prefix_[i]);
         }
         message_left_ = message_size_;
+        message_.clear();
       }
     }
     const size_t take = std::min(size, message_left_);
+    if (stays_open_) {
+      message_.append(reinterpret_cast<const char*>(data), take);
+    }
     data += take;
     size -= take;
     message_left_ -= take;

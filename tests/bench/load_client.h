@@ -30,6 +30,13 @@ class LoadClient final {
   // Opens a call with this request (protobuf bytes), replacing the callbacks.
   absl::Status Call(const std::string& method, const std::string& request, OnMessage on_message,
                     OnEnd on_end);
+  // The same, but the request's side stays open for Say, and message() has what came last.
+  absl::Status Open(const std::string& method, const std::string& request, OnMessage on_message,
+                    OnEnd on_end);
+  // Sends another message on a call that Open began, if it is open still; from OnMessage.
+  void Say(const std::string& request);
+  // The message that OnMessage is called for.
+  const std::string& message() const { return message_; }
   // Ends the open call from this side.
   void Cancel();
   // Reads and writes what is possible; false when the connection is gone.
@@ -40,6 +47,8 @@ class LoadClient final {
 
   explicit LoadClient(UniqueFd fd);
   absl::Status Start();
+  absl::Status Submit(const std::string& method, const std::string& request);
+  void PutRequest(const std::string& request);
   bool Flush();
   void Feed(const uint8_t* data, size_t size);
 
@@ -51,6 +60,8 @@ class LoadClient final {
   std::string prefix_;
   size_t message_left_ = 0;
   size_t message_size_ = 0;
+  bool stays_open_ = false;
+  std::string message_;  // When it stays open.
   int grpc_status_ = -1;
   OnMessage on_message_;
   OnEnd on_end_;
