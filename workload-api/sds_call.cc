@@ -129,7 +129,7 @@ void SdsCall::Rest(const Found& found) {
   if (ended_) {
     return;
   }
-  told_withdrawals_ = identities_->withdrawals();
+  told_withdrawals_ = found.withdrawals;
   for (const auto& [name, resource] : found.resources) {
     // Held for the others that have it, though another stream told it.
     if (const auto told = told_.find(name); told != told_.end()) {
@@ -165,6 +165,7 @@ SdsCall::Found SdsCall::Look() {
     context_.calls.loop.Cancel(std::exchange(wait_timer_, 0));
   }
   Found found;
+  found.withdrawals = identities_->withdrawals();
   const bool wants_svids = WantsSvids();
   found.has_identity = !identities_->empty();
   found.settled = !found.has_identity || !wants_svids || identities_->complete() ||

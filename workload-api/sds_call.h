@@ -62,7 +62,8 @@ class SdsCall : public rpc::CallHandler,
     // for an SVID is being signed. It is not told as gone.
     std::set<std::string_view> awaited;
     bool has_identity = false;
-    bool settled = false;  // No SVID is waited for, or no longer.
+    bool settled = false;      // No SVID is waited for, or no longer.
+    uint64_t withdrawals = 0;  // As they were.
   };
   // What the client has of a resource; without the resource where another stream told it.
   struct Told {
