@@ -12,12 +12,8 @@
 namespace assay {
 namespace {
 
-// Sets that no connection holds are kept between calls, up to so many beside those held.
-constexpr size_t kIdleSets = 256;
 // A caller's wish for SVIDs is repeated at most so often for a set.
 constexpr absl::Duration kWantInterval = absl::Seconds(1);
-// The wall clock may be stepped past an expiry: it is looked at so often.
-constexpr absl::Duration kExpiryRecheck = absl::Seconds(60);
 
 // A frame of these bytes, which are wiped; the old frame when it is equal.
 rpc::SharedFrame Reuse(rpc::SharedFrame old, std::string bytes) {
@@ -323,84 +319,6 @@ void IdentitySet::UpdateAndTell() {
     }
   }
   sets_.WatchExpiry(earliest_expiry_);
-}
-
-IdentitySets::IdentitySets(const ServedState& state, const Clock& clock, EventLoop& loop,
-                           Options options)
-    : state_(state),
-      clock_(clock),
-      loop_(loop),
-      options_(std::move(options)),
-      sweep_at_(kIdleSets) {
-  use_timer_ = loop_.After(kUseInterval, [this] { TellUse(); });
-}
-
-IdentitySets::~IdentitySets() {
-  loop_.Cancel(expiry_timer_);
-  loop_.Cancel(use_timer_);
-}
-
-void IdentitySets::TellUse() {
-  use_timer_ = loop_.After(kUseInterval, [this] { TellUse(); });
-  for (const auto& set : sets_) {
-    if (set->observed()) {
-      set->TellUse();
-    }
-  }
-}
-
-std::shared_ptr<IdentitySet> IdentitySets::Get(std::vector<Selector> selectors) {
-  const auto found = sets_.find(selectors);
-  if (found != sets_.end()) {
-    return *found;
-  }
-  if (sets_.size() >= sweep_at_) {
-    std::erase_if(sets_, [](const auto& set) { return set.use_count() == 1; });
-    sweep_at_ = 2 * sets_.size() + kIdleSets;
-  }
-  auto set = std::make_shared<IdentitySet>(*this, std::move(selectors));
-  sets_.insert(set);
-  return set;
-}
-
-void IdentitySets::Refresh() {
-  ++generation_;
-  // Sets that nobody holds go, with the keys in their answers.
-  std::erase_if(sets_, [](const auto& set) { return set.use_count() == 1; });
-  for (const auto& set : sets_) {
-    if (set->observed()) {
-      set->UpdateAndTell();
-    }
-  }
-}
-
-void IdentitySets::WantAgain() {
-  for (const auto& set : sets_) {
-    if (set->wanted_since_ != absl::InfiniteDuration()) {
-      set->wanted_last_ = -absl::InfiniteDuration();
-      set->Want();
-    }
-  }
-}
-
-void IdentitySets::WatchExpiry(int64_t when) {
-  if (when >= next_expiry_) {
-    return;
-  }
-  next_expiry_ = when;
-  loop_.Cancel(expiry_timer_);
-  const absl::Duration left = absl::FromUnixSeconds(when) - clock_.Now();
-  expiry_timer_ = loop_.After(std::min(left, kExpiryRecheck), [this] { OnExpiry(); });
-}
-
-void IdentitySets::OnExpiry() {
-  next_expiry_ = INT64_MAX;
-  expiry_timer_ = 0;
-  for (const auto& set : sets_) {
-    if (set->observed()) {
-      set->UpdateAndTell();
-    }
-  }
 }
 
 }  // namespace assay
