@@ -37,6 +37,10 @@ void SdsCall::OnMessage(std::string_view bytes) {
   if (ended_) {
     return;
   }
+  if (!pace_.MayAsk(context_.calls.clock.SinceBoot())) {
+    End(ResourceExhausted("the stream asks too often"));
+    return;
+  }
   const absl::StatusOr<bool> changed = Take(bytes);
   if (!changed.ok()) {
     End(changed.status());

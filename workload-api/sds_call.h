@@ -20,6 +20,7 @@
 #include "rpc/call.h"
 #include "workload-api/call_context.h"
 #include "workload-api/name_budget.h"
+#include "workload-api/request_pace.h"
 #include "workload-api/sds_resources.h"
 #include "workload-api/sds_subscription.h"
 #include "workload-api/turns.h"
@@ -126,6 +127,7 @@ class SdsCall : public rpc::CallHandler,
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::shared_ptr<IdentitySet> identities_;
   std::unique_ptr<Found> news_;  // That is told as soon as the caller is admitted.
+  RequestPace pace_;
   EventLoop::TimerId wait_timer_ = 0;
   size_t kept_bytes_ = 0;  // Of names, as the budget knows.
   size_t kept_too_ = 0;    // Of these, what is not the subscription's.

@@ -106,6 +106,19 @@ TEST_F(SdsLimitsTest, AnswersTheRequestsOfOneReadOnce) {
   EXPECT_EQ(gate_.asked, asked + 1);
 }
 
+TEST_F(SdsLimitsTest, EndsAStreamThatAsksTooOften) {
+  Begin();
+  Grant("a");
+  const int32_t call = Open("DeltaSecrets", Delta({Id("a")}));
+  std::string requests;
+  for (int i = 0; i < 300; ++i) {
+    requests += Http2Client::Framed("");
+  }
+  client_->Send(call, requests);
+  EXPECT_EQ(client_->WaitClosed(call).status(), 8);
+  EXPECT_FALSE(Ended(Open("DeltaSecrets", Delta({Id("a")}))));
+}
+
 TEST_F(SdsLimitsTest, AnAcknowledgementIsNotLookedAt) {
   Begin();
   Grant("a");

@@ -24,7 +24,7 @@ measure() { # agent program
     -selector "unix:uid:$(id -u)" -x509SVIDTTL "$lifetime" >"$work/entry.log"
   await "an X509-SVID" agent fetch
   "$build/tests/bench/sds-bench" -socket "$work/api/api.sock" -pid "$pid" -streams "$streams" \
-    -seconds "$seconds" -every $((seconds < 10 ? seconds : seconds / 10)) | sed "s/^/${1##*/}: /"
+    -seconds "$seconds" -every $((seconds < 10 ? seconds : seconds / 10)) | sed -u "s/^/${1##*/}: /"
   stop_all
 }
 
