@@ -24,7 +24,6 @@ SdsCall::SdsCall(rpc::Call& call, const Context& context)
 
 SdsCall::~SdsCall() {
   *alive_ = false;
-  Keep(0);
   context_.turns.Forget(user(), *this);
   context_.calls.loop.Cancel(wait_timer_);
   if (observing_) {
@@ -50,8 +49,8 @@ void SdsCall::OnMessage(std::string_view bytes) {
     return;
   }
   missing_noted_ = false;
-  if (!Keep(subscription_.kept_bytes() + kept_too_)) {
-    End(ResourceExhausted("the streams of this user ask for too many names of resources"));
+  if (!call_.Keep(subscription_.kept_bytes() + kept_too_)) {
+    End(ResourceExhausted("no memory for so many names of resources at this time"));
   } else if (observing_) {
     Consider();
   } else {
@@ -308,12 +307,6 @@ bool SdsCall::EndIfDead() {
     End(Unavailable("the caller has exited"));
   }
   return dead;
-}
-
-bool SdsCall::Keep(size_t bytes) {
-  const bool kept = context_.names.Change(user(), kept_bytes_, bytes);
-  kept_bytes_ = kept ? bytes : kept_bytes_;
-  return kept;
 }
 
 void SdsCall::End(const absl::Status& status) {

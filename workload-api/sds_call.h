@@ -19,7 +19,6 @@
 #include "base/status.h"
 #include "rpc/call.h"
 #include "workload-api/call_context.h"
-#include "workload-api/name_budget.h"
 #include "workload-api/request_pace.h"
 #include "workload-api/sds_resources.h"
 #include "workload-api/sds_subscription.h"
@@ -39,7 +38,6 @@ class SdsCall : public rpc::CallHandler,
   struct Context {
     CallContext calls;
     SdsResources& resources;
-    NameBudget& names;
     Turns& turns;
   };
 
@@ -85,7 +83,7 @@ class SdsCall : public rpc::CallHandler,
 
   // Whether that is another way to validate.
   bool TakeNode(const envoy::config::core::v3::Node& node);
-  // What a request keeps besides the subscription counts with its names.
+  // What is kept of a request besides the subscription.
   void KeepToo(size_t bytes) { kept_too_ = bytes; }
   // The log line of a client that did not take an answer.
   void LogRefusal(const google::rpc::Status& why, std::string_view nonce);
@@ -121,16 +119,13 @@ class SdsCall : public rpc::CallHandler,
   void WaitAtMost(absl::Duration time);
   void OnWaited();
   bool EndIfDead();
-  // Whether the user's streams may keep what this one is asked for.
-  bool Keep(size_t bytes);
 
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::shared_ptr<IdentitySet> identities_;
   std::unique_ptr<Found> news_;  // That is told as soon as the caller is admitted.
   RequestPace pace_;
   EventLoop::TimerId wait_timer_ = 0;
-  size_t kept_bytes_ = 0;  // Of names, as the budget knows.
-  size_t kept_too_ = 0;    // Of these, what is not the subscription's.
+  size_t kept_too_ = 0;  // Besides what the subscription keeps.
   bool ended_ = false;
   bool half_closed_ = false;
   bool ready_ = false;   // The state was, when it was last looked at.

@@ -8,7 +8,6 @@
 
 #include "rpc/call.h"
 #include "workload-api/call_context.h"
-#include "workload-api/name_budget.h"
 #include "workload-api/sds_call.h"
 #include "workload-api/sds_options.h"
 #include "workload-api/sds_resources.h"
@@ -30,7 +29,6 @@ class SdsService final {
 
  private:
   SdsResources resources_;
-  NameBudget names_;
   Turns turns_;
   const SdsCall::Context context_;
 };

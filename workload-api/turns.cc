@@ -1,50 +1,41 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "workload-api/turns.h"
 
+#include <utility>
+
 namespace assay {
 
 void Turns::Add(uid_t user, TurnTaker& taker) {
-  if (taker.waits_) {
+  if (Waits(taker)) {
     return;
   }
-  const auto [found, is_new] = waiting_.try_emplace(user);
-  if (is_new) {
-    users_.push_back(user);
-  }
-  taker.place_ = found->second.insert(found->second.end(), &taker);
-  taker.waits_ = true;
+  taker.number_ = ++last_number_;
+  takers_[taker.number_] = &taker;
+  queue_.Push(user, taker.number_);
   if (timer_ == 0) {
     timer_ = loop_.After(absl::ZeroDuration(), [this] { OnRound(); });
   }
 }
 
 void Turns::Forget(uid_t user, TurnTaker& taker) {
-  if (taker.waits_) {
-    taker.waits_ = false;
-    // The user's turn passes if it was the last.
-    waiting_.at(user).erase(taker.place_);
+  if (Waits(taker)) {
+    queue_.Remove(user, taker.number_);
+    takers_.erase(std::exchange(taker.number_, 0));
   }
 }
 
 void Turns::OnRound() {
   timer_ = 0;
   size_t cost = 0;
-  // What comes up meanwhile waits its turn, but a round ends.
-  while (!users_.empty() && cost < kCostPerRound) {
-    const uid_t user = users_.front();
-    users_.pop_front();
-    const auto found = waiting_.find(user);
-    if (found->second.empty()) {
-      waiting_.erase(found);
-      continue;
-    }
-    TurnTaker& taker = *found->second.front();
-    found->second.pop_front();
-    taker.waits_ = false;
-    users_.push_back(user);
+  while (!queue_.empty() && cost < kCostPerRound) {
+    const auto found = takers_.find(*queue_.Front());
+    queue_.Pop();
+    TurnTaker& taker = *found->second;
+    takers_.erase(found);
+    taker.number_ = 0;
     cost += 1 + taker.OnTurn();
   }
-  if (!users_.empty() && timer_ == 0) {
+  if (!queue_.empty() && timer_ == 0) {
     timer_ = loop_.After(absl::ZeroDuration(), [this] { OnRound(); });
   }
 }

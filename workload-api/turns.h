@@ -7,11 +7,11 @@
 #include <sys/types.h>
 
 #include <cstddef>
-#include <deque>
-#include <list>
+#include <cstdint>
 #include <unordered_map>
 
 #include "base/event_loop.h"
+#include "base/turn_queue.h"
 
 namespace assay {
 
@@ -25,8 +25,7 @@ class TurnTaker {
 
  private:
   friend class Turns;
-  std::list<TurnTaker*>::iterator place_;
-  bool waits_ = false;
+  uint64_t number_ = 0;  // Of its turn; 0: it waits for none.
 };
 
 class Turns final {
@@ -44,14 +43,15 @@ class Turns final {
   // then. It must be forgotten before it goes.
   void Add(uid_t user, TurnTaker& taker);
   void Forget(uid_t user, TurnTaker& taker);
-  static bool Waits(const TurnTaker& taker) { return taker.waits_; }
+  static bool Waits(const TurnTaker& taker) { return taker.number_ != 0; }
 
  private:
   void OnRound();
 
   EventLoop& loop_;
-  std::unordered_map<uid_t, std::list<TurnTaker*>> waiting_;  // Of each user in users_.
-  std::deque<uid_t> users_;                                   // In the order of their turns.
+  TurnQueue<uid_t> queue_;
+  std::unordered_map<uint64_t, TurnTaker*> takers_;  // Those in the queue.
+  uint64_t last_number_ = 0;
   EventLoop::TimerId timer_ = 0;
 };
 

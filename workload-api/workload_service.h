@@ -37,9 +37,9 @@ class WorkloadService final {
   // longer than a serve role started anew needs to be told; then they are answered Unavailable.
   static constexpr absl::Duration kFirstStateGrace = absl::Seconds(1);
 
-  // Of one request: the largest of all is a token to be validated, of which crypto::Jws takes 64
-  // KiB.
-  static constexpr size_t kMaxRequestBytes = 128 << 10;
+  // Of one request: the largest of all is a proxy's first, in which Envoy names its extensions,
+  // some 70 KB, besides 64 KiB of resources.
+  static constexpr size_t kMaxRequestBytes = 256 << 10;
 
   // All must outlive the service, and the service the server that it is registered with.
   struct Context {

@@ -4,7 +4,7 @@
 // answers came and what memory the agent's process and its descendants have. JSON lines on standard
 // output.
 //
-//   sds-bench -socket S -pid P [-streams 900] [-seconds 60] [-every 10]
+//   sds-bench -socket S -pid P [-streams 900] [-at-once 64] [-seconds 60] [-every 10]
 #include <sys/epoll.h>
 #include <sys/resource.h>
 
@@ -27,14 +27,15 @@ namespace discovery = envoy::service::discovery::v3;
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 constexpr char kStream[] = "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets";
-// Connections that wait for their first answer at a time.
-constexpr size_t kInFlight = 64;
+// As Envoy 1.40 has them.
+constexpr int kExtensions = 516, kExtensionsField = 9, kExtensionBytes = 130;
 constexpr double kOpenSeconds = 120;
 
 struct Options {
   std::string socket;
   pid_t pid = 0;
   size_t streams = 900;
+  size_t at_once = 64;  // Connections that wait for their first answer.
   double seconds = 60, every = 10;
 };
 
@@ -49,6 +50,12 @@ discovery::DiscoveryRequest FirstRequest() {
   auto& version = *request.mutable_node()->mutable_user_agent_build_version()->mutable_version();
   version.set_major_number(1);
   version.set_minor_number(40);
+  // Envoy tells all its extensions.
+  auto& node = *request.mutable_node();
+  for (int i = 0; i < kExtensions; ++i) {
+    node.GetReflection()->MutableUnknownFields(&node)->AddLengthDelimited(
+        kExtensionsField, std::string(kExtensionBytes, 'x'));
+  }
   return request;
 }
 
@@ -126,7 +133,7 @@ bool Proxies::OpenAll() {
   const SteadyTime start = std::chrono::steady_clock::now();
   size_t opened = 0;
   while (answered_ < proxies_.size() && SecondsSince(start) < kOpenSeconds) {
-    while (opened < proxies_.size() && opened - answered_ < kInFlight) {
+    while (opened < proxies_.size() && opened - answered_ < options_.at_once) {
       if (!Open(opened++)) {
         return false;
       }
@@ -159,7 +166,8 @@ int Proxies::Run() {
   pss_before_ = before.pss_bytes;
   cpu_before_ = before.cpu_microseconds;
   if (!OpenAll()) {
-    std::fprintf(stderr, "%zu of %zu streams were answered\n", answered_, proxies_.size());
+    std::fprintf(stderr, "%zu of %zu streams were answered, %zu have ended\n", answered_,
+                 proxies_.size(), ended_);
     return 1;
   }
   const SteadyTime start = std::chrono::steady_clock::now();
@@ -182,6 +190,8 @@ bool Parse(int argc, char** argv, Options& options) {
       options.pid = std::atoi(value.c_str());
     } else if (name == "-streams") {
       options.streams = static_cast<size_t>(std::max(1, std::atoi(value.c_str())));
+    } else if (name == "-at-once") {
+      options.at_once = static_cast<size_t>(std::max(1, std::atoi(value.c_str())));
     } else if (name == "-seconds") {
       options.seconds = std::atof(value.c_str());
     } else if (name == "-every") {
@@ -196,8 +206,10 @@ bool Parse(int argc, char** argv, Options& options) {
 int Main(int argc, char** argv) {
   Options options;
   if (!Parse(argc, argv, options)) {
-    std::fputs("usage: sds-bench -socket PATH -pid PID [-streams N] [-seconds S] [-every S]\n",
-               stderr);
+    std::fputs(
+        "usage: sds-bench -socket PATH -pid PID [-streams N] [-at-once N] [-seconds S] [-every "
+        "S]\n",
+        stderr);
     return 2;
   }
   rlimit files{};

@@ -231,7 +231,7 @@ TEST(WorkloadApiTest, TakesNoLargeRequest) {
   harness.Send(State::Complete().Granted("mine", Own()).Commit());
   const Client client(harness);
   JWTSVIDRequest request;
-  request.add_audience(std::string(128 << 10, 'x'));
+  request.add_audience(std::string(256 << 10, 'x'));
   JWTSVIDResponse response;
   EXPECT_THAT(client.stub->FetchJWTSVID(Context().get(), request, &response),
               EndsWith(grpc::RESOURCE_EXHAUSTED, HasSubstr("received message larger than max")));
