@@ -5,6 +5,7 @@
 #include "agent/identity_core.h"
 #include "assay/roles.pb.h"
 #include "base/log.h"
+#include "spiffe/registration_entry.h"
 
 namespace assay {
 namespace {
@@ -14,10 +15,30 @@ JwtSvidKey KeyOf(const roles::JwtSvidKey& message) {
           .audience = {message.audience().begin(), message.audience().end()}};
 }
 
-// Serve checks it before it asks.
-bool IsNormalized(const JwtSvidKey& key) {
+// Serve asks for entries that it was told of, and checks the audience before.
+absl::Status CheckKey(const roles::JwtSvidKey& message) {
+  if (message.entry_id().size() > RegistrationEntry::kMaxIdBytes) {
+    return InvalidArgument("the serve role broke the rules: an entry id of {} bytes",
+                           message.entry_id().size());
+  }
+  const JwtSvidKey key = KeyOf(message);
   const auto normalized = NormalizedAudience(key.audience);
-  return normalized.ok() && *normalized == key.audience;
+  return normalized.ok() && *normalized == key.audience
+             ? absl::OkStatus()
+             : InvalidArgument("the serve role broke the rules: an audience out of order");
+}
+
+absl::Status CheckKeys(const roles::ServeRequest& request) {
+  if (request.has_mint_jwt()) {
+    return CheckKey(request.mint_jwt().key());
+  }
+  if (request.has_forget_jwt()) {
+    return CheckKey(request.forget_jwt().key());
+  }
+  for (const roles::JwtSvidKey& message : request.used_jwts().keys()) {
+    RETURN_IF_ERROR(CheckKey(message));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -48,11 +69,13 @@ JwtMinter::Surroundings IdentityCore::JwtSurroundings() {
 }
 
 bool IdentityCore::OnJwtRequest(const roles::ServeRequest& request) {
+  if (absl::Status permitted = CheckKeys(request); !permitted.ok()) {
+    serve_->Close(permitted);
+    return true;
+  }
   if (request.has_mint_jwt()) {
-    JwtSvidKey key = KeyOf(request.mint_jwt().key());
-    if (IsNormalized(key)) {
-      jwts_.Want(std::move(key), request.mint_jwt().request(), request.mint_jwt().renews());
-    }
+    jwts_.Want(KeyOf(request.mint_jwt().key()), request.mint_jwt().request(),
+               request.mint_jwt().renews());
     return true;
   }
   if (request.has_forget_jwt()) {
@@ -60,9 +83,7 @@ bool IdentityCore::OnJwtRequest(const roles::ServeRequest& request) {
     return true;
   }
   for (const roles::JwtSvidKey& message : request.used_jwts().keys()) {
-    if (const JwtSvidKey key = KeyOf(message); IsNormalized(key)) {
-      jwts_.Use(key);
-    }
+    jwts_.Use(KeyOf(message));
   }
   return request.has_used_jwts();
 }

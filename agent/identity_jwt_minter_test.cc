@@ -152,8 +152,6 @@ TEST_F(JwtMinterTest, MintsForNoEntryThatServeIsNotToldOf) {
   const auto role = Started(1);
   role->Mint("stored", {"x"});
   role->Mint("unknown", {"x"});
-  role->Mint("0", {});
-  role->Mint("0", {"y", "x"});
   role->Settle();
   EXPECT_THAT(upstream_.minted, IsEmpty());
   EXPECT_THAT(role->serve.jwt_failures, SizeIs(2));

@@ -17,6 +17,7 @@ constexpr size_t kMostChainBytes = 32 << 10;
 // Around each item: its tag and its length.
 constexpr size_t kItemOverhead = 16;
 constexpr size_t kMostQueuedBytes = 1 << 20;
+constexpr size_t kMostJwtBytes = 16 << 20;  // Of answers that serve has not read.
 constexpr absl::Duration kPumpInterval = absl::Milliseconds(2);
 
 // Adds the names to the packet while they fit and takes them from the set.
@@ -44,6 +45,9 @@ size_t SizeOf(const JwtNews& news) {
 }
 
 bool IsRemoval(const JwtNews& news) { return !news.svid.has_value() && news.error.empty(); }
+
+// Removals are free: each takes back what was counted, or has a place in the cache.
+size_t BytesHeld(const JwtNews& news) { return IsRemoval(news) ? 0 : sizeof(news) + SizeOf(news); }
 
 void Fill(const JwtSvidKey& key, roles::JwtSvidKey& message) {
   message.set_entry_id(key.entry_id);
@@ -104,8 +108,10 @@ ServeLink::ServeLink(EventLoop& loop, const StateToServe& state, OnRequest on_re
   if (state_.jwt_svids != nullptr) {
     for (const JwtSvidKey& key : state_.jwt_svids->Keys()) {
       jwts_.push_back({.key = key, .request = 0, .svid = state_.jwt_svids->Find(key)->Clone()});
+      jwt_bytes_ += BytesHeld(jwts_.back());
     }
   }
+  most_jwt_bytes_ = jwt_bytes_ + kMostJwtBytes;
 }
 
 ServeLink::~ServeLink() {
@@ -166,6 +172,11 @@ void ServeLink::Drop() {
 }
 
 void ServeLink::Tell(JwtNews news) {
+  jwt_bytes_ += BytesHeld(news);
+  if (jwt_bytes_ > most_jwt_bytes_) {
+    Close(ResourceExhausted("the serve role asks for JWT-SVIDs and does not read the answers"));
+    return;
+  }
   jwts_.push_back(std::move(news));
   if (timer_ == 0) {
     Pump();
@@ -190,6 +201,7 @@ void ServeLink::PumpJwts() {
       if (IsRemoval(jwts_.front()) && change.svids_size() > 0) {
         break;
       }
+      jwt_bytes_ -= BytesHeld(jwts_.front());
       Add(jwts_.front(), change);
     }
     const absl::Status sent = channel_->Send(packet);
@@ -250,10 +262,6 @@ bool ServeLink::FillFromPlaces(roles::StateChange& packet) {
     }
   }
   return true;
-}
-
-bool ServeLink::IsForStore(const std::string& id) const {
-  return state_.entries.for_stores().contains(id);
 }
 
 bool ServeLink::AddEntry(const std::string& id, roles::StateChange& packet) {

@@ -72,21 +72,22 @@ class ServeLink final {
   };
   // Sends what has changed so far, to be seen as a whole.
   void Commit(Told told);
-  // Sends it soon, whatever there is to commit.
+  // Sends it soon, whatever there is to commit. Ends the link when serve leaves too much unread.
   void Tell(JwtNews news);
   // Has serve forget everything.
   void Drop();
+  // Serve broke the rules: nothing more is read from it, and on_closed is called soon.
+  void Close(const absl::Status& why);
 
  private:
   ServeLink(EventLoop& loop, const StateToServe& state, OnRequest on_request, OnClosed on_closed);
   void OnMessage(std::string_view bytes, const UniqueFd& fd);
-  void Close(const absl::Status& why);
   void Pump();
   void PumpState();
   void PumpJwts();
   bool Fill(roles::StateChange& packet);
   bool FillFromPlaces(roles::StateChange& packet);
-  bool IsForStore(const std::string& id) const;
+  bool IsForStore(const std::string& id) const { return state_.entries.for_stores().contains(id); }
   // What is for a store outside is told as gone: no caller may have it.
   // What is too large for a packet is told as gone: serve must not go on with what it was.
   bool AddEntry(const std::string& id, roles::StateChange& packet);
@@ -111,7 +112,8 @@ class ServeLink final {
   std::set<std::string> svids_;
   std::set<std::string> bundles_;
   std::deque<JwtNews> jwts_;
-  size_t packet_bytes_ = 0;  // Of the packet being filled.
+  size_t jwt_bytes_ = 0, most_jwt_bytes_ = 0;  // Of these; more than the complete state has.
+  size_t packet_bytes_ = 0;                    // Of the packet being filled.
 };
 
 }  // namespace assay

@@ -213,6 +213,37 @@ TEST_F(ServeLinkTest, DropHasServeForgetEverything) {
   EXPECT_EQ(serve_.commits, 2);
 }
 
+TEST_F(ServeLinkTest, AServeRoleThatAsksAndNeverReadsIsEnded) {
+  ReadyJwtSvid svid;
+  svid.spiffe_id = "spiffe://d.test/0";
+  svid.token = Secret(std::string(1000, 't'));
+  svid.expires = kNow;
+  const auto tell = [&](bool failed) {
+    JwtNews news{.key = {.entry_id = "0", .audience = {"x"}}, .svid = {}};
+    failed ? void(news.error = "too many") : void(news.svid = svid.Clone());
+    link_->Tell(std::move(news));
+  };
+  for (int i = 0; i < 10'000; ++i) {
+    tell(i % 2 == 0);
+  }
+  Run();
+  EXPECT_OK(closed_) << "it reads, late";
+  for (int i = 0; i < 100'000; ++i) {
+    tell(i % 2 == 0);
+  }
+  loop_->RunOnce(absl::ZeroDuration());
+  EXPECT_TRUE(absl::IsResourceExhausted(closed_)) << closed_;
+}
+
+TEST_F(ServeLinkTest, WhatLeavesTheCacheAtOnceEndsNoLink) {
+  for (int i = 0; i < 100'000; ++i) {
+    link_->Tell(
+        {.key = {.entry_id = std::to_string(i), .audience = {std::string(300, 'x')}}, .svid = {}});
+  }
+  Run();
+  EXPECT_OK(closed_);
+}
+
 TEST_F(ServeLinkTest, PassesOnRequestsAndEndsAChannelThatSendsAnythingElse) {
   roles::ServeRequest request;
   request.mutable_wanted()->add_entry_ids("7");
