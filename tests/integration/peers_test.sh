@@ -10,8 +10,10 @@
 #
 # spire-agent and spire-server are found on PATH. ASSAY_SPIFFE_CLIENTS names client programs, by
 # spaces: each reads SPIFFE_ENDPOINT_SOCKET, prints a line `... serial=HEX ...` for the X509-SVID at
-# first and at each update, and ends after three. What is not there is skipped, and said; status 77
-# when nothing ran.
+# first and at each update, and ends after three. ASSAY_JWT_CLIENTS names others, which are called
+# with `jwt AUDIENCE`: each fetches a JWT-SVID through its library, has it validated by that and by
+# the agent, which must not take it for another audience, and prints `JWT SPIFFE-ID ... valid`. What
+# is not there is skipped, and said; status 77 when nothing ran.
 set -euo pipefail
 build=$(realpath "$1")
 what=${2:-all}
@@ -125,8 +127,8 @@ psat() {
 }
 
 clients() {
-  if [[ -z "${ASSAY_SPIFFE_CLIENTS:-}" ]]; then
-    skip "client libraries: ASSAY_SPIFFE_CLIENTS names none"
+  if [[ -z "${ASSAY_SPIFFE_CLIENTS:-}${ASSAY_JWT_CLIENTS:-}" ]]; then
+    skip "client libraries: ASSAY_SPIFFE_CLIENTS and ASSAY_JWT_CLIENTS name none"
     return
   fi
   start_upstream "$authority"
@@ -134,13 +136,21 @@ clients() {
   create_entry "$authority" 15
   await "an X509-SVID" agent fetch
   local client serials
-  for client in $ASSAY_SPIFFE_CLIENTS; do
+  for client in ${ASSAY_SPIFFE_CLIENTS:-}; do
     SPIFFE_ENDPOINT_SOCKET="unix://$work/api/api.sock" timeout 120 "$client" \
       >"$work/client.out" 2>"$work/client.err" ||
       { cat "$work/client.out" "$work/client.err"; fail "${client##*/} failed"; }
     serials=$(grep -o 'serial=[0-9a-f]*' "$work/client.out" | sort -u | wc -l)
     [[ "$serials" -ge 3 ]] || { cat "$work/client.out"; fail "${client##*/} saw no two rotations"; }
     echo "PASSED: ${client##*/} fetched an X509-SVID and saw two rotations"
+    ran=$((ran + 1))
+  done
+  for client in ${ASSAY_JWT_CLIENTS:-}; do
+    SPIFFE_ENDPOINT_SOCKET="unix://$work/api/api.sock" timeout 60 "$client" jwt peers \
+      >"$work/client.out" 2>"$work/client.err" &&
+      grep -q "^JWT spiffe://$domain/workload .*valid" "$work/client.out" ||
+      { cat "$work/client.out" "$work/client.err"; fail "${client##*/} failed"; }
+    echo "PASSED: ${client##*/} fetched a JWT-SVID, which it and the agent validated"
     ran=$((ran + 1))
   done
   stop_pair
