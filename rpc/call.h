@@ -47,6 +47,8 @@ class Call {
   virtual void Send(SharedFrame frame) = 0;
   // Bytes sent but not yet taken by the connection: what a slow reader costs.
   virtual size_t pending_bytes() const = 0;
+  // Whether nobody will read what is sent: the handler is about to be destroyed.
+  virtual bool lost() const = 0;
   // Says how many bytes of the request its handler keeps from now on, for as long as the call goes
   // on: they are charged to the caller. False, and nothing has changed, when there is no memory for
   // them at this time.

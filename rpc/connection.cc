@@ -367,16 +367,21 @@ void Connection::Touch() {
   }
 }
 
-void Connection::AddPending(size_t bytes, bool alone) {
+bool Connection::AddPending(size_t bytes, bool alone) {
   answered_ = true;
-  pending_ += bytes;
-  const bool within = !alone || set_.shares().HoldAnswer(*share_, bytes);
-  if ((!within || pending_ + backlog_.bytes() > set_.limits().max_pending_bytes) && !dead_) {
+  if (dead_) {
+    return false;
+  }
+  if (pending_ + bytes + backlog_.bytes() > set_.limits().max_pending_bytes ||
+      (alone && !set_.shares().HoldAnswer(*share_, bytes))) {
     log::Debug("caller does not read its answers",
                {{"pid", peer_.process.pid}, {"address", peer_.address}});
     dead_ = true;
     Touch();
+    return false;
   }
+  pending_ += bytes;
+  return true;
 }
 
 void Connection::DropPending(size_t bytes, bool alone) {

@@ -55,8 +55,9 @@ class Connection final {
   void Touch();
   // Nothing of it is worth more work.
   bool lost() const { return dead_; }
-  // An answer waits to be written. alone: its bytes are this call's only.
-  void AddPending(size_t bytes, bool alone);
+  // An answer waits to be written. alone: its bytes are this call's only. False: it is not to be
+  // kept, for the connection is lost or is so now.
+  bool AddPending(size_t bytes, bool alone);
   void DropPending(size_t bytes, bool alone);
   void OnCallStarted();
   void OnCallFinished(bool refused);

@@ -41,6 +41,8 @@ ServerCall::~ServerCall() {
 
 Peer& ServerCall::peer() { return connection_.peer(); }
 
+bool ServerCall::lost() const { return connection_.lost(); }
+
 void ServerCall::AddHeader(std::string_view name, std::string_view value) {
   if (finished_) {
     return;
@@ -253,9 +255,11 @@ void ServerCall::Send(SharedFrame frame) {
   }
   const size_t size = frame->bytes().size();
   const bool alone = frame.use_count() == 1;
+  if (!connection_.AddPending(size, alone)) {
+    return;
+  }
   pending_ += size;
   alone_ += alone ? size : 0;
-  connection_.AddPending(size, alone);
   queue_.push_back({std::move(frame), alone});
   if (!responded_) {
     SubmitResponse();

@@ -36,6 +36,7 @@ class ServerCall final : public Call {
   std::vector<std::string_view> Metadata(std::string_view name) const override;
   void Send(SharedFrame frame) override;
   size_t pending_bytes() const override { return pending_; }
+  bool lost() const override;
   bool Keep(size_t bytes) override;
   void Finish(const absl::Status& status, std::string_view details = {}) override;
 

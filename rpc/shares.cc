@@ -76,10 +76,13 @@ void Shares::ReleaseRequest(Share& share, size_t bytes) {
 }
 
 bool Shares::HoldAnswer(Share& share, size_t bytes) {
+  if (share.answer_bytes + bytes > most_.answer_bytes_of_one ||
+      used_.answer_bytes + bytes > most_.answer_bytes) {
+    return false;
+  }
   share.answer_bytes += bytes;
   used_.answer_bytes += bytes;
-  return share.answer_bytes <= most_.answer_bytes_of_one &&
-         used_.answer_bytes <= most_.answer_bytes;
+  return true;
 }
 
 void Shares::ReleaseAnswer(Share& share, size_t bytes) {

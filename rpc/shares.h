@@ -45,7 +45,7 @@ class Shares final {
   // Memory beyond what each connection has for itself; false when there is no more to be had.
   bool HoldRequest(Share& share, size_t bytes);
   void ReleaseRequest(Share& share, size_t bytes);
-  // Always counts; false when that is too much, and the connection must end.
+  // False when that is too much: it is not counted, and the connection must end.
   bool HoldAnswer(Share& share, size_t bytes);
   void ReleaseAnswer(Share& share, size_t bytes);
 

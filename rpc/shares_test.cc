@@ -95,6 +95,7 @@ TEST_F(SharesTest, HaveBoundsOfTheirOwnAndOneTogether) {
   shares_.ReleaseAnswer(first, 700);
   EXPECT_TRUE(shares_.HoldAnswer(second, 300));
   EXPECT_FALSE(shares_.HoldAnswer(first, 701));
+  EXPECT_TRUE(shares_.HoldAnswer(first, 400)) << "what was refused is not counted";
 }
 
 }  // namespace

@@ -49,13 +49,31 @@ void SdsCall::OnMessage(std::string_view bytes) {
     return;
   }
   missing_noted_ = false;
-  if (!call_.Keep(subscription_.kept_bytes() + kept_too_)) {
-    End(ResourceExhausted("no memory for so many names of resources at this time"));
-  } else if (observing_) {
+  if (!Keep()) {
+    return;
+  }
+  if (observing_) {
     Consider();
   } else {
     Admit();
   }
+}
+
+// Of what was told by names that were asked for the subscription has the cost already.
+bool SdsCall::Keep() {
+  size_t told = 0;
+  if (subscription_.everything()) {
+    size_t bytes = 0;
+    for (const auto& [name, has] : told_) {
+      bytes += name.size() + has.version.size();
+    }
+    told = SdsSubscription::KeptBytes(told_.size(), bytes);
+  }
+  const bool kept = call_.Keep(subscription_.kept_bytes() + std::max(kept_too_, told));
+  if (!kept) {
+    End(ResourceExhausted("no memory for so many names of resources at this time"));
+  }
+  return kept;
 }
 
 void SdsCall::OnHalfClose() {
@@ -76,7 +94,7 @@ void SdsCall::Consider() {
 }
 
 size_t SdsCall::OnTurn() {
-  if (ended_ || EndIfDead()) {
+  if (ended_ || call_.lost() || EndIfDead()) {
     return 0;
   }
   if (!context_.calls.state.ready()) {
@@ -109,7 +127,7 @@ void SdsCall::Admit() {
 }
 
 void SdsCall::OnAdmitted(absl::StatusOr<std::shared_ptr<IdentitySet>> identities) {
-  if (ended_) {
+  if (ended_ || call_.lost()) {
     return;
   }
   if (!identities.ok()) {
@@ -140,7 +158,7 @@ void SdsCall::Rest(const Found& found) {
     }
   }
   NoteMissing(found);
-  if (half_closed_) {
+  if (Keep() && half_closed_) {
     End(absl::OkStatus());
   }
 }

@@ -113,6 +113,8 @@ class SdsCall : public rpc::CallHandler,
   void FindEverything(SdsResources::Offer& offer, Found& found);
   void FindAwaited(Found& found);
   bool WantsSvids() const;
+  // Charges what the call keeps. False: there is no memory for it, and the call has ended.
+  bool Keep();
   // There is nothing to tell, or no more.
   void Rest(const Found& found);
   void WaitForState();

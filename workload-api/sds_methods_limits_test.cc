@@ -166,6 +166,22 @@ TEST_F(SdsLimitsTest, CountsTheVersionsThatAStreamTells) {
   EXPECT_EQ(client_->stream(calls.back()).status(), 8);
 }
 
+TEST_F(SdsLimitsTest, CountsWhatAStreamOfEverythingWasTold) {
+  Begin();
+  Change many;
+  for (int i = 0; i < 600; ++i) {
+    many.MergeFrom(Entry(fmt::format("{}", i)));
+    many.MergeFrom(Svid(fmt::format("{}", i)));
+  }
+  Commit(many);
+  std::vector<int32_t> calls;
+  while (calls.empty() || !Ended(calls.back())) {
+    ASSERT_LT(calls.size(), 90U);
+    calls.push_back(Open("DeltaSecrets", Delta({"*"})));
+  }
+  EXPECT_EQ(client_->stream(calls.back()).status(), 8);
+}
+
 TEST_F(SdsLimitsTest, WhoSaysNoMoreBeforeTheFirstStateWaitsAWhile) {
   gate_.answer = sets_.Get({{"unix", "uid:1"}});
   const std::string method = std::string(kSdsService) + "StreamSecrets";

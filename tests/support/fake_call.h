@@ -17,6 +17,7 @@ class FakeCall final : public rpc::Call {
   std::vector<std::string_view> Metadata(std::string_view /*name*/) const override { return {}; }
   void Send(rpc::SharedFrame frame) override { sent.push_back(std::move(frame)); }
   size_t pending_bytes() const override { return 0; }
+  bool lost() const override { return false; }
   bool Keep(size_t /*bytes*/) override { return true; }
   void Finish(const absl::Status& status, std::string_view /*details*/) override {
     outcome = status;
