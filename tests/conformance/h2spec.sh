@@ -4,14 +4,7 @@
 # docs/h2spec.md does not explain. Usage: h2spec.sh SERVER
 set -u
 command -v h2spec >/dev/null || { echo "SKIPPED: h2spec is not on PATH"; exit 77; }
-folder=$(mktemp -d)
-"$1" >"$folder/server" &
-server=$!
-trap 'kill "$server" 2>/dev/null; rm -rf "$folder"' EXIT
-for _ in $(seq 100); do
-  port=$(grep -x '[0-9][0-9]*' "$folder/server") && break
-  sleep 0.1
-done
+. "$(dirname "$0")/serve.sh"
 h2spec generic hpack http2 -h 127.0.0.1 -p "$port" >"$folder/answer"
 cat "$folder/answer"
 grep -q '^[0-9]* tests, [1-9][0-9]* passed' "$folder/answer" || exit 1

@@ -5,14 +5,7 @@
 set -u
 command -v grpc-interop-client >/dev/null ||
   { echo "SKIPPED: grpc-interop-client is not on PATH"; exit 77; }
-folder=$(mktemp -d)
-"$1" >"$folder/server" &
-server=$!
-trap 'kill "$server" 2>/dev/null; rm -rf "$folder"' EXIT
-for _ in $(seq 100); do
-  port=$(grep -x '[0-9][0-9]*' "$folder/server") && break
-  sleep 0.1
-done
+. "$(dirname "$0")/serve.sh"
 failed=0
 for case in empty_unary large_unary client_streaming server_streaming ping_pong empty_stream \
   status_code_and_message special_status_message unimplemented_method unimplemented_service \
