@@ -25,13 +25,8 @@ class MintJwt final : public CliCommand {
 
   absl::Status Run(const CliContext& context) override {
     ASSIGN_OR_RETURN(svid_api::MintJWTSVIDResponse minted, Mint(context.api));
-    const absl::Time end = absl::FromUnixSeconds(minted.svid().expires_at());
-    // The end is in whole seconds, so up to one is lost by rounding alone.
-    if (end - context.clock.Now() < ttl_ - absl::Seconds(1)) {
-      context.streams.err << fmt::format(
-          "JWT-SVID lifetime was capped shorter than specified ttl; expires \"{}\"\n",
-          absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", end, absl::UTCTimeZone()));
-    }
+    context.streams.err << CappedText("JWT-SVID", minted.svid().expires_at(), ttl_,
+                                      context.clock.Now());
     const absl::Status shown = Show(minted, context);
     std::string& token = *minted.mutable_svid()->mutable_token();
     Wipe(token.data(), token.size());
@@ -48,8 +43,7 @@ class MintJwt final : public CliCommand {
     }
     svid_api::MintJWTSVIDRequest request;
     ASSIGN_OR_RETURN(*request.mutable_id(), ParseIdFlag(spiffe_id_));
-    const int64_t seconds = absl::ToInt64Seconds(absl::Ceil(ttl_, absl::Seconds(1)));
-    ASSIGN_OR_RETURN(const int32_t ttl, ToInt32(seconds, "TTL"));
+    ASSIGN_OR_RETURN(const int32_t ttl, TtlSeconds(ttl_));
     request.set_ttl(ttl);
     request.mutable_audience()->Add(audience_.begin(), audience_.end());
     auto response = api.Call(&svid_api::SVID::Stub::MintJWTSVID, request);

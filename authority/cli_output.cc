@@ -190,4 +190,19 @@ absl::StatusOr<int32_t> ToInt32(int64_t value, std::string_view what) {
   return static_cast<int32_t>(value);
 }
 
+absl::StatusOr<int32_t> TtlSeconds(absl::Duration ttl) {
+  return ToInt32(absl::ToInt64Seconds(absl::Ceil(ttl, absl::Seconds(1))), "TTL");
+}
+
+std::string CappedText(std::string_view kind, int64_t expires_at, absl::Duration ttl,
+                       absl::Time now) {
+  const absl::Time end = absl::FromUnixSeconds(expires_at);
+  // The end is in whole seconds, so up to one is lost by rounding alone.
+  if (end - now >= ttl - absl::Seconds(1)) {
+    return "";
+  }
+  return fmt::format("{} lifetime was capped shorter than specified ttl; expires \"{}\"\n", kind,
+                     absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", end, absl::UTCTimeZone()));
+}
+
 }  // namespace assay

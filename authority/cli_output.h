@@ -45,5 +45,10 @@ absl::StatusOr<spire::api::types::SPIFFEID> ParseIdFlag(std::string_view text);
 absl::StatusOr<spire::api::types::Selector> ParseSelectorFlag(std::string_view text);
 // Seconds that fit the wire, or an InvalidArgument naming what they are for.
 absl::StatusOr<int32_t> ToInt32(int64_t value, std::string_view what);
+// A flag's ttl in seconds, rounded up.
+absl::StatusOr<int32_t> TtlSeconds(absl::Duration ttl);
+// The warning that an SVID ("X509-SVID") lives shorter than was asked for; empty when it does not.
+std::string CappedText(std::string_view kind, int64_t expires_at, absl::Duration ttl,
+                       absl::Time now);
 
 }  // namespace assay

@@ -39,13 +39,8 @@ class MintX509 final : public CliCommand {
 
   absl::Status Run(const CliContext& context) override {
     ASSIGN_OR_RETURN(const Minted minted, Mint(context.api));
-    const absl::Time end = absl::FromUnixSeconds(minted.svid.expires_at());
-    // The end is in whole seconds, so up to one is lost by rounding alone.
-    if (end - context.clock.Now() < ttl_ - absl::Seconds(1)) {
-      context.streams.err << fmt::format(
-          "X509-SVID lifetime was capped shorter than specified ttl; expires \"{}\"\n",
-          absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", end, absl::UTCTimeZone()));
-    }
+    context.streams.err << CappedText("X509-SVID", minted.svid.expires_at(), ttl_,
+                                      context.clock.Now());
     if (!folder_.empty()) {
       return Write(minted, context.streams.out);
     }
@@ -59,8 +54,7 @@ class MintX509 final : public CliCommand {
       return InvalidArgument("spiffeID must be specified");
     }
     ASSIGN_OR_RETURN(const SpiffeId id, SpiffeId::Parse(spiffe_id_));
-    const int64_t seconds = absl::ToInt64Seconds(absl::Ceil(ttl_, absl::Seconds(1)));
-    ASSIGN_OR_RETURN(const int32_t ttl, ToInt32(seconds, "TTL"));
+    ASSIGN_OR_RETURN(const int32_t ttl, TtlSeconds(ttl_));
     Minted minted;
     ASSIGN_OR_RETURN(minted.key, crypto::PrivateKey::Generate(crypto::KeyType::kEcP256));
     svid_api::MintX509SVIDRequest request;

@@ -121,6 +121,7 @@ absl::Status Client::Run(const Try& call, absl::Duration deadline) {
   std::set<size_t> refused;  // The hosts that live and said that they are unavailable,
   absl::Status refusal;      // and what the last of them said.
   for (size_t tries = 1;; ++tries) {
+    const bool enough = tries > link_.hosts() + 1;
     const absl::StatusOr<Link::Lease> got = link_.Get(deadline);
     if (!got.ok()) {
       return refused.empty() ? got.status() : refusal;
@@ -128,7 +129,7 @@ absl::Status Client::Run(const Try& call, absl::Duration deadline) {
     const Link::Lease& lease = *got;
     if (refused.contains(lease.connection->host)) {
       // One that another call made does not say that the other hosts are down.
-      if (lease.fresh || tries > link_.hosts() + 1) {
+      if (lease.fresh || enough) {
         return refusal;
       }
       link_.Drop(lease.connection, /*host_failed=*/true);
@@ -162,7 +163,7 @@ absl::Status Client::Run(const Try& call, absl::Duration deadline) {
       refusal = status;
     }
     if (!unavailable || !can_repeat || outcome.answered || refused.size() >= link_.hosts() ||
-        tries > link_.hosts() + 1) {
+        enough) {
       return status;
     }
   }
