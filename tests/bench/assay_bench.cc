@@ -3,7 +3,8 @@
 // memory of the agent's process and its descendants, latency, rate. JSON on standard output.
 //
 //   assay-bench fetch   -socket S -pid P [-callers 8] [-seconds 10]   new connection each time;
-//                       -calls N stops after N answers; the longest gap is that between answers
+//                       -calls N stops after N answers; the longest gap is that between answers;
+//                       -rate N begins no more than N a second
 //   assay-bench refetch -socket S -pid P [-callers 8] [-seconds 10]   one connection a caller
 //   assay-bench jwt     -socket S -pid P [-callers 8] [-seconds 10]   the same JWT-SVID again and
 //                       again, one connection a caller
@@ -14,7 +15,6 @@
 //                       -seconds, waits that long for an update and times its way to all
 //   assay-bench idle    -pid P [-seconds 10]                          memory and CPU at rest
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -56,6 +56,7 @@ struct Options {
   pid_t pid = 0;
   int callers = 8, streams = 1000;
   size_t calls = SIZE_MAX;  // Stop after so many answers.
+  double rate = 0;          // Calls a second; 0: as many as can be.
   double seconds = 0;
 };
 
@@ -196,13 +197,18 @@ nlohmann::json Load::Calls(bool reconnect) {
   const Usage before = CpuOf(options_.pid);
   const SteadyTime start = std::chrono::steady_clock::now();
   last_answer_ = start;
+  double begun = 0;
+  const auto is_due = [&] {
+    return options_.rate <= 0 || begun < SecondsSince(start) * options_.rate;
+  };
   while (SecondsSince(start) < options_.seconds && errors_ < 1000 &&
          latencies_ms_.size() < options_.calls) {
     for (size_t i = 0; i < callers_.size(); ++i) {
       Caller& caller = callers_[i];
-      if (!caller.finished) {
+      if (!caller.finished || !is_due()) {
         continue;
       }
+      ++begun;
       caller.started = std::chrono::steady_clock::now();
       if (reconnect || !caller.client) {
         caller.client.reset();
@@ -214,7 +220,7 @@ nlohmann::json Load::Calls(bool reconnect) {
       }
       Begin(i);
     }
-    Poll(100);
+    Poll(options_.rate > 0 ? 1 : 100);
   }
   const double seconds = SecondsSince(start);
   return Summary(seconds, before, CpuOf(options_.pid));
@@ -344,6 +350,8 @@ bool Parse(int argc, char** argv, Options& options) {
       options.streams = std::max(1, std::atoi(value.c_str()));
     } else if (name == "-calls") {
       options.calls = static_cast<size_t>(std::max(1, std::atoi(value.c_str())));
+    } else if (name == "-rate") {
+      options.rate = std::atof(value.c_str());
     } else if (name == "-seconds") {
       options.seconds = std::atof(value.c_str());
     } else {
@@ -358,14 +366,12 @@ int Main(int argc, char** argv) {
   if (!Parse(argc, argv, options)) {
     std::fputs(
         "usage: assay-bench fetch|refetch|jwt|validate|validate-fresh|hold|idle -pid PID\n"
-        "                   [-socket PATH] [-callers N] [-calls N] [-streams N] [-seconds S]\n",
+        "                   [-socket PATH] [-callers N] [-calls N] [-rate N] [-streams N]\n"
+        "                   [-seconds S]\n",
         stderr);
     return 2;
   }
-  rlimit files{};
-  getrlimit(RLIMIT_NOFILE, &files);
-  files.rlim_cur = files.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &files);
+  OpenAsManyFilesAsAllowed();
   nlohmann::json result;
   if (options.mode == "fetch" || options.mode == "refetch") {
     result = Load(options).Calls(options.mode == "fetch");

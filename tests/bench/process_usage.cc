@@ -2,6 +2,7 @@
 #include "tests/bench/process_usage.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <filesystem>
 #include <fstream>
@@ -73,6 +74,13 @@ Usage UsageOf(pid_t root) {
     AddMemory(pid, usage);
   }
   return usage;
+}
+
+void OpenAsManyFilesAsAllowed() {
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
 }
 
 }  // namespace assay::bench

@@ -28,9 +28,4 @@ measure() { # agent program
   stop_all
 }
 
-measure "$agent"
-if has spire-agent; then
-  measure spire-agent
-else
-  skip "spire-agent is not on PATH"
-fi
+measure_both

@@ -6,7 +6,6 @@
 //
 //   sds-bench -socket S -pid P [-streams 900] [-at-once 64] [-seconds 60] [-every 10]
 #include <sys/epoll.h>
-#include <sys/resource.h>
 
 #include <chrono>
 #include <cstdio>
@@ -212,10 +211,7 @@ int Main(int argc, char** argv) {
         stderr);
     return 2;
   }
-  rlimit files{};
-  getrlimit(RLIMIT_NOFILE, &files);
-  files.rlim_cur = files.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &files);
+  OpenAsManyFilesAsAllowed();
   return Proxies(std::move(options)).Run();
 }
 

@@ -102,6 +102,10 @@ measure() { # name, binary
     server entry create -parentID "$parent" -spiffeID "spiffe://bench.test/late/$uid" \
       -selector "unix:uid:$uid" -disableX509SVIDPrefetch >/dev/null
   done
+  jq -n --arg parent "$parent" '{entries: [range(100) | {parent_id: $parent,
+    spiffe_id: "spiffe://bench.test/of-many/\(.)", selectors: [{type: "unix", value: "uid:40100"}]}]}' \
+    >"$work/many.json"
+  server entry create -data "$work/many.json" >/dev/null
   await "$bench" fetch -socket "$socket" -pid "$agent_pid" -calls 1 -seconds 2
   await bash -c "'$bench' fetch -socket '$socket' -pid $agent_pid -calls 1 | grep -q '\"errors\": 0'"
   sleep 5
@@ -111,6 +115,8 @@ measure() { # name, binary
     "$bench" refetch -socket "$socket" -pid "$agent_pid" -callers "$callers" -seconds 5 |
       report "$name"
   done
+  setpriv --reuid 40100 --clear-groups "$bench" fetch -socket "$socket" -pid "$agent_pid" -seconds 5 |
+    sed 's/"fetch"/"fetch, 100 SVIDs"/' | report "$name"
   for mode in jwt validate validate-fresh; do
     "$bench" "$mode" -socket "$socket" -pid "$agent_pid" -callers 8 -seconds 5 | report "$name"
   done
@@ -120,7 +126,10 @@ measure() { # name, binary
   done | sort -t: -k2 -n | awk '{gsub(",", ""); v[NR] = $2}
     END {printf "{ \"mode\": \"first SVID of an unsigned entry\", \"p50_ms\": %s, \"max_ms\": %s }\n",
          v[int((NR + 1) / 2)], v[NR]}' | report "$name"
-  "$bench" hold -socket "$socket" -pid "$agent_pid" -streams "$streams" | report "$name"
+  # One more identity for all who hold a stream.
+  (sleep 30 && server entry create -parentID "$parent" -spiffeID "spiffe://bench.test/more" \
+    -selector unix:uid:0 >/dev/null) &
+  "$bench" hold -socket "$socket" -pid "$agent_pid" -streams "$streams" -seconds 90 | report "$name"
   kill "$agent_pid" && wait "$agent_pid" 2>/dev/null || true
 }
 

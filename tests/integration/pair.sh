@@ -20,6 +20,16 @@ next_port=$((21000 + $$ % 9000))
 has() { command -v "$1" >/dev/null; }
 skip() { echo "SKIPPED: $*"; }
 
+# Of benchmarks: runs `measure PROGRAM` with assay-agent, and with spire-agent where it is at hand.
+measure_both() {
+  measure "$agent"
+  if has spire-agent; then
+    measure spire-agent
+  else
+    skip "spire-agent is not on PATH"
+  fi
+}
+
 server_command() { # upstream's program: the command line that speaks to it
   local program=$1
   shift
