@@ -71,13 +71,35 @@ TEST(ConfigBootstrapTest, TheUrlFitsTheWayItIsFetched) {
 }
 
 TEST(ConfigBootstrapTest, ReadsTheAddressOfAWorkloadApi) {
+  // WLEP-13 WLEP-14 WLEP-15
   EXPECT_EQ(WorkloadApiTarget("unix:///run/a.sock").value(), "unix:/run/a.sock");
   EXPECT_EQ(WorkloadApiTarget("unix:/run/a.sock").value(), "unix:/run/a.sock");
   EXPECT_EQ(WorkloadApiTarget("tcp://127.0.0.1:80").value(), "ipv4:127.0.0.1:80");
   EXPECT_EQ(WorkloadApiTarget("tcp://[::1]:80").value(), "ipv6:[::1]:80");
-  for (const char* bad : {"", "/run/a.sock", "unix:", "unix://", "unix://host/a", "unix:a",
-                          "tcp://", "tcp://h:1", "tcp://::1:80", "tcp://127.0.0.1",
-                          "tcp://127.0.0.1:0", "tcp://127.0.0.1:65536", "tcp://127.0.0.1:1/p"}) {
+  for (const char* bad : {"",
+                          "/run/a.sock",
+                          "unix:",
+                          "unix://",
+                          "unix://host/a",
+                          "unix:a",
+                          "unix:///a?x",
+                          "unix:///a#f",
+                          "unix://u@/a",
+                          "http://127.0.0.1:1",
+                          "unix-abstract:x",
+                          "tcp:127.0.0.1:80",
+                          "tcp://:80",
+                          "tcp://127.0.0.1:",
+                          "tcp://127.0.0.1:1/",
+                          "tcp://127.0.0.1:1?x",
+                          "tcp://127.0.0.1:1#f",
+                          "tcp://",
+                          "tcp://h:1",
+                          "tcp://::1:80",
+                          "tcp://127.0.0.1",
+                          "tcp://127.0.0.1:0",
+                          "tcp://127.0.0.1:65536",
+                          "tcp://127.0.0.1:1/p"}) {
     EXPECT_THAT(WorkloadApiTarget(bad), StatusIs(absl::StatusCode::kInvalidArgument, testing::_))
         << bad;
   }

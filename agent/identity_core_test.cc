@@ -17,6 +17,7 @@ using testing::Not;
 using testing::SizeIs;
 
 TEST_F(IdentityCoreTest, AttestsSyncsAndHasSvidsReady) {
+  // WLAPI-14
   const auto role = Started(2);
   EXPECT_TRUE(role->serving);
   EXPECT_EQ(upstream_.attests, 1);
@@ -26,6 +27,7 @@ TEST_F(IdentityCoreTest, AttestsSyncsAndHasSvidsReady) {
   const auto chain = crypto::Certificate::ParseConcatenated(role->serve.svids["0"].chain());
   ASSERT_OK(chain);
   EXPECT_THAT(chain->front().uris(), ElementsAre("spiffe://d.test/0"));
+  EXPECT_EQ(role->serve.entries["0"].spiffe_id(), "spiffe://d.test/0");
   const auto key = crypto::PrivateKey::Parse(Secret(role->serve.svids["0"].key()));
   ASSERT_OK(key);
   EXPECT_EQ((*key)->public_key(), chain->front().public_key());

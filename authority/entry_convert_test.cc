@@ -67,6 +67,7 @@ TEST(EntryConvertTest, SaysWhatIsMalformed) {
   EXPECT_THAT(refusal([](auto& e) { e.add_dns_names("-"); }), HasSubstr("invalid DNS name: "));
   EXPECT_THAT(refusal([](auto& e) { e.add_federates_with("X"); }),
               HasSubstr("invalid federated trust domain: "));
+  // WLAPI-20
   EXPECT_THAT(refusal([](auto& e) { e.set_hint(std::string(1025, 'x')); }),
               "hint is too long, max length is 1024 characters");
 }

@@ -24,14 +24,15 @@ function(assay_library NAME)
   endif()
 endfunction()
 
-# assay_test(NAME LABEL unit|integration|conformance SRCS ... DEPS ...)
+# assay_test(NAME LABEL unit|integration|conformance SRCS ... DEPS ...): a test binary of GoogleTest, with the
+# label gtest besides.
 function(assay_test NAME)
   cmake_parse_arguments(ARG "" "LABEL" "SRCS;DEPS" ${ARGN})
   add_executable(${NAME} ${ARG_SRCS})
   target_compile_options(${NAME} PRIVATE ${ASSAY_WARNINGS})
   target_link_libraries(${NAME} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
   add_test(NAME ${NAME} COMMAND ${NAME})
-  set_tests_properties(${NAME} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 300)
+  set_tests_properties(${NAME} PROPERTIES LABELS "${ARG_LABEL};gtest" TIMEOUT 300)
 endfunction()
 
 # assay_proto(NAME PROTOS ... [GRPC]): protobuf code, with gRPC client stubs when GRPC is given.

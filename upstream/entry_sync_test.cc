@@ -268,6 +268,7 @@ TEST_F(EntrySyncTest, EntriesCarryAllTheirFields) {
 }
 
 TEST_F(EntrySyncTest, MalformedEntriesAreLeftOut) {
+  // WLAPI-20
   const std::function<void(types::Entry&)> kBreaks[] = {
       [](auto& e) { e.clear_id(); },
       [](auto& e) { e.clear_spiffe_id(); },
