@@ -108,7 +108,7 @@ void StateStream::OnIdentitiesChanged() {
     WaitAtMost(IdentitySet::kPatience);
   }
   if (!EndIfDead()) {
-    Push(/*admitted=*/sent_ == nullptr);
+    Push(/*admitted=*/false);
   }
 }
 
@@ -145,7 +145,7 @@ void StateStream::Push(bool admitted) {
     }
     return;
   }
-  if (answer.frame != sent_ && !admitted && sent_ != nullptr) {
+  if (answer.frame != sent_ && !admitted) {
     AdmitAgain();
     return;
   }

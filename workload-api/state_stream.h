@@ -2,7 +2,7 @@
 // A server-streaming call that sends the caller's complete state, and again whenever it has
 // changed, until the caller, its identities or its process go away. Who has a complete state is
 // sent a partial one only when that takes back what it has, or the rest does not come. The caller
-// is admitted anew before each further message.
+// is admitted anew before each message that had to wait.
 #pragma once
 
 #include <absl/time/time.h>

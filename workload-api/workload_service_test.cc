@@ -13,6 +13,7 @@ namespace assay {
 namespace {
 
 using testing::ElementsAre;
+using testing::IsEmpty;
 
 // Admits everybody to one set, or nobody.
 class FakeGate final : public CallerGate {
@@ -169,6 +170,16 @@ TEST_F(WorkloadServiceTest, LooksAtTheCallerAgainBeforeEachMessage) {
   EXPECT_THAT(Sent(call), ElementsAre("a"));
   EXPECT_EQ(client_->WaitClosed(call).status(), 7);
   EXPECT_EQ(gate_.asked, 2);
+}
+
+TEST_F(WorkloadServiceTest, LooksAgainAtACallerThatWaitedForItsFirstMessage) {
+  Commit(Entry("a"));
+  const int32_t call = Fetch();
+  EXPECT_THAT(Sent(call), IsEmpty());
+  gate_.answer = PermissionDenied("the caller executed another program after it connected");
+  Commit(Svid("a"));
+  EXPECT_EQ(client_->WaitClosed(call).status(), 7);
+  EXPECT_THAT(Sent(call), IsEmpty());
 }
 
 TEST_F(WorkloadServiceTest, EndsTheStreamOfACallerThatIsRefusedMeanwhile) {
