@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "agent/attest_answer.h"
 #include "assay/roles.pb.h"
 #include "base/log.h"
 
@@ -21,20 +22,6 @@ constexpr absl::Duration kFactsFreshFor = absl::Milliseconds(10);
 bool SameExecutable(const roles::Facts& a, const roles::Facts& b) {
   return a.executable_device() == b.executable_device() &&
          a.executable_inode() == b.executable_inode();
-}
-
-absl::Status StatusOf(const roles::AttestReply& reply) {
-  return MakeStatus(static_cast<absl::StatusCode>(reply.code()), reply.error());
-}
-
-std::vector<Selector> SelectorsOf(roles::AttestReply& reply) {
-  std::vector<Selector> selectors;
-  selectors.reserve(static_cast<size_t>(reply.selectors_size()));
-  for (roles::Selector& selector : *reply.mutable_selectors()) {
-    selectors.push_back(
-        {std::move(*selector.mutable_type()), std::move(*selector.mutable_value())});
-  }
-  return Normalized(std::move(selectors));
 }
 
 // What serve keeps of one connection's process.

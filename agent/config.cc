@@ -86,6 +86,18 @@ void ShareTpm(AgentConfig& config, ConfigReport& report) {
   }
 }
 
+void CheckDelegates(const AgentConfig& config, ConfigReport& report) {
+  for (const std::string& delegate : config.authorized_delegates) {
+    const absl::StatusOr<SpiffeId> id = SpiffeId::Parse(delegate);
+    if (!id.ok()) {
+      report.AddError(fmt::format("authorized_delegates: {}", Message(id.status())));
+    } else if (id->trust_domain().name() != config.trust_domain) {
+      report.AddError(fmt::format("authorized_delegates: {} is not a member of trust domain {}",
+                                  Quoted(delegate), Quoted(config.trust_domain)));
+    }
+  }
+}
+
 // What no single option can say: what is absent, and what does not go together.
 void CheckWhole(AgentConfig& config, bool has_plugins, ConfigReport& report) {
   const std::vector<std::string>& addresses = config.server_addresses;
@@ -100,6 +112,7 @@ void CheckWhole(AgentConfig& config, bool has_plugins, ConfigReport& report) {
   } else if (const auto parsed = TrustDomain::Parse(config.trust_domain); !parsed.ok()) {
     report.AddError(fmt::format("trust_domain: {}", Message(parsed.status())));
   }
+  CheckDelegates(config, report);
   CheckBootstrap(config, report);
   if (const absl::Status able = crypto::CheckPostQuantum(); config.require_pq_kem && !able.ok()) {
     report.AddError(fmt::format("experimental.require_pq_kem: {}", Message(able)));

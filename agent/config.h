@@ -116,6 +116,7 @@ struct AgentConfig {
   int jwt_svid_cache_max_size = 1000;
   bool allow_unauthenticated_verifiers = false;
   std::vector<std::string> allowed_foreign_jwt_claims;
+  std::vector<std::string> authorized_delegates;  // SPIFFE IDs of the own trust domain.
   bool disable_workload_api = false, disable_sds_api = false;
   SdsOptions sds;
   std::vector<std::string> log_selectors;  // "unix:uid": those of refused callers that are logged.

@@ -133,7 +133,8 @@ absl::StatusOr<UniqueFd> SealConfig(const LoadedConfig& loaded, const ConfigArgu
 MonitorServe ServeOf(const AgentConfig& config) {
   return {.allow_unauthenticated_verifiers = config.allow_unauthenticated_verifiers,
           .log_selectors = config.log_selectors,
-          .allowed_foreign_jwt_claims = config.allowed_foreign_jwt_claims};
+          .allowed_foreign_jwt_claims = config.allowed_foreign_jwt_claims,
+          .authorized_delegates = config.authorized_delegates};
 }
 
 absl::StatusOr<std::vector<MonitorPlugin>> SealPlugins(const AgentConfig& config) {

@@ -222,7 +222,11 @@ OptionTable AgentOptions(AgentConfig& config) {
        .read = Into(config.allowed_foreign_jwt_claims),
        .doc = "Claims told of other trust domains' JWT-SVIDs, besides sub, aud and exp.",
        .reloads = true},
-      {"authorized_delegates", NotSupported(), "Who may use the Delegated Identity API."},
+      {.name = "authorized_delegates",
+       .read = Into(config.authorized_delegates),
+       .doc =
+           "SPIFFE IDs of the own trust domain whose holders may use the Delegated Identity API.",
+       .reloads = true},
       {"sds", Section(SdsTable(config.sds)), "Names in SDS, and what proxies verify by."},
       {"profiling_enabled", WithoutEffect(kNoProfiles), "Profiles of the process."},
       {"profiling_port", WithoutEffect(kNoProfiles), "Their port."},

@@ -111,6 +111,10 @@ TEST(AgentConfigTest, RefusesWhatItWouldHaveToIgnoreAtARisk) {
       {"availability_target = \"23h\"", "availability_target must be at least 24h0m0s"},
       {"admin_socket_path = \"/tmp/spire-agent/./public/x/../admin.sock\"",
        "admin_socket_path cannot be in the same directory"},
+      {"authorized_delegates = [\"spiffe://domain.test/d\", \"delegate\"]",
+       "authorized_delegates: "},
+      {"authorized_delegates = [\"spiffe://other.test/d\"]",
+       "\"spiffe://other.test/d\" is not a member of trust domain \"domain.test\""},
       {"workload_x509_svid_key_type = \"ec-p521\"", "is none of ec-p256, ec-p384, rsa-2048"},
       {"} telemetry { DogStatsd = [{ address = \"a\" }] ", "telemetry.DogStatsd is not supported"},
   };
@@ -118,6 +122,7 @@ TEST(AgentConfigTest, RefusesWhatItWouldHaveToIgnoreAtARisk) {
     EXPECT_THAT(ErrorOf(Config(agent)), HasSubstr(std::string(error)));
   }
   EXPECT_EQ(ErrorOf(Config("admin_socket_path = \"/tmp/spire-agent/admin/a.sock\"")), "");
+  EXPECT_EQ(ErrorOf(Config("authorized_delegates = [\"spiffe://domain.test/d\",]")), "");
 }
 
 TEST(AgentConfigTest, RefusesPluginsThatDoNotExistUnlessTheyAreOff) {

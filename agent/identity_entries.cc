@@ -34,6 +34,7 @@ StoredEntry Compact(const RegistrationEntry& entry) {
   message.set_created_at(entry.created_at);
   message.set_store_svid(entry.store_svid);
   message.set_jwt_svid_include_jti(entry.jwt_svid_include_jti);
+  message.set_privileged(entry.admin || entry.downstream);
   std::string bytes = entry.id;
   message.AppendToString(&bytes);
   bytes.shrink_to_fit();

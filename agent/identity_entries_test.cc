@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "assay/roles.pb.h"
 #include "tests/support/make_entry.h"
 
 namespace assay {
@@ -130,6 +131,19 @@ TEST(EntryStoreTest, EntriesForStoresAndThoseToMakeOnDemandAreNotPrefetched) {
   EXPECT_FALSE(store.Find("a")->wants_prefetch);
   EXPECT_FALSE(store.Find("b")->wants_prefetch);
   EXPECT_TRUE(store.Find("c")->wants_prefetch);
+}
+
+TEST(EntryStoreTest, TellsServeWhichEntriesNoDelegateGets) {
+  EntryStore store;
+  RegistrationEntry admin = MakeEntry("a"), downstream = MakeEntry("b");
+  admin.admin = true;
+  downstream.downstream = true;
+  SyncAll(store, {admin, downstream, MakeEntry("c")});
+  for (const auto& [id, privileged] : {std::pair("a", true), {"b", true}, {"c", false}}) {
+    roles::Entry told;
+    ASSERT_TRUE(told.ParseFromString(std::string(store.Find(id)->message())));
+    EXPECT_EQ(told.privileged(), privileged) << id;
+  }
 }
 
 }  // namespace

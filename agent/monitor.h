@@ -37,6 +37,7 @@ struct MonitorServe {
   bool allow_unauthenticated_verifiers = false;
   std::vector<std::string> log_selectors;
   std::vector<std::string> allowed_foreign_jwt_claims;
+  std::vector<std::string> authorized_delegates;
 };
 
 // What of the configuration is read anew: all of it, or what its plugin_data_files hold.

@@ -105,8 +105,12 @@ bool ProbeClient::Send(uint64_t id, const Question& question) {
   roles::AttestRequest request;
   request.set_id(id);
   request.set_pid(question.caller.pid);
-  request.set_uid(question.caller.uid);
-  request.set_gid(question.caller.gid);
+  if (question.caller.any_owner) {
+    request.set_any_owner(true);
+  } else {
+    request.set_uid(question.caller.uid);
+    request.set_gid(question.caller.gid);
+  }
   request.set_facts_only(question.kind == kRecheck);
   if (question.groups.has_value()) {
     request.mutable_groups()->mutable_gids()->Add(question.groups->begin(), question.groups->end());

@@ -53,6 +53,8 @@ class ProbeClient final {
     uid_t uid = 0;
     gid_t gid = 0;
     int pidfd = -1;  // Open until the answer or Cancel.
+    // Uid is whose turn it is alone: whose the process is nobody says. Not to be rechecked.
+    bool any_owner = false;
   };
 
   ProbeClient(EventLoop& loop, const Clock& clock, OnEnded on_ended);

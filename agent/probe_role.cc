@@ -172,6 +172,7 @@ void ProbeRole::OnRequest(std::string_view bytes, UniqueFd fd) {
 
 void ProbeRole::Attest(const roles::AttestRequest& request, UniqueFd pidfd) {
   Prober::Claim claim = {request.pid(), request.uid(), request.gid()};
+  claim.any_owner = request.any_owner();
   if (request.has_groups()) {
     claim.groups.emplace(request.groups().gids().begin(), request.groups().gids().end());
   }

@@ -108,11 +108,13 @@ absl::StatusOr<Attestation> Prober::Recheck(const Claim& claim) const {
 }
 
 absl::Status Prober::CheckClaim(const Claim& claim, const ProcessCredentials& credentials) const {
-  if (!sees_all_users_ && (claim.uid == kOverflowId || claim.gid == kOverflowId)) {
+  const uid_t uid = claim.any_owner ? credentials.uid : claim.uid;
+  const gid_t gid = claim.any_owner ? credentials.gid : claim.gid;
+  if (!sees_all_users_ && (uid == kOverflowId || gid == kOverflowId)) {
     return PermissionDenied("process {} is of a user that has no number in this namespace",
                             claim.pid);
   }
-  if (credentials.uid != claim.uid || credentials.gid != claim.gid) {
+  if (credentials.uid != uid || credentials.gid != gid) {
     return PermissionDenied("process {} connected as {}:{} and is {}:{} now", claim.pid, claim.uid,
                             claim.gid, credentials.uid, credentials.gid);
   }

@@ -42,6 +42,8 @@ class Prober final {
     gid_t gid = 0;
     // Its supplementary groups then; nullopt: those of now are wanted.
     std::optional<std::vector<gid_t>> groups = std::nullopt;
+    // A process that was referred to: whose it is nobody says, and uid and gid mean nothing.
+    bool any_owner = false;
   };
 
   explicit Prober(std::vector<std::unique_ptr<WorkloadAttestor>> attestors);

@@ -178,6 +178,25 @@ TEST(ProberTest, RefusesOtherCredentialsThanClaimed) {
   EXPECT_FALSE(prober.Begin(claim, child.OpenPidfd()).ok());
 }
 
+// Nobody has said whose it is; what is found is its own user's.
+TEST(ProberTest, AttestsAProcessOfAnyOwner) {
+  uid_t seen = 0;
+  auto* fake = new FakeAttestor(kOne);
+  fake->during = [&](const Subject& subject) { seen = subject.uid; };
+  const Prober prober = MakeProber({fake});
+  Child child;
+  Prober::Claim claim{.pid = child.Claim().pid, .uid = geteuid() + 1, .gid = getegid() + 1};
+  claim.any_owner = true;
+  auto attestation = prober.Begin(claim, child.OpenPidfd());
+  ASSERT_OK(attestation);
+  ASSERT_OK(prober.Finish(*attestation));
+  EXPECT_EQ(seen, geteuid());
+  UniqueFd pidfd = child.OpenPidfd();
+  child.Kill();
+  EXPECT_THAT(prober.Begin(claim, std::move(pidfd)),
+              StatusIs(absl::StatusCode::kNotFound, testing::_));
+}
+
 // Those of the socket are the caller's; without them it is asked of the process.
 TEST(ProberTest, AttestsTheGroupsOfTheClaim) {
   std::vector<gid_t> seen;

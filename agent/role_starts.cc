@@ -79,6 +79,8 @@ roles::ServeStart RoleStarts::ServeStart(const Progress& progress) const {
   start.mutable_log_selectors()->Add(serve_.log_selectors.begin(), serve_.log_selectors.end());
   start.mutable_allowed_foreign_jwt_claims()->Add(serve_.allowed_foreign_jwt_claims.begin(),
                                                   serve_.allowed_foreign_jwt_claims.end());
+  start.mutable_authorized_delegates()->Add(serve_.authorized_delegates.begin(),
+                                            serve_.authorized_delegates.end());
   return start;
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "agent/caller.h"
+#include "agent/pinned_processes.h"
 #include "agent/probe_client.h"
 #include "agent/role_context.h"
 #include "agent/role_main.h"
@@ -23,6 +24,7 @@
 #include "rpc/call.h"
 #include "rpc/server.h"
 #include "workload-api/debug_service.h"
+#include "workload-api/delegated_identity_service.h"
 #include "workload-api/health_service.h"
 #include "workload-api/identity_set.h"
 #include "workload-api/logger_service.h"
@@ -39,6 +41,9 @@ constexpr size_t kMaxIdsPerMessage = 400;
 // That the identity role has not read, of what callers can cause as much as they like of.
 constexpr size_t kMaxQueuedBytes = 256 << 10;
 constexpr absl::Duration kRefusedInterval = absl::Seconds(1);
+// Of the admin socket: a delegate has a stream for each of its processes, on one connection often.
+constexpr uint32_t kMaxAdminStreams = 1024;
+constexpr size_t kMaxAdminRequestBytes = 256 << 10;
 
 struct ServiceOptions {
   IdentitySets::Options sets;
@@ -56,6 +61,9 @@ struct Service {
       : sets(state, context.clock(), context.loop(), options.sets),
         jwt_tokens(context.loop(), context.clock(), state, std::move(options.jwt)),
         callers({context.loop(), context.clock(), probe, sets}),
+        processes(context.loop(), probe),
+        delegated({context.loop(), context.clock(), state, callers, sets, jwt_tokens, processes},
+                  options.workload.on_refused),
         workload({context.loop(), context.clock(), state, callers, jwt_tokens},
                  std::move(options.workload)),
         sds(workload.CallsOf("SDS.v3"), options.sets.trust_domain, std::move(options.sds)),
@@ -63,6 +71,7 @@ struct Service {
         logger(std::move(options.logger)) {
     health.AddTo(registry);
     AddReflection(registry);
+    delegated.AddTo(admin_registry);
     debug.AddTo(admin_registry);
     logger.AddTo(admin_registry);
   }
@@ -70,6 +79,8 @@ struct Service {
   IdentitySets sets;
   JwtTokens jwt_tokens;
   Callers callers;
+  PinnedProcesses processes;
+  DelegatedIdentityService delegated;
   WorkloadService workload;
   SdsService sds;
   HealthService health{/*serving=*/false};
@@ -154,8 +165,13 @@ absl::Status ServeRole::OnStart(const roles::Start& start) {
   options.on_connect = [this](rpc::Peer& peer) { return service_->callers.OnConnect(peer); };
   ASSIGN_OR_RETURN(service_->server,
                    rpc::Server::Create(context_.loop(), service_->registry, std::move(options)));
-  ASSIGN_OR_RETURN(service_->admin_server,
-                   rpc::Server::Create(context_.loop(), service_->admin_registry, {}));
+  rpc::Server::Options admin_options;
+  admin_options.limits.max_streams_per_connection = kMaxAdminStreams;
+  admin_options.limits.max_message_bytes = kMaxAdminRequestBytes;
+  admin_options.on_connect = [this](rpc::Peer& peer) { return service_->callers.OnConnect(peer); };
+  ASSIGN_OR_RETURN(
+      service_->admin_server,
+      rpc::Server::Create(context_.loop(), service_->admin_registry, std::move(admin_options)));
   return absl::OkStatus();
 }
 
@@ -163,8 +179,11 @@ absl::Status ServeRole::OnReload(const roles::Start& start) {
   const bool verifiers = start.serve().allow_unauthenticated_verifiers();
   service_->workload.SetAllowUnauthenticatedVerifiers(verifiers);
   service_->sds.SetAllowUnauthenticatedVerifiers(verifiers);
-  service_->workload.ShowSelectors(
-      {start.serve().log_selectors().begin(), start.serve().log_selectors().end()});
+  const auto& shown = start.serve().log_selectors();
+  service_->workload.ShowSelectors({shown.begin(), shown.end()});
+  service_->delegated.ShowSelectors({shown.begin(), shown.end()});
+  const auto& delegates = start.serve().authorized_delegates();
+  service_->delegated.Authorize({delegates.begin(), delegates.end()});
   const auto& claims = start.serve().allowed_foreign_jwt_claims();
   service_->workload.AllowForeignJwtClaims({claims.begin(), claims.end()});
   return absl::OkStatus();
@@ -230,6 +249,7 @@ absl::Status ServeRole::TakeStateChange(std::string_view bytes, const UniqueFd& 
   if (committed) {
     service_->jwt_tokens.Reconcile();
     service_->sets.Refresh();
+    service_->delegated.Refresh();
     service_->health.SetServing(true);
     context_.Ready();
   }

@@ -17,7 +17,7 @@ absl::Status RefuseForLackOfIdentity(const CallContext& context, rpc::Call& call
                                       {"registered", false},
                                       {shown.empty() ? "" : "selectors", shown},
                                       {"service", context.service},
-                                      {"subsystem_name", "endpoints"}});
+                                      {"subsystem_name", context.subsystem}});
   }
   context.on_refused();
   return PermissionDenied("no identity issued");
@@ -26,7 +26,7 @@ absl::Status RefuseForLackOfIdentity(const CallContext& context, rpc::Call& call
 void LogUnadmitted(const CallContext& context, rpc::Call& call, std::string_view name,
                    const absl::Status& why) {
   const rpc::ProcessPeer& process = call.peer().process;
-  if (context.refusals.MayWrite(process.uid)) {
+  if (!context.gate_logs && context.refusals.MayWrite(process.uid)) {
     log::Warn("Caller was not admitted", {{"method", name}, {"pid", process.pid}, {"error", why}});
   }
 }

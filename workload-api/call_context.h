@@ -22,7 +22,8 @@
 namespace assay {
 
 struct CallContext {
-  std::string_view service;  // As the log calls it: "WorkloadAPI".
+  std::string_view service;                  // As the log calls it: "WorkloadAPI".
+  std::string_view subsystem = "endpoints";  // As the log calls it, too.
   EventLoop& loop;
   const Clock& clock;
   const ServedState& state;
@@ -32,6 +33,8 @@ struct CallContext {
   const std::function<void()>& on_refused;
   RefusalLog<uid_t>& refusals;
   const ShownSelectors& shown;
+  // Whether the gate tells the log itself whom it does not admit.
+  bool gate_logs = false;
 };
 
 // The status of a call whose caller has no identity, which is told to the log and to on_refused.

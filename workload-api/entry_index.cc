@@ -63,7 +63,8 @@ EntryIndex::View EntryIndex::Get(Slot slot) const {
           .hint = text.substr(size_t{record.id_size} + record.spiffe_id_size, record.hint_size),
           .created_at = record.created_at,
           .store_svid = record.store_svid,
-          .jwt_svid_include_jti = record.jwt_svid_include_jti};
+          .jwt_svid_include_jti = record.jwt_svid_include_jti,
+          .privileged = record.privileged};
 }
 
 std::vector<std::string_view> EntryIndex::FederatesWith(Slot slot) const {
@@ -133,6 +134,7 @@ void EntryIndex::Fill(Record& record, const Entry& entry) {
   record.created_at = entry.created_at;
   record.store_svid = entry.store_svid;
   record.jwt_svid_include_jti = entry.jwt_svid_include_jti;
+  record.privileged = entry.privileged;
 
   const size_t text_size = entry.id.size() + entry.spiffe_id.size() + entry.hint.size();
   record.block.reset(

@@ -32,6 +32,7 @@ class EntryIndex final {
     int64_t created_at = 0;
     bool store_svid = false;  // For a store of SVIDs, never for a caller.
     bool jwt_svid_include_jti = false;
+    bool privileged = false;  // An admin's or a downstream server's: for no delegate.
     std::span<const Selector> selectors;
     std::span<const std::string> federates_with;  // Trust domain names.
   };
@@ -44,6 +45,7 @@ class EntryIndex final {
     int64_t created_at = 0;
     bool store_svid = false;
     bool jwt_svid_include_jti = false;
+    bool privileged = false;
   };
 
   EntryIndex() = default;
@@ -81,6 +83,7 @@ class EntryIndex final {
     uint16_t hint_size = 0;
     bool store_svid = false;
     bool jwt_svid_include_jti = false;
+    bool privileged = false;
     uint32_t next = kNone;  // In the list of its rarest selector.
   };
   struct Posting {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/secret.h"
+#include "workload-api/delegated_answers.h"
 #include "workload-api/jwt_answers.h"
 #include "workload-api/x509_answers.h"
 
@@ -150,8 +151,17 @@ void IdentitySet::Match() {
   const EntryIndex& entries = sets_.state_.entries();
   matched_ = true;
   entries_version_ = sets_.state_.entries_version();
-  matching_ = entries.Match(selectors_);
-  std::erase_if(matching_, [&](EntryIndex::Slot slot) { return entries.Get(slot).store_svid; });
+  matching_ = entries.Match(key_.selectors);
+  const bool for_delegate = key_.whom == For::kDelegate;
+  std::erase_if(matching_, [&](EntryIndex::Slot slot) {
+    const EntryIndex::View view = entries.Get(slot);
+    return view.store_svid || (for_delegate && view.privileged);
+  });
+  hidden_.clear();
+  if (for_delegate) {
+    identities_ = matching_;
+    return;
+  }
   // WLAPI-18: of the entries with one hint the oldest keeps it, and of these the first by id.
   std::map<std::string_view, EntryIndex::Slot> by_hint;
   for (EntryIndex::Slot slot : matching_) {
@@ -162,7 +172,6 @@ void IdentitySet::Match() {
     }
   }
   identities_.clear();
-  hidden_.clear();
   for (EntryIndex::Slot slot : matching_) {
     const std::string_view hint = entries.Get(slot).hint;
     (hint.empty() || by_hint[hint] == slot ? identities_ : hidden_).push_back(slot);
@@ -227,7 +236,12 @@ void IdentitySet::BuildSvids() {
       continue;
     }
     const EntryIndex::View view = state.entries().Get(slot);
-    items.push_back({view.spiffe_id, svid->chain, svid->key.Reveal(), authorities, view.hint});
+    items.push_back({.spiffe_id = view.spiffe_id,
+                     .chain = svid->chain,
+                     .key = svid->key.Reveal(),
+                     .bundle = authorities,
+                     .hint = view.hint,
+                     .expires_at = svid->expires_at});
   }
   for (EntryIndex::Slot slot : hidden_) {
     const ServedState::Svid* svid = NoteSvid(slot, now);
@@ -237,18 +251,27 @@ void IdentitySet::BuildSvids() {
     }
   }
   NoteWithdrawals(now);
+  // A delegate is told that there are no identities; a process is refused.
+  const bool is_answer = key_.whom == For::kDelegate && identities_.empty();
   // Nothing can be verified by an own bundle without authorities.
-  if (items.empty() || authorities.empty()) {
+  if (!is_answer && (items.empty() || authorities.empty())) {
     svids_ = nullptr;
     return;
   }
+  svids_ = Reuse(svids_, SvidsAnswer(items));
+}
+
+std::string IdentitySet::SvidsAnswer(const std::vector<X509SvidItem>& items) const {
   X509Bundles federated;
+  std::set<std::string_view> names;
   for (std::string_view name : FederatesWith()) {
-    if (const ServedState::Bundle* bundle = state.FindBundle(name)) {
+    if (const ServedState::Bundle* bundle = sets_.state_.FindBundle(name)) {
       federated[name] = bundle->x509_authorities;
+      names.insert(name);
     }
   }
-  svids_ = Reuse(svids_, X509SvidAnswer(items, federated));
+  return key_.whom == For::kDelegate ? DelegatedX509SvidsAnswer(items, names)
+                                     : X509SvidAnswer(items, federated);
 }
 
 void IdentitySet::NoteWithdrawals(int64_t now) {
@@ -280,7 +303,7 @@ void IdentitySet::NoteWithdrawals(int64_t now) {
 void IdentitySet::BuildBundles() {
   const ServedState& state = sets_.state_;
   const ServedState::Bundle* own = state.FindBundle(sets_.options_.trust_domain);
-  if (own == nullptr) {
+  if (own == nullptr || key_.whom == For::kDelegate) {
     bundles_ = jwt_bundles_ = nullptr;
     return;
   }

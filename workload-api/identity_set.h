@@ -21,6 +21,7 @@
 #include "rpc/call.h"
 #include "spiffe/selector.h"
 #include "workload-api/served_state.h"
+#include "workload-api/x509_answers.h"
 
 namespace assay {
 
@@ -42,12 +43,20 @@ class IdentitySet final {
   // How long a caller waits for SVIDs that are not signed yet.
   static constexpr absl::Duration kPatience = absl::Seconds(30);
 
-  IdentitySet(IdentitySets& sets, std::vector<Selector> selectors)
-      : sets_(sets), selectors_(std::move(selectors)) {}
+  // Who is answered: the process itself, or a delegate that asks for it. No delegate gets the
+  // identities of admins and downstream servers; to it hints may come more than once.
+  enum class For { kProcess, kDelegate };
+  struct Key {
+    For whom = For::kProcess;
+    std::vector<Selector> selectors;
+    auto operator<=>(const Key&) const = default;
+  };
+
+  IdentitySet(IdentitySets& sets, Key key) : sets_(sets), key_(std::move(key)) {}
   IdentitySet(const IdentitySet&) = delete;
   IdentitySet& operator=(const IdentitySet&) = delete;
 
-  const std::vector<Selector>& selectors() const { return selectors_; }
+  const std::vector<Selector>& selectors() const { return key_.selectors; }
 
   // All of these are true of now: SVIDs that have expired since the last change count no more.
   // Whether any entry grants an identity.
@@ -55,7 +64,8 @@ class IdentitySet final {
   // Whether every identity has an SVID.
   bool complete();
   // FetchX509SVID's answer of the SVIDs that there are; null when there are none, or nothing to
-  // verify them by (an own bundle without authorities).
+  // verify them by (an own bundle without authorities). For a delegate SubscribeToX509SVIDs', also
+  // of no identities.
   rpc::SharedFrame x509_svids();
   // FetchX509Bundles' answer, of a set without identities the own bundle alone; null as long as
   // that is unknown.
@@ -67,8 +77,8 @@ class IdentitySet final {
   const ServedState::Bundle* FindBundle(std::string_view trust_domain);
   // The entries that grant the identities, sorted by id (WLAPI-48), one for each hint.
   const std::vector<EntryIndex::Slot>& identities();
-  // All entries that grant identities, sorted by id: of those with one hint each (SDS has no
-  // hints).
+  // All entries that grant identities, sorted by id: of those with one hint each (SDS and delegates
+  // have no use for hints).
   const std::vector<EntryIndex::Slot>& granted() {
     Update();
     return matching_;
@@ -116,6 +126,7 @@ class IdentitySet final {
   void BuildSvids();
   // Takes note of the SVID that it returns; null: it has none that is valid.
   const ServedState::Svid* NoteSvid(EntryIndex::Slot slot, int64_t now);
+  std::string SvidsAnswer(const std::vector<X509SvidItem>& items) const;
   void NoteWithdrawals(int64_t now);
   void BuildBundles();
   // The federated trust domains of all matching entries, sorted.
@@ -124,11 +135,11 @@ class IdentitySet final {
   void UpdateAndTell();
 
   IdentitySets& sets_;
-  const std::vector<Selector> selectors_;
+  const Key key_;
   uint64_t generation_ = 0;       // Of the last update; 0: never.
   uint64_t entries_version_ = 0;  // That was matched last.
   bool matched_ = false;
-  std::vector<EntryIndex::Slot> matching_;             // All of them, without those for stores.
+  std::vector<EntryIndex::Slot> matching_;             // All, but those that For excludes.
   std::vector<EntryIndex::Slot> identities_;           // Of these, one for each hint,
   std::vector<EntryIndex::Slot> hidden_;               // and the others.
   std::vector<EntryIndex::Slot> missing_;              // Identities without a valid SVID,
@@ -167,8 +178,9 @@ class IdentitySets final {
   IdentitySets(const IdentitySets&) = delete;
   IdentitySets& operator=(const IdentitySets&) = delete;
 
-  // The set of callers with these selectors, normalized.
-  std::shared_ptr<IdentitySet> Get(std::vector<Selector> selectors);
+  // The set of processes with these selectors, normalized.
+  std::shared_ptr<IdentitySet> Get(std::vector<Selector> selectors,
+                                   IdentitySet::For whom = IdentitySet::For::kProcess);
   // After a commit of the state: tells the observers of all sets whose answers changed.
   void Refresh();
   // After the loss of the identity role, which knew what was wanted: asks again.
@@ -179,11 +191,11 @@ class IdentitySets final {
  private:
   friend class IdentitySet;
 
-  struct BySelectors {
+  struct ByKey {
     using is_transparent = void;
-    using Key = std::vector<Selector>;
+    using Key = IdentitySet::Key;
     static const Key& Of(const Key& key) { return key; }
-    static const Key& Of(const std::shared_ptr<IdentitySet>& set) { return set->selectors(); }
+    static const Key& Of(const std::shared_ptr<IdentitySet>& set) { return set->key_; }
     template <typename A, typename B>
     bool operator()(const A& a, const B& b) const {
       return Of(a) < Of(b);
@@ -199,7 +211,7 @@ class IdentitySets final {
   EventLoop& loop_;
   const Options options_;
   uint64_t generation_ = 1;  // Counts the commits.
-  std::set<std::shared_ptr<IdentitySet>, BySelectors> sets_;
+  std::set<std::shared_ptr<IdentitySet>, ByKey> sets_;
   size_t sweep_at_;
   int64_t next_expiry_ = INT64_MAX;  // What the timer waits for.
   EventLoop::TimerId expiry_timer_ = 0;

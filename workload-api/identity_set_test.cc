@@ -374,6 +374,19 @@ TEST_F(IdentitySetTest, ForgetsSetsThatNobodyHolds) {
   EXPECT_EQ(Get(sets_, "uid:2"), held);
 }
 
+TEST_F(IdentitySetTest, KeepsNoLongSelectorsThatNobodyHolds) {
+  Commit(Change().Reset().Entry("a").Svid("a", In(absl::Hours(1))).Bundle(kOwn, "roots"));
+  const auto ask = [&](char filler) {
+    return sets_.Get({{"unix", std::string(60 << 10, filler)}}, IdentitySet::For::kDelegate);
+  };
+  const auto held = ask('h');
+  const std::weak_ptr<IdentitySet> idle = ask('i');
+  EXPECT_FALSE(idle.expired());
+  ask('j');
+  EXPECT_TRUE(idle.expired());
+  EXPECT_EQ(ask('h'), held);
+}
+
 TEST_F(IdentitySetTest, ServesWhatItHadUntilANewIdentityRoleHasSigned) {
   Commit(Change()
              .Reset()

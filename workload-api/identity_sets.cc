@@ -9,8 +9,18 @@ namespace {
 
 // Sets that no connection holds are kept between calls, up to so many beside those held.
 constexpr size_t kIdleSets = 256;
+// But none is, once somebody has so much of selectors: a delegate's may be others each time.
+constexpr size_t kLongSelectors = 4 << 10;
 // The wall clock may be stepped past an expiry: it is looked at so often.
 constexpr absl::Duration kExpiryRecheck = absl::Seconds(60);
+
+size_t BytesOf(const std::vector<Selector>& selectors) {
+  size_t bytes = 0;
+  for (const Selector& selector : selectors) {
+    bytes += sizeof(selector) + selector.type.size() + selector.value.size();
+  }
+  return bytes;
+}
 
 }  // namespace
 
@@ -38,16 +48,18 @@ void IdentitySets::TellUse() {
   }
 }
 
-std::shared_ptr<IdentitySet> IdentitySets::Get(std::vector<Selector> selectors) {
-  const auto found = sets_.find(selectors);
+std::shared_ptr<IdentitySet> IdentitySets::Get(std::vector<Selector> selectors,
+                                               IdentitySet::For whom) {
+  IdentitySet::Key key{.whom = whom, .selectors = std::move(selectors)};
+  const auto found = sets_.find(key);
   if (found != sets_.end()) {
     return *found;
   }
-  if (sets_.size() >= sweep_at_) {
+  if (sets_.size() >= sweep_at_ || BytesOf(key.selectors) > kLongSelectors) {
     std::erase_if(sets_, [](const auto& set) { return set.use_count() == 1; });
     sweep_at_ = 2 * sets_.size() + kIdleSets;
   }
-  auto set = std::make_shared<IdentitySet>(*this, std::move(selectors));
+  auto set = std::make_shared<IdentitySet>(*this, std::move(key));
   sets_.insert(set);
   return set;
 }

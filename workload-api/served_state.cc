@@ -53,7 +53,7 @@ struct ServedState::Tables {
   std::vector<uint64_t> entry_versions;  // By slot.
   uint64_t entries_version = 0;
   std::unordered_map<EntryIndex::Slot, Svid> svids;
-  std::map<std::string, Bundle, std::less<>> bundles;
+  Bundles bundles;
 };
 
 ServedState::ServedState() : tables_(std::make_unique<Tables>()) {}
@@ -70,6 +70,8 @@ const ServedState::Bundle* ServedState::FindBundle(std::string_view trust_domain
   const auto found = tables_->bundles.find(trust_domain);
   return found == tables_->bundles.end() ? nullptr : &found->second;
 }
+
+const ServedState::Bundles& ServedState::bundles() const { return tables_->bundles; }
 
 size_t ServedState::svid_count() const { return tables_->svids.size(); }
 
@@ -185,6 +187,7 @@ absl::Status ServedState::PutEntries(const roles::StateChange& change, Tables& t
                                          .created_at = entry.created_at(),
                                          .store_svid = entry.store_svid(),
                                          .jwt_svid_include_jti = entry.jwt_svid_include_jti(),
+                                         .privileged = entry.privileged(),
                                          .selectors = selectors,
                                          .federates_with = federates_with}));
     if (slot >= tables.entry_versions.size()) {

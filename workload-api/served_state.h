@@ -43,6 +43,8 @@ class ServedState final {
     uint64_t version = 0;
   };
 
+  using Bundles = std::map<std::string, Bundle, std::less<>>;  // By trust domain name.
+
   ServedState();
   ~ServedState();
   ServedState(const ServedState&) = delete;
@@ -58,6 +60,7 @@ class ServedState final {
   // Null when there is none.
   const Svid* FindSvid(EntryIndex::Slot slot) const;
   const Bundle* FindBundle(std::string_view trust_domain) const;
+  const Bundles& bundles() const;
 
   // How many SVIDs there are.
   size_t svid_count() const;

@@ -17,10 +17,13 @@ StateStream::~StateStream() {
   }
 }
 
-void StateStream::OnMessage(std::string_view /*bytes*/) {
-  // The requests have no fields, and what a later version adds is not for this one. A second
-  // message is ignored.
+void StateStream::OnMessage(std::string_view bytes) {
+  // A second message is ignored.
   if (std::exchange(started_, true)) {
+    return;
+  }
+  if (absl::Status taken = Take(bytes); !taken.ok()) {
+    End(taken);
     return;
   }
   context_.gate.Admit(call_, [this, alive = alive_](auto identities) {
@@ -128,7 +131,7 @@ void StateStream::Push(bool admitted) {
   }
   Answer answer = Look(*identities_);
   if (answer.refused) {
-    Refuse();
+    End(Refusal(*identities_));
     return;
   }
   const bool good_enough = sent_ == nullptr || answer.withdrawals == sent_withdrawals_;
@@ -158,7 +161,15 @@ void StateStream::Push(bool admitted) {
   }
 }
 
-void StateStream::Refuse() { End(RefuseForLackOfIdentity(context_, call_, name(), *identities_)); }
+absl::Status StateStream::Refusal(IdentitySet& identities) {
+  return RefuseForLackOfIdentity(context_, call_, name(), identities);
+}
+
+void StateStream::LookAgain() {
+  if (observing_) {
+    OnIdentitiesChanged();
+  }
+}
 
 void StateStream::End(const absl::Status& status) {
   context_.loop.Cancel(std::exchange(wait_timer_, 0));

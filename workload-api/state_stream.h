@@ -39,6 +39,13 @@ class StateStream : public rpc::CallHandler, public IdentityObserver, public Cal
     uint64_t withdrawals = 0;
   };
   virtual Answer Look(IdentitySet& identities) = 0;
+  // Takes the request, once; what fails ends the call. Those of the Workload API have no fields,
+  // and what a later version adds is not for this one.
+  virtual absl::Status Take(std::string_view /*request*/) { return absl::OkStatus(); }
+  // What a call ends with that Look has refused; told to the log here.
+  virtual absl::Status Refusal(IdentitySet& identities);
+  // Looks again, for there is something new besides the identities.
+  void LookAgain();
   // "FetchX509SVID", as the log calls it.
   virtual std::string_view name() const = 0;
 
@@ -55,7 +62,6 @@ class StateStream : public rpc::CallHandler, public IdentityObserver, public Cal
   void Push(bool admitted);
   void AdmitAgain();
   void OnAdmittedAgain(absl::StatusOr<std::shared_ptr<IdentitySet>> identities);
-  void Refuse();
   void EndUnadmitted(const absl::Status& why);
   void End(const absl::Status& status);
 

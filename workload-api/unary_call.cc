@@ -33,8 +33,8 @@ absl::Status UnaryCall::Refused(std::string_view words, const absl::Status& why)
     log::Error(words, {{"error", why},
                        {"method", name()},
                        {"pid", process.pid},
-                       {"service", "WorkloadAPI"},
-                       {"subsystem_name", "endpoints"}});
+                       {"service", context_.service},
+                       {"subsystem_name", context_.subsystem}});
   }
   return why;
 }

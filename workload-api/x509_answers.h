@@ -3,6 +3,7 @@
 // bytes of an SVID answer hold private keys: whoever gets them wipes them.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@ struct X509SvidItem {
   std::string_view key;
   std::string_view bundle;
   std::string_view hint;
+  int64_t expires_at = 0;  // Unix seconds.
 };
 
 // By trust domain name: the concatenated DER of its authorities.

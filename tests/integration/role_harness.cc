@@ -23,8 +23,10 @@ constexpr int kSteps = 100;
 RoleHarness::RoleHarness(const Options& options)
     : options_(options),
       socket_(folder_.path() + "/api.sock"),
+      admin_socket_(folder_.path() + "/admin.sock"),
       loop_(EventLoop::Create(clock_).value()),
-      listener_(rpc::ListenUnix(socket_, 0777).value()) {
+      listener_(rpc::ListenUnix(socket_, 0777).value()),
+      admin_listener_(rpc::ListenUnix(admin_socket_, 0777).value()) {
   std::filesystem::permissions(folder_.path(), std::filesystem::perms::all);
   thread_ = std::thread([this] { loop_->Run(); });
   OnLoop([this] {
@@ -79,6 +81,8 @@ void RoleHarness::Start(roles::Role role) {
     start.mutable_serve()->set_trust_domain("example.org");
     start.mutable_serve()->set_allow_unauthenticated_verifiers(
         options_.allow_unauthenticated_verifiers);
+    start.mutable_serve()->mutable_authorized_delegates()->Add(
+        options_.authorized_delegates.begin(), options_.authorized_delegates.end());
   } else {
     start.mutable_probe()->mutable_unix()->set_discover_workload_path(
         options_.discover_workload_path);
@@ -87,6 +91,8 @@ void RoleHarness::Start(roles::Role role) {
   if (role == roles::SERVE) {
     message.mutable_listen()->set_endpoint(roles::WORKLOAD_API);
     ASSERT_OK(roles_[role]->control().Send(message, listener_.get()));
+    message.mutable_listen()->set_endpoint(roles::ADMIN);
+    ASSERT_OK(roles_[role]->control().Send(message, admin_listener_.get()));
   }
 }
 

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "agent/role_process.h"
 #include "assay/roles.pb.h"
@@ -28,6 +29,7 @@ class RoleHarness final {
   struct Options {
     bool allow_unauthenticated_verifiers = false;
     bool discover_workload_path = false;
+    std::vector<std::string> authorized_delegates = {};
   };
 
   explicit RoleHarness(const Options& options);
@@ -37,6 +39,8 @@ class RoleHarness final {
   RoleHarness& operator=(const RoleHarness&) = delete;
 
   const std::string& socket() const { return socket_; }
+  // Of mode 0777, unlike an agent's.
+  const std::string& admin_socket() const { return admin_socket_; }
   std::string target() const { return "unix:" + socket_; }
 
   // As the identity role.
@@ -62,9 +66,11 @@ class RoleHarness final {
   const Options options_;
   TempFolder folder_;
   const std::string socket_;
+  const std::string admin_socket_;
   SystemClock clock_;
   std::unique_ptr<EventLoop> loop_;
   UniqueFd listener_;
+  UniqueFd admin_listener_;
   std::map<roles::Role, std::unique_ptr<RoleProcess>> roles_;
   std::unique_ptr<Channel> identity_;
   std::thread thread_;

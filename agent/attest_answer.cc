@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "agent/attest_answer.h"
+
+#include <utility>
+
+namespace assay {
+
+absl::Status StatusOf(const roles::AttestReply& reply) {
+  return MakeStatus(static_cast<absl::StatusCode>(reply.code()), reply.error());
+}
+
+std::vector<Selector> SelectorsOf(roles::AttestReply& reply) {
+  std::vector<Selector> selectors;
+  selectors.reserve(static_cast<size_t>(reply.selectors_size()));
+  for (roles::Selector& selector : *reply.mutable_selectors()) {
+    selectors.push_back(
+        {std::move(*selector.mutable_type()), std::move(*selector.mutable_value())});
+  }
+  return Normalized(std::move(selectors));
+}
+
+}  // namespace assay
