@@ -6,6 +6,7 @@
 
 #include <absl/time/time.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -71,7 +72,7 @@ class EventLoop final {
   const Clock& clock_;
   const UniqueFd epoll_;
   const UniqueFd wake_;
-  volatile bool stopped_ = false;
+  std::atomic<bool> stopped_ = false;  // Lock-free, for signal handlers.
   uint64_t next_generation_ = 1;
   TimerId next_timer_ = 1;
   std::unordered_map<int, std::shared_ptr<Watched>> watched_;
