@@ -16,7 +16,7 @@
 namespace assay::crypto {
 namespace {
 
-constexpr std::string_view kProtocol = "h2";
+constexpr std::string_view kProtocol = "h2", kOldProtocol = "http/1.1";
 constexpr size_t kReadBytes = 16 << 10;  // The most that one TLS record carries.
 
 // ChaCha20-Poly1305 first: wolfSSL's AES may be one of tables, slow and leaking by its timing.
@@ -114,6 +114,9 @@ absl::Status CheckPostQuantum() {
 struct TlsConnection::Impl {
   absl::Status Init(const TlsIdentity* identity);
   absl::Status UseIdentity(const TlsIdentity& identity);
+  std::string_view ProtocolName() const {
+    return protocol == ServerOptions::Protocol::kHttp1 ? kOldProtocol : kProtocol;
+  }
   absl::Status Configure();
   absl::Status Advance();
   absl::Status Handshake();
@@ -133,6 +136,7 @@ struct TlsConnection::Impl {
   static int OnSend(WOLFSSL* session, char* bytes, int size, void* self);
 
   bool is_server = false;
+  ServerOptions::Protocol protocol = ServerOptions::Protocol::kHttp2;
   bool require_post_quantum = false;
   std::shared_ptr<const Signer> signer;  // Null: anonymous.
   ChainVerifier verify;
@@ -295,7 +299,7 @@ absl::Status TlsConnection::Impl::Configure() {
   wolfSSL_SSLSetIOSend(tls, &OnSend);
   wolfSSL_SetIOReadCtx(tls, this);
   wolfSSL_SetIOWriteCtx(tls, this);
-  std::string protocol(kProtocol);
+  std::string offered(ProtocolName());
   static const std::vector<int> post_quantum = PostQuantumGroups();
   std::vector<int> groups = post_quantum;
   if (!require_post_quantum) {
@@ -306,7 +310,7 @@ absl::Status TlsConnection::Impl::Configure() {
   const bool configured =
       wolfSSL_set_cipher_list(tls, kSuites) == WOLFSSL_SUCCESS &&
       wolfSSL_set_groups(tls, groups.data(), static_cast<int>(groups.size())) == WOLFSSL_SUCCESS &&
-      wolfSSL_UseALPN(tls, protocol.data(), static_cast<unsigned int>(protocol.size()),
+      wolfSSL_UseALPN(tls, offered.data(), static_cast<unsigned int>(offered.size()),
                       WOLFSSL_ALPN_FAILED_ON_MISMATCH) == WOLFSSL_SUCCESS &&
       (is_server || wolfSSL_UseKeyShare(tls, groups[0]) == WOLFSSL_SUCCESS);
   return configured ? absl::OkStatus() : Internal("wolfssl refuses the tls configuration");
@@ -348,12 +352,15 @@ absl::Status TlsConnection::Impl::Handshake() {
 
 // Looks once more at what wolfSSL is configured to guarantee.
 absl::Status TlsConnection::Impl::FinishHandshake() {
-  char* protocol = nullptr;
+  char* agreed = nullptr;
   unsigned short size = 0;
-  if (wolfSSL_ALPN_GetProtocol(session.get(), &protocol, &size) != WOLFSSL_SUCCESS ||
-      std::string_view(protocol, size) != kProtocol) {
+  const int found = wolfSSL_ALPN_GetProtocol(session.get(), &agreed, &size);
+  const bool is_unnamed =
+      found == WOLFSSL_ALPN_NOT_FOUND && protocol == ServerOptions::Protocol::kHttp1;
+  if (!is_unnamed &&
+      (found != WOLFSSL_SUCCESS || std::string_view(agreed, size) != ProtocolName())) {
     wolfSSL_shutdown(session.get());
-    return Fail(Unavailable("tls handshake: the peer does not speak {}", kProtocol));
+    return Fail(Unavailable("tls handshake: the peer does not speak {}", ProtocolName()));
   }
   if (!judged || (presented.empty() && !is_server) || wolfSSL_session_reused(session.get()) != 0) {
     return Fail(Internal("tls handshake: done without a verified peer"));
@@ -406,6 +413,7 @@ absl::StatusOr<std::unique_ptr<TlsConnection>> TlsConnection::CreateServer(
     const ServerOptions& options) {
   auto impl = std::make_unique<Impl>();
   impl->is_server = true;
+  impl->protocol = options.protocol;
   impl->verify = options.verify_client;
   RETURN_IF_ERROR(impl->Init(&options.identity));
   return std::unique_ptr<TlsConnection>(new TlsConnection(std::move(impl)));

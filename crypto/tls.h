@@ -2,9 +2,9 @@
 // TLS 1.3 on wolfSSL, as a state machine without I/O: bytes from the socket go in, bytes for the
 // socket come out, and plain bytes between. wolfSSL's own path verification is never used: the
 // peer's chain goes to a verifier of the caller's, and the connection carries what it returned.
-// ALPN is "h2" and mandatory. X25519 is offered before P-256, ChaCha20-Poly1305 before AES-GCM;
-// sessions are never resumed. Not thread-safe; use on long-lived threads only (wolfSSL keeps
-// per-thread tables).
+// ALPN is "h2" and mandatory, but for a server of HTTP/1.1. X25519 is offered before P-256,
+// ChaCha20-Poly1305 before AES-GCM; sessions are never resumed. Not thread-safe; use on long-lived
+// threads only (wolfSSL keeps per-thread tables).
 #pragma once
 
 #include <functional>
@@ -43,6 +43,8 @@ class TlsConnection final {
   };
   struct ServerOptions {
     TlsIdentity identity;
+    // What is spoken in it: ALPN is "h2"; or "http/1.1", or no ALPN at all.
+    enum class Protocol { kHttp2, kHttp1 } protocol = Protocol::kHttp2;
     // Called only when the client presents a certificate, which is always asked for and never
     // required.
     ChainVerifier verify_client;
