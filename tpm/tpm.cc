@@ -51,6 +51,7 @@ class Tpm::Worker final {
   Worker(TctiChoice choice, const Options& options)
       : choice_(std::move(choice)),
         patience_(absl::ToChronoMilliseconds(options.patience)),
+        observe_(options.observe),
         refused_(options.refused_passwords_path) {}
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -63,12 +64,13 @@ class Tpm::Worker final {
 
   // Runs operation on the thread after those before it, and returns what it does. It may run twice:
   // when the TPM was lost since the last one, or its slots were full of a dead process's leftovers.
-  absl::Status Do(Operation operation);
+  absl::Status Do(std::string_view name, Operation operation);
   // As Do, for an operation that has a value.
   template <typename Value>
-  absl::StatusOr<Value> Get(std::function<absl::StatusOr<Value>(Commands&)> operation) {
+  absl::StatusOr<Value> Get(std::string_view name,
+                            std::function<absl::StatusOr<Value>(Commands&)> operation) {
     const auto result = std::make_shared<absl::StatusOr<Value>>(absl::UnknownError(""));
-    RETURN_IF_ERROR(Do([result, operation = std::move(operation)](Commands& commands) {
+    RETURN_IF_ERROR(Do(name, [result, operation = std::move(operation)](Commands& commands) {
       *result = operation(commands);
       return result->status();
     }));
@@ -81,6 +83,7 @@ class Tpm::Worker final {
     std::unique_ptr<Commands> commands;
   };
   struct Job {
+    std::string_view name;  // A constant.
     Operation operation;
     absl::Status status;
     bool done = false;
@@ -89,12 +92,14 @@ class Tpm::Worker final {
   void RunThread();
   // Null when there is none: at the end, and when there was none for a while.
   std::shared_ptr<Job> WaitForJob();
+  absl::Status Measure(const Job& job);
   absl::Status Attempt(const Operation& operation);
   absl::Status Connect();
   absl::Status RunOnce(const Operation& operation);
 
   const TctiChoice choice_;
   const std::chrono::milliseconds patience_;
+  const decltype(Options::observe) observe_;
   // Touched by the thread alone.
   Connection connection_;
   RefusedPasswords refused_;
@@ -122,9 +127,9 @@ void Tpm::Worker::Stop() {
   }
 }
 
-absl::Status Tpm::Worker::Do(Operation operation) {
-  const auto job =
-      std::make_shared<Job>(Job{.operation = std::move(operation), .status = absl::OkStatus()});
+absl::Status Tpm::Worker::Do(std::string_view name, Operation operation) {
+  const auto job = std::make_shared<Job>(
+      Job{.name = name, .operation = std::move(operation), .status = absl::OkStatus()});
   const auto deadline = std::chrono::steady_clock::now() + patience_;
   const MutexLock lock(mutex_);
   if (!stuck_) {
@@ -171,7 +176,7 @@ std::shared_ptr<Tpm::Worker::Job> Tpm::Worker::WaitForJob() {
 void Tpm::Worker::RunThread() {
   while (true) {
     const std::shared_ptr<Job> job = WaitForJob();
-    const absl::Status status = job == nullptr ? absl::OkStatus() : Attempt(job->operation);
+    const absl::Status status = job == nullptr ? absl::OkStatus() : Measure(*job);
     if (job == nullptr) {
       connection_ = {};
     }
@@ -187,6 +192,15 @@ void Tpm::Worker::RunThread() {
     }
     finished_.NotifyAll();
   }
+}
+
+absl::Status Tpm::Worker::Measure(const Job& job) {
+  const auto begin = std::chrono::steady_clock::now();
+  absl::Status status = Attempt(job.operation);
+  if (observe_) {
+    observe_(job.name, status, absl::FromChrono(std::chrono::steady_clock::now() - begin));
+  }
+  return status;
 }
 
 absl::Status Tpm::Worker::Attempt(const Operation& operation) {
@@ -237,26 +251,28 @@ absl::StatusOr<std::unique_ptr<Tpm>> Tpm::Open(const Options& options) {
   const auto worker = std::make_shared<Worker>(std::move(choice), options);
   Worker::Start(worker);
   std::unique_ptr<Tpm> tpm(new Tpm(worker));
-  RETURN_IF_ERROR(worker->Do([](Commands&) { return absl::OkStatus(); }));
+  RETURN_IF_ERROR(worker->Do("open", [](Commands&) { return absl::OkStatus(); }));
   return tpm;
 }
 
 absl::StatusOr<KeyBlobs> Tpm::CreateDevId(crypto::KeyType type, const Passwords& passwords) {
-  return worker_->Get<KeyBlobs>([type, copy = Copy(passwords)](Commands& commands) {
+  return worker_->Get<KeyBlobs>("create_devid", [type, copy = Copy(passwords)](Commands& commands) {
     return commands.devid.CreateDevId(type, *copy);
   });
 }
 
 absl::StatusOr<KeyBlobs> Tpm::CreateAk(const Passwords& passwords) {
-  return worker_->Get<KeyBlobs>(
-      [copy = Copy(passwords)](Commands& commands) { return commands.devid.CreateAk(*copy); });
+  return worker_->Get<KeyBlobs>("create_ak", [copy = Copy(passwords)](Commands& commands) {
+    return commands.devid.CreateAk(*copy);
+  });
 }
 
 absl::StatusOr<DevIdEvidence> Tpm::AttestDevId(const KeyBlobs& devid, const KeyBlobs& ak,
                                                const Passwords& passwords) {
-  return worker_->Get<DevIdEvidence>([devid, ak, copy = Copy(passwords)](Commands& commands) {
-    return commands.devid.AttestDevId(devid, ak, *copy);
-  });
+  return worker_->Get<DevIdEvidence>("attest_devid",
+                                     [devid, ak, copy = Copy(passwords)](Commands& commands) {
+                                       return commands.devid.AttestDevId(devid, ak, *copy);
+                                     });
 }
 
 absl::StatusOr<std::string> Tpm::ActivateCredential(const KeyBlobs& ak,
@@ -264,26 +280,27 @@ absl::StatusOr<std::string> Tpm::ActivateCredential(const KeyBlobs& ak,
                                                     const std::string& secret,
                                                     const Passwords& passwords) {
   return worker_->Get<std::string>(
-      [ak, credential, secret, copy = Copy(passwords)](Commands& commands) {
+      "activate_credential", [ak, credential, secret, copy = Copy(passwords)](Commands& commands) {
         return commands.devid.ActivateCredential(ak, credential, secret, *copy);
       });
 }
 
 absl::StatusOr<std::string> Tpm::SignWithDevId(const KeyBlobs& devid, const std::string& digest,
                                                const Passwords& passwords) {
-  return worker_->Get<std::string>([devid, digest, copy = Copy(passwords)](Commands& commands) {
-    return commands.devid.SignWithDevId(devid, digest, *copy);
-  });
+  return worker_->Get<std::string>("sign_with_devid",
+                                   [devid, digest, copy = Copy(passwords)](Commands& commands) {
+                                     return commands.devid.SignWithDevId(devid, digest, *copy);
+                                   });
 }
 
 absl::StatusOr<KeyBlobs> Tpm::CreateKey(crypto::KeyType type, const Passwords& passwords) {
-  return worker_->Get<KeyBlobs>([type, copy = Copy(passwords)](Commands& commands) {
+  return worker_->Get<KeyBlobs>("create_key", [type, copy = Copy(passwords)](Commands& commands) {
     return commands.keys.CreateKey(type, *copy);
   });
 }
 
 absl::Status Tpm::CheckKey(const KeyBlobs& key, const Passwords& passwords) {
-  return worker_->Do([key, copy = Copy(passwords)](Commands& commands) {
+  return worker_->Do("check_key", [key, copy = Copy(passwords)](Commands& commands) {
     return commands.keys.CheckKey(key, *copy);
   });
 }
@@ -291,7 +308,7 @@ absl::Status Tpm::CheckKey(const KeyBlobs& key, const Passwords& passwords) {
 absl::StatusOr<std::string> Tpm::Sign(const KeyBlobs& key, const crypto::SignatureScheme& scheme,
                                       const std::string& digest, const Passwords& passwords) {
   return worker_->Get<std::string>(
-      [key, scheme, digest, copy = Copy(passwords)](Commands& commands) {
+      "sign", [key, scheme, digest, copy = Copy(passwords)](Commands& commands) {
         return commands.keys.Sign(key, scheme, digest, *copy);
       });
 }

@@ -15,9 +15,11 @@
 
 #include <absl/time/time.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/secret.h"
 #include "base/status.h"
@@ -59,6 +61,11 @@ class Tpm final {
     std::string refused_passwords_path = {};
     // How long an operation may take before the TPM counts as one that does not answer.
     absl::Duration patience = absl::Minutes(2);
+    // Told of each operation by its name, "sign", how it ended and how long the TPM took for it, on
+    // the thread of the TPM, which one that does not answer keeps: it must own what it uses. May be
+    // unset.
+    std::function<void(std::string_view operation, const absl::Status& status, absl::Duration time)>
+        observe = {};
   };
 
   static absl::StatusOr<std::unique_ptr<Tpm>> Open(const Options& options);

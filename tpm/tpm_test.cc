@@ -100,6 +100,22 @@ INSTANTIATE_TEST_SUITE_P(KeysAndPasswords, TpmKeyTest,
                          testing::Combine(testing::Values(KeyType::kEcP256, KeyType::kRsa2048),
                                           testing::Values("", "hunter2")));
 
+TEST(TpmTest, TellsHowLongEachOperationTook) {
+  ASSAY_SOFTWARE_TPM(software);
+  const auto told = std::make_shared<std::vector<std::string>>();
+  const auto tpm = Tpm::Open({.device = software->socket(),
+                              .observe = [told](std::string_view operation,
+                                                const absl::Status& status, absl::Duration time) {
+                                EXPECT_GE(time, absl::ZeroDuration());
+                                told->push_back(fmt::format("{} {}", operation, status.ok()));
+                              }});
+  ASSERT_OK(tpm);
+  const auto key = (*tpm)->CreateKey(KeyType::kEcP256, {});
+  ASSERT_OK(key);
+  EXPECT_FALSE((*tpm)->CheckKey({.public_area = "x", .private_area = "y"}, {}).ok());
+  EXPECT_THAT(*told, testing::ElementsAre("open true", "create_key true", "check_key false"));
+}
+
 TEST(TpmTest, UsesTheHierarchyPasswordsItIsGiven) {
   ASSAY_SOFTWARE_TPM(software);
   software->Run("tpm2_changeauth -c owner owner-pw && tpm2_changeauth -c endorsement ek-pw");
