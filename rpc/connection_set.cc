@@ -50,23 +50,9 @@ Shares::Owner UserOf(const ProcessPeer& process, const Limits& limits) {
           .privileged = process.uid == 0};
 }
 
-// Who has shown no certificate. Of IPv6 the network: every host has as many addresses as it likes.
+// Who has shown no certificate.
 Shares::Owner AddressOwner(int socket, const Limits& limits) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof(address);
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  getpeername(socket, reinterpret_cast<sockaddr*>(&address), &size);
-  if (address.ss_family == AF_INET6) {
-    in6_addr network = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr;
-    if (!IN6_IS_ADDR_V4MAPPED(&network)) {
-      std::fill(network.s6_addr + 8, network.s6_addr + 16, uint8_t{0});
-    }
-    inet_ntop(AF_INET6, &network, text.data(), text.size());
-  } else {
-    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, text.data(),
-              text.size());
-  }
-  return {.name = fmt::format("address {}", text.data()),
+  return {.name = "address " + NetworkOf(socket),
           .max_connections = limits.max_connections_per_address,
           .max_request_bytes = kMaxRequestBytesOfAddress};
 }
@@ -225,6 +211,9 @@ absl::Status ConnectionSet::AddTo(Shares::Share& share, UniqueFd socket, Peer pe
 
 absl::StatusOr<Shares::Share*> ConnectionSet::Join(const Shares::Owner& owner) {
   absl::StatusOr<Shares::Share*> share = shares_.Join(owner);
+  if (!share.ok() && options_.observer != nullptr) {
+    options_.observer->OnConnectionRefused();
+  }
   if (!share.ok() && warn_timer_ == 0) {
     log::Warn("connection refused", {{"error", share.status()}});
     warn_timer_ = loop_.After(kWarnEvery, [this] { warn_timer_ = 0; });

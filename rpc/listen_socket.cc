@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/files.h"
 #include "base/guarded_files.h"
@@ -91,11 +92,15 @@ absl::StatusOr<UniqueFd> ListenUnix(const std::string& path, mode_t mode) {
   return listener;
 }
 
-absl::StatusOr<UniqueFd> ListenTcp(const std::string& address, uint16_t port) {
+namespace {
+
+// error: what the kernel said when it failed; else 0.
+absl::StatusOr<UniqueFd> ListenAt(const std::string& address, uint16_t port, int& error) {
   sockaddr_storage storage{};
   socklen_t size = 0;
   auto* ip4 = reinterpret_cast<sockaddr_in*>(&storage);
   auto* ip6 = reinterpret_cast<sockaddr_in6*>(&storage);
+  error = 0;
   if (inet_pton(AF_INET, address.c_str(), &ip4->sin_addr) == 1) {
     ip4->sin_family = AF_INET;
     ip4->sin_port = htons(port);
@@ -107,14 +112,49 @@ absl::StatusOr<UniqueFd> ListenTcp(const std::string& address, uint16_t port) {
   } else {
     return InvalidArgument("{} is no IP address", Quoted(address));
   }
-  ASSIGN_OR_RETURN(UniqueFd listener, OpenSocket(storage.ss_family));
+  UniqueFd listener(socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const int on = 1;
-  setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  if (bind(listener.get(), reinterpret_cast<const sockaddr*>(&storage), size) != 0 ||
+  if (!listener.valid() ||
+      setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+      bind(listener.get(), reinterpret_cast<const sockaddr*>(&storage), size) != 0 ||
       listen(listener.get(), kBacklog) != 0) {
-    return ErrnoStatus(errno, fmt::format("listening on {} port {}", address, port));
+    error = errno;
+    return ErrnoStatus(error, fmt::format("listening on {} port {}", address, port));
   }
   return listener;
+}
+
+}  // namespace
+
+absl::StatusOr<UniqueFd> ListenTcp(const std::string& address, uint16_t port) {
+  int error = 0;
+  return ListenAt(address, port, error);
+}
+
+absl::StatusOr<UniqueFd> ListenTcpHost(const std::string& host, uint16_t port) {
+  if (host != "localhost") {  // No resolver: it may not answer yet when the machine starts.
+    return ListenTcp(host, port);
+  }
+  int error = 0;
+  absl::StatusOr<UniqueFd> listener = ListenAt("127.0.0.1", port, error);
+  // Where another has the port of the one address, callers would reach him there.
+  return error == EADDRNOTAVAIL || error == EAFNOSUPPORT ? ListenTcp("::1", port)
+                                                         : std::move(listener);
+}
+
+bool IsLocal(int listener) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  if (getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    return false;
+  }
+  if (address.ss_family == AF_INET) {
+    const uint32_t ip = ntohl(reinterpret_cast<const sockaddr_in&>(address).sin_addr.s_addr);
+    return ip >> 24 == IN_LOOPBACKNET;
+  }
+  return address.ss_family == AF_UNIX ||
+         (address.ss_family == AF_INET6 &&
+          IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr));
 }
 
 }  // namespace assay::rpc

@@ -20,4 +20,11 @@ absl::StatusOr<UniqueFd> ListenUnix(const std::string& path, mode_t mode);
 // A listening TCP socket on an IP address and port (0: any free one).
 absl::StatusOr<UniqueFd> ListenTcp(const std::string& address, uint16_t port);
 
+// The same on an IP address or "localhost": 127.0.0.1, or ::1 on a machine without that address. No
+// other name is looked up.
+absl::StatusOr<UniqueFd> ListenTcpHost(const std::string& host, uint16_t port);
+
+// Whether the listening socket is reached from this machine alone.
+bool IsLocal(int listener);
+
 }  // namespace assay::rpc

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/stat.h>
 
 #include <fstream>
@@ -83,6 +84,36 @@ TEST(ListenTcpTest, TakesAddressesOfBothFamiliesOnly) {
   EXPECT_OK(ListenTcp("127.0.0.1", 0));
   EXPECT_THAT(ListenTcp("localhost", 0), StatusIs(StatusCode::kInvalidArgument, _));
   EXPECT_THAT(ListenTcp("", 0), StatusIs(StatusCode::kInvalidArgument, _));
+}
+
+TEST(ListenTcpTest, TakesLocalhostAndNoOtherName) {
+  for (const std::string host : {"localhost", "127.0.0.1", "::1"}) {
+    EXPECT_OK(ListenTcpHost(host, 0)) << host;
+  }
+  EXPECT_THAT(ListenTcpHost("ip6-localhost", 0),
+              StatusIs(StatusCode::kInvalidArgument, HasSubstr("is no IP address")));
+}
+
+TEST(ListenTcpTest, LocalhostIsNotAnotherAddressWhenItsPortIsTaken) {
+  const auto first = ListenTcp("127.0.0.1", 0);
+  ASSERT_OK(first);
+  sockaddr_in address{};
+  socklen_t size = sizeof(address);
+  getsockname(first->get(), reinterpret_cast<sockaddr*>(&address), &size);
+  EXPECT_THAT(ListenTcpHost("localhost", ntohs(address.sin_port)),
+              StatusIs(StatusCode::kUnavailable, HasSubstr("listening on 127.0.0.1")));
+}
+
+TEST(ListenTcpTest, KnowsWhatThisMachineAloneReaches) {
+  for (const auto& [host, is_local] : {std::pair("localhost", true),
+                                       {"127.0.0.9", true},
+                                       {"::1", true},
+                                       {"0.0.0.0", false},
+                                       {"::", false}}) {
+    const auto listener = ListenTcpHost(host, 0);
+    ASSERT_OK(listener) << host;
+    EXPECT_EQ(IsLocal(listener->get()), is_local) << host;
+  }
 }
 
 }  // namespace

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "rpc/peer.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -65,6 +68,24 @@ absl::StatusOr<ProcessPeer> ProcessPeer::Of(int socket) {
   }
   peer.pid_is_weak = true;
   return peer;
+}
+
+std::string NetworkOf(int socket) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  getpeername(socket, reinterpret_cast<sockaddr*>(&address), &size);
+  if (address.ss_family == AF_INET6) {
+    in6_addr network = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr;
+    if (!IN6_IS_ADDR_V4MAPPED(&network)) {
+      std::fill(network.s6_addr + 8, network.s6_addr + 16, uint8_t{0});
+    }
+    inet_ntop(AF_INET6, &network, text.data(), text.size());
+  } else {
+    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, text.data(),
+              text.size());
+  }
+  return text.data();
 }
 
 }  // namespace assay::rpc

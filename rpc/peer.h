@@ -34,6 +34,10 @@ struct ProcessPeer {
   static absl::StatusOr<ProcessPeer> Of(int socket);
 };
 
+// The address at the other end of a TCP socket, without its port. Of IPv6 the network alone: every
+// host has as many addresses as it likes.
+std::string NetworkOf(int socket);
+
 // State that a service keeps on a connection (a caller's attestation); dies with it.
 class PeerState {
  public:

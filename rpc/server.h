@@ -38,6 +38,24 @@ struct Limits {
   absl::Duration shutdown_grace = absl::Minutes(2);  // After GOAWAY; then calls are cut off.
 };
 
+// Told of what a server's calls come to, for statistics.
+class CallObserver {
+ public:
+  virtual ~CallObserver() = default;
+  // What elapsed times are measured by.
+  virtual absl::Duration Now() const = 0;
+  // A call of the registry's began; it ends once.
+  virtual void OnCallBegin(std::string_view method) = 0;
+  // It sent its first message, so long after its headers came.
+  virtual void OnFirstMessage(std::string_view method, absl::Duration elapsed) = 0;
+  // It ended: kOk too when the caller ended a stream that it had an answer from, kCancelled when it
+  // had none.
+  virtual void OnCallEnd(std::string_view method, absl::StatusCode code,
+                         absl::Duration elapsed) = 0;
+  // There were too many connections for one more.
+  virtual void OnConnectionRefused() = 0;
+};
+
 class Server final {
  public:
   struct Options {
@@ -50,6 +68,8 @@ class Server final {
     // Told of each accepted connection on a Unix socket before anything is read from it, and may
     // refuse it. May be unset.
     std::function<absl::Status(Peer& peer)> on_connect = {};
+    // Must outlive the server; may be null.
+    CallObserver* observer = nullptr;
     // Serves every request instead of the registry, whether it is gRPC's or not, without its
     // messages: for h2spec, which speaks plain HTTP. Unset everywhere else.
     MakeHandler any_request = {};

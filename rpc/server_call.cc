@@ -32,6 +32,9 @@ ServerCall::ServerCall(Connection& connection, int32_t stream_id)
     : connection_(connection), stream_id_(stream_id) {}
 
 ServerCall::~ServerCall() {
+  if (!finished_) {
+    TellEnd(responded_ ? absl::StatusCode::kOk : absl::StatusCode::kCancelled);
+  }
   CancelTimer(deadline_);
   CancelTimer(message_timer_);
   connection_.DropPending(alone_, true);
@@ -101,6 +104,13 @@ void ServerCall::StartDeadline(absl::Duration timeout) {
   });
 }
 
+void ServerCall::TellEnd(absl::StatusCode code) const {
+  if (observed_) {
+    CallObserver& observer = *connection_.set().options().observer;
+    observer.OnCallEnd(method_, code, observer.Now() - started_);
+  }
+}
+
 void ServerCall::CancelTimer(EventLoop::TimerId& timer) {
   if (timer != 0) {
     connection_.set().loop().Cancel(timer);
@@ -138,6 +148,11 @@ absl::Status ServerCall::StartHandler() {
                       connection_.set().registry().HasService(service)
                           ? fmt::format("unknown method {} for service {}", name, service)
                           : fmt::format("unknown service {}", service));
+  }
+  if (CallObserver* observer = connection_.set().options().observer; observer != nullptr) {
+    observed_ = true;
+    observer->OnCallBegin(method_);
+    started_ = observer->Now();
   }
   if (!encoding.empty() && encoding != "identity") {
     return MakeStatus(
@@ -262,6 +277,10 @@ void ServerCall::Send(SharedFrame frame) {
   alone_ += alone ? size : 0;
   queue_.push_back({std::move(frame), alone});
   if (!responded_) {
+    if (observed_) {
+      CallObserver& observer = *connection_.set().options().observer;
+      observer.OnFirstMessage(method_, observer.Now() - started_);
+    }
     SubmitResponse();
   } else {
     Resume();
@@ -294,6 +313,7 @@ void ServerCall::Finish(const absl::Status& status, std::string_view details) {
 
 void ServerCall::End(const absl::Status& status, std::string_view details, int http_status) {
   finished_ = true;
+  TellEnd(status.code());
   CancelTimer(deadline_);
   CancelTimer(message_timer_);
   ending_ = std::make_unique<Ending>();

@@ -80,6 +80,7 @@ class ServerCall final : public Call {
   absl::Status CheckRequest(int& http_status);
   absl::Status StartHandler();
   void StartDeadline(absl::Duration timeout);
+  void TellEnd(absl::StatusCode code) const;
   void CancelTimer(EventLoop::TimerId& timer);
   // Starts or stops the timer of message_timeout; arrived: a message has.
   void WaitForMessage(bool arrived);
@@ -112,6 +113,8 @@ class ServerCall final : public Call {
   MessageReader reader_;
   std::unique_ptr<CallHandler> handler_;
   std::unique_ptr<Ending> ending_;
+  absl::Duration started_;  // By the observer's clock.
+  bool observed_ = false;
   EventLoop::TimerId deadline_ = 0;
   EventLoop::TimerId message_timer_ = 0;
 };
