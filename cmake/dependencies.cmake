@@ -57,3 +57,6 @@ link_static(GRPC upb re2 address_sorting cares z)
 # Regular expressions as Go has them.
 add_library(RE2 INTERFACE)
 link_static(RE2 re2)
+# HTTP/1.1 requests.
+add_library(HTTP_PARSER INTERFACE)
+link_static(HTTP_PARSER http_parser)

@@ -11,10 +11,11 @@ packages=(
   g++ cmake ninja-build pkg-config ccache protobuf-compiler protobuf-compiler-grpc
   libwolfssl-dev libgrpc++-dev libprotobuf-dev libnghttp2-dev libtss2-dev
   libsqlite3-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libabsl-dev
-  libcurl4-openssl-dev libsystemd-dev libre2-dev libgtest-dev libgmock-dev swtpm swtpm-tools openssl
+  libcurl4-openssl-dev libsystemd-dev libre2-dev libhttp-parser-dev
+  libgtest-dev libgmock-dev swtpm swtpm-tools openssl
 )
 if [[ "${1:-}" == "--test" ]]; then
-  packages+=(clang-format-14 git jq procps tpm2-tools)
+  packages+=(clang-format-14 curl git jq procps tpm2-tools)
 fi
 
 missing=()
