@@ -119,7 +119,9 @@ void Caller::Admit(CallerGate::Admitted admitted) {
 
 void Caller::OnAttested(const absl::StatusOr<roles::AttestReply>& reply) {
   question_ = 0;
+  const absl::Duration elapsed = context_.clock.SinceBoot() - asked_;
   if (!reply.ok()) {
+    context_.counts.NoteAttestation(reply.status().code(), elapsed, 0);
     if (!facts_.has_value()) {
       // Who connected was never seen, and who asks later may be another program.
       refused_ = reply.status();
@@ -128,6 +130,8 @@ void Caller::OnAttested(const absl::StatusOr<roles::AttestReply>& reply) {
     return;
   }
   roles::AttestReply answer = *reply;
+  context_.counts.NoteAttestation(static_cast<absl::StatusCode>(answer.code()), elapsed,
+                                  static_cast<size_t>(answer.selectors_size()));
   if (absl::Status status = TakeFacts(answer); !status.ok()) {
     Refuse(status);
     return;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "agent/probe_client.h"
+#include "agent/serve_counts.h"
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "rpc/peer.h"
@@ -29,6 +30,7 @@ class Callers final : public CallerGate {
     const Clock& clock;
     ProbeClient& probe;
     IdentitySets& sets;
+    ServeCounts& counts;
   };
   explicit Callers(const Context& context) : context_(context) {}
 

@@ -70,6 +70,15 @@ MonitorOptions OptionsOf(const AgentConfig& config) {
   }
   options.socket_path = config.PublicSocket();
   options.admin_socket_path = config.admin_socket_path;
+  if (config.health.listener_enabled) {
+    options.health = {.option = "health_checks",
+                      .host = config.health.bind_address,
+                      .port = config.health.bind_port};
+  }
+  if (const PrometheusConfig& prometheus = config.telemetry.prometheus; prometheus.enabled) {
+    options.metrics = {
+        .option = "telemetry.Prometheus", .host = prometheus.host, .port = prometheus.port};
+  }
   if (config.unix_attestor.has_value()) {
     options.unix_attestor = {.discover_workload_path = config.unix_attestor->discover_workload_path,
                              .workload_size_limit = config.unix_attestor->workload_size_limit};

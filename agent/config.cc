@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "agent/config_bootstrap.h"
+#include "agent/config_listeners.h"
 #include "agent/config_options.h"
 #include "base/files.h"
 #include "base/guarded_files.h"
@@ -154,6 +155,7 @@ void CheckWhole(AgentConfig& config, bool has_plugins, ConfigReport& report) {
     }
   }
   CheckPlugins(config, has_plugins, report);
+  CheckListeners(config, report);
 }
 
 // An argument has no place in a text: the name of its option says which it is.

@@ -86,6 +86,40 @@ struct ExternalPlugin {
   bool enabled = true;         // As in its block; those that are not are left out.
 };
 
+// Health over HTTP.
+struct HealthConfig {
+  bool listener_enabled = false;
+  std::string bind_address = "localhost";
+  uint16_t bind_port = 80;
+  std::string live_path = "/live";
+  std::string ready_path = "/ready";
+};
+
+// Metrics for Prometheus over HTTP.
+struct PrometheusConfig {
+  struct Tls {
+    bool enabled = false;
+    std::string cert_file, key_file;  // Both, unless the agent's SVID is shown.
+    bool use_spire_svid = false;
+    std::string client_ca_file;                      // Empty: callers need no certificate for it.
+    std::vector<std::string> authorized_spiffe_ids;  // Empty: nor an SVID.
+  };
+  bool enabled = false;
+  std::string host = "localhost";
+  uint16_t port = 0;
+  Tls tls;
+};
+
+struct TelemetryConfig {
+  PrometheusConfig prometheus;
+  std::string metric_prefix = "spire_agent";
+  bool enable_trust_domain_label = false;
+  bool enable_hostname_label = true;
+  // Of "PREFIX.name", with dots where names have parts; the longest that fits decides.
+  std::vector<std::string> allowed_prefixes, blocked_prefixes;
+  std::vector<std::string> allowed_labels, blocked_labels;  // Allowed: empty for all.
+};
+
 struct AgentConfig {
   std::string trust_domain;
   std::vector<std::string> server_addresses;  // The first is used while it can be.
@@ -161,6 +195,9 @@ struct AgentConfig {
   std::vector<ExternalPlugin> external_plugins;
 
   std::vector<PluginFile> plugin_files;
+
+  HealthConfig health;
+  TelemetryConfig telemetry;
 
   // Where what callers may ask is served; empty: nothing is.
   std::string PublicSocket() const {

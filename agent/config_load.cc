@@ -99,6 +99,11 @@ std::vector<std::string> IdentityFiles(const AgentConfig& config) {
       {pop.private_key_path, pop.certificate_path, pop.intermediates_path});
   add(AgentConfig::Attestor::kK8sPsat, {config.k8s_psat.token_path});
   add(AgentConfig::Attestor::kSshPop, {config.sshpop.host_cert_path});
+  if (const PrometheusConfig& prometheus = config.telemetry.prometheus;
+      prometheus.enabled && prometheus.tls.enabled) {
+    const PrometheusConfig::Tls& tls = prometheus.tls;
+    files.insert(files.end(), {tls.cert_file, tls.key_file, tls.client_ca_file});
+  }
   std::erase(files, std::string());
   return files;
 }

@@ -4,6 +4,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "agent/config_listeners.h"
+
 namespace assay {
 namespace {
 
@@ -66,8 +68,6 @@ OptionReader CacheSize(int& field) {
 }
 
 constexpr std::string_view kNoJwtWait = "who has a JWT-SVID that is valid waits at most a second";
-constexpr std::string_view kNoMetrics = "this agent keeps no metrics";
-constexpr std::string_view kNoHealthListener = "this agent tells its health on socket_path alone";
 constexpr std::string_view kNoProfiles =
     "Go's profiler is not in this program; perf and heaptrack look into it";
 
@@ -105,41 +105,14 @@ OptionTable ExperimentalOptions(AgentConfig& config) {
   };
 }
 
-OptionTable TelemetryOptions() {
-  return {
-      {"Prometheus", NotSupported(), "Metrics for Prometheus."},
-      {"DogStatsd", NotSupported(), "Metrics to DogStatsd."},
-      {"Statsd", NotSupported(), "Metrics to Statsd."},
-      {"M3", NotSupported(), "Metrics to M3."},
-      {"InMem", WithoutEffect(kNoMetrics), "Metrics in memory."},
-      {"MetricPrefix", WithoutEffect(kNoMetrics), "Prefix of metrics."},
-      {"EnableTrustDomainLabel", WithoutEffect(kNoMetrics), "Label of metrics."},
-      {"EnableHostnameLabel", WithoutEffect(kNoMetrics), "Label of metrics."},
-      {"AllowedPrefixes", WithoutEffect(kNoMetrics), "Filter of metrics."},
-      {"BlockedPrefixes", WithoutEffect(kNoMetrics), "Filter of metrics."},
-      {"AllowedLabels", WithoutEffect(kNoMetrics), "Filter of metrics."},
-      {"BlockedLabels", WithoutEffect(kNoMetrics), "Filter of metrics."},
-  };
-}
-
-OptionTable HealthOptions() {
-  return {
-      {"listener_enabled", NotSupported(), "Health over HTTP."},
-      {"bind_address", WithoutEffect(kNoHealthListener), "Its address."},
-      {"bind_port", WithoutEffect(kNoHealthListener), "Its port."},
-      {"live_path", WithoutEffect(kNoHealthListener), "Its path for liveness."},
-      {"ready_path", WithoutEffect(kNoHealthListener), "Its path for readiness."},
-  };
-}
-
 }  // namespace
 
 OptionTable RootOptions(AgentConfig& config, bool& has_plugins, PluginFiles& files) {
   return {
       {"agent", Section(AgentOptions(config)), "The agent itself."},
       {"plugins", Section(PluginOptions(config, files), has_plugins), "What it is built of."},
-      {"telemetry", Section(TelemetryOptions()), "Metrics."},
-      {"health_checks", Section(HealthOptions()), "Health over HTTP."},
+      {"telemetry", Section(TelemetryOptions(config.telemetry)), "Metrics."},
+      {"health_checks", Section(HealthOptions(config.health)), "Health over HTTP."},
   };
 }
 

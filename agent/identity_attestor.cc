@@ -105,4 +105,38 @@ absl::StatusOr<std::unique_ptr<NodeAttestor>> MakeNodeAttestor(
   return FailedPrecondition("no NodeAttestor is configured");
 }
 
+std::string AttestorName(const AgentConfig& config) {
+  using Attestor = AgentConfig::Attestor;
+  switch (config.node_attestor) {
+    case Attestor::kJoinToken:
+      return "join_token";
+    case Attestor::kTpmDevid:
+      return "tpm_devid";
+    case Attestor::kX509Pop:
+      return "x509pop";
+    case Attestor::kK8sPsat:
+      return "k8s_psat";
+    case Attestor::kSshPop:
+      return "sshpop";
+    case Attestor::kHttpChallenge:
+      return "http_challenge";
+    case Attestor::kAwsIid:
+      return "aws_iid";
+    case Attestor::kGcpIit:
+      return "gcp_iit";
+    case Attestor::kAzureImds:
+      return "azure_imds";
+    case Attestor::kPlugin:
+      for (const ExternalPlugin& external : config.external_plugins) {
+        if (external.plugin.type == PluginType::kNodeAttestor) {
+          return external.plugin.name;
+        }
+      }
+      break;
+    case Attestor::kNone:
+      break;
+  }
+  return "none";
+}
+
 }  // namespace assay

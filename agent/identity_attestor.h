@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "agent/config.h"
 #include "attestors/node/node_attestor.h"
@@ -17,5 +18,8 @@ namespace assay {
 absl::StatusOr<std::unique_ptr<NodeAttestor>> MakeNodeAttestor(
     const AgentConfig& config, const std::shared_ptr<tpm::LazyTpm>& tpm,
     PluginConnection* plugin = nullptr);
+
+// The one that the configuration asks for, as metrics call it: "tpm_devid".
+std::string AttestorName(const AgentConfig& config);
 
 }  // namespace assay

@@ -29,7 +29,12 @@ IdentityCore::IdentityCore(Options options, Surroundings surroundings)
       sync_backoff_(options_.sync_interval,
                     std::min(options_.sync_interval * kMostSyncIntervals, kLongestSyncRetry)),
       signing_backoff_(kFirstSigningRetry, kLongestSigningRetry),
-      jwts_(options_.trust_domain.name(), options_.jwt_cache_size, JwtSurroundings()) {}
+      jwts_(options_.trust_domain.name(), options_.jwt_cache_size, JwtSurroundings()),
+      reports_(around_.loop, around_.clock, [this](uint64_t number) {
+        if (serve_ != nullptr) {
+          serve_->AskReport(number);
+        }
+      }) {}
 
 IdentityCore::~IdentityCore() {
   around_.loop.Cancel(timer_);
@@ -70,6 +75,7 @@ void IdentityCore::Tune(const Options& options) {
 }
 
 void IdentityCore::OnLoaded(const absl::StatusOr<std::optional<NodeFacts>>& loaded) {
+  attestation_error_ = loaded.status();
   if (absl::IsUnavailable(loaded.status()) && options_.has_served) {
     // The TPM that has the key: callers are served what is known until it answers.
     const absl::Duration wait = attestation_backoff_.Next(around_.random);
@@ -100,6 +106,7 @@ void IdentityCore::Step() {
   }
   CollectDue();
   BeginDueJobs();
+  NoteReadiness();
   CommitToServe();
   Arm();
 }

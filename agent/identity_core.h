@@ -22,9 +22,11 @@
 #include "agent/config.h"
 #include "agent/identity_bundles.h"
 #include "agent/identity_entries.h"
+#include "agent/identity_health.h"
 #include "agent/identity_jwt_minter.h"
 #include "agent/identity_node.h"
 #include "agent/identity_serve_link.h"
+#include "agent/identity_serve_reports.h"
 #include "agent/identity_signer.h"
 #include "agent/identity_signing_queue.h"
 #include "agent/identity_svids.h"
@@ -91,8 +93,11 @@ class IdentityCore final {
   // Whether some job is running or waits to be run.
   bool is_busy() const { return calls_as_node() || bundle_busy_; }
 
+  IdentityHealth Health() const;
+  ServeReports& reports() { return reports_; }
+
  private:
-  enum class Phase { kAttesting, kFirstSync, kServing, kStopped };
+  using Phase = IdentityHealth::Phase;
   enum class Rotation { kNone, kWhenDue, kNow };
   struct FailingEntry {
     Backoff backoff;
@@ -166,6 +171,7 @@ class IdentityCore final {
 
   void NoteChange() { changed_ = changed_for_stores_ = true; }
   void CommitToServe();
+  void NoteReadiness();
 
   // identity_core_signing.cc: SVIDs.
   void Enqueue(const std::string& entry_id, Urgency urgency, absl::Time expires);
@@ -191,6 +197,7 @@ class IdentityCore final {
   std::optional<NodeFacts> node_;
   bool is_stored_svid_ = false;  // Nobody has accepted it since it was loaded.
   absl::Duration attesting_since_;
+  absl::Status attestation_error_, renewal_error_;  // Of the last try.
   Backoff attestation_backoff_;
   EventLoop::TimerId attestation_timer_ = 0;
   Rotation rotation_ = Rotation::kNone;
@@ -212,9 +219,11 @@ class IdentityCore final {
   std::set<std::string> tainted_;  // Key identifiers of the own bundle's authorities.
 
   EntryStore entries_;
+  uint64_t entries_added_ = 0, entries_updated_ = 0, entries_removed_ = 0;
   bool sync_busy_ = false;
   bool status_posted_ = false, status_fails_ = false;
   bool sync_fails_ = false;
+  absl::Status sync_error_;
   bool early_sync_wanted_ = false;
   absl::Duration next_sync_, sync_started_, early_gap_;
   Backoff sync_backoff_;
@@ -230,10 +239,13 @@ class IdentityCore final {
   std::set<std::pair<absl::Duration, std::string>> retries_;
   absl::Duration sign_after_;
   Backoff signing_backoff_;
+  absl::Status signing_error_;
 
   JwtMinter jwts_;
 
   std::unique_ptr<ServeLink> serve_;
+  ServeReports reports_;
+  bool unready_ = false;             // As it is told to serve.
   bool changed_ = false;             // Something that serve has not been told.
   bool changed_for_stores_ = false;  // As that, on_state.
   EventLoop::TimerId timer_ = 0;

@@ -31,6 +31,7 @@ void IdentityCore::BeginAttestation() {
 }
 
 void IdentityCore::OnAttested(const absl::StatusOr<NodeFacts>& attested) {
+  attestation_error_ = attested.status();
   if (attested.ok()) {
     is_stored_svid_ = false;
     attestation_backoff_.Reset();
@@ -141,6 +142,7 @@ void IdentityCore::OnRotated(const absl::StatusOr<NodeFacts>& rotated) {
   if (phase_ == Phase::kStopped) {
     return;
   }
+  renewal_error_ = rotated.status();
   if (rotated.ok()) {
     is_stored_svid_ = false;
     log::Info("Agent SVID has been renewed",

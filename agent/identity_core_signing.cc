@@ -134,6 +134,7 @@ void IdentityCore::BeginSigning() {
 void IdentityCore::OnSigned(SignedBatch& batch) {
   const std::unordered_map<std::string, Urgency> away = std::exchange(away_, {});
   queue_.Finish(batch.status.ok());
+  signing_error_ = batch.status;
   if (phase_ == Phase::kStopped) {
     return;
   }

@@ -68,6 +68,7 @@ void IdentityCore::OnSynced(const SyncOutcome& outcome, SyncPass& pass) {
   if (phase_ == Phase::kStopped) {
     return;
   }
+  sync_error_ = outcome.status;
   status_posted_ = status_posted_ || outcome.posted.ok();
   if (!outcome.posted.ok() && outcome.status.ok() && !std::exchange(status_fails_, true)) {
     log::Warn("Telling the upstream this agent's version failed", {{"error", outcome.posted}});
@@ -136,6 +137,9 @@ void IdentityCore::ApplyEntries(const EntryStore::Changes& changes) {
       serve_->EntryChanged(id);
     }
   };
+  entries_added_ += changes.created.size();
+  entries_updated_ += changes.updated.size();
+  entries_removed_ += changes.removed.size();
   for (const std::string& id : changes.removed) {
     DropSvid(id);
     jwts_.DropEntry(id);
@@ -205,6 +209,10 @@ absl::Status IdentityCore::LinkServe(UniqueFd channel) {
 }
 
 void IdentityCore::OnRequest(const roles::ServeRequest& request) {
+  if (request.has_report()) {
+    reports_.Take(request.report());
+    return;
+  }
   if (request.has_refused()) {
     SyncEarly();
   } else if (OnJwtRequest(request)) {
@@ -249,8 +257,42 @@ void IdentityCore::CommitToServe() {
   if (serve_ != nullptr && std::exchange(changed_, false)) {
     serve_->Commit({.last_sync = last_sync_,
                     .agent_chain = node_.has_value() ? node_->chain : "",
-                    .store_svids = static_cast<int>(StoreSvids())});
+                    .store_svids = static_cast<int>(StoreSvids()),
+                    .unready = unready_});
   }
+}
+
+void IdentityCore::NoteReadiness() {
+  const bool unready = !Health().Reasons().empty();
+  if (std::exchange(unready_, unready) != unready) {
+    changed_ = true;
+  }
+}
+
+IdentityHealth IdentityCore::Health() const {
+  const auto is_unreplaced = [this](const std::string& id) { return !failing_.contains(id); };
+  const auto& expired = svids_.expired();
+  return {
+      .phase = phase_,
+      .now = around_.clock.Now(),
+      .agent_expires = node_.has_value() ? std::optional(node_->validity.not_after) : std::nullopt,
+      .attestation_error = attestation_error_,
+      .renewal_error = renewal_error_,
+      .last_sync = last_sync_ == absl::UnixEpoch() ? std::nullopt : std::optional(last_sync_),
+      .sync_error = sync_error_,
+      .entries = entries_.size(),
+      .bundles = bundles_.size(),
+      .entries_added = entries_added_,
+      .entries_updated = entries_updated_,
+      .entries_removed = entries_removed_,
+      .svids = svids_.size(),
+      .earliest_expiry = svids_.EarliestExpiry(),
+      .expired_svids =
+          static_cast<size_t>(std::count_if(expired.begin(), expired.end(), is_unreplaced)),
+      .refused_svids = failing_.size(),
+      .callers_wait = queue_.has_waiting(),
+      .signing_error = signing_error_,
+      .jwt_svids = jwts_.svids().size()};
 }
 
 }  // namespace assay

@@ -4,6 +4,8 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <array>
+#include <climits>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -18,8 +20,11 @@
 #include "agent/identity_disk.h"
 #include "agent/identity_keys.h"
 #include "agent/identity_keys_tpm.h"
+#include "agent/identity_listeners.h"
+#include "agent/identity_measured_upstream.h"
 #include "agent/identity_node.h"
 #include "agent/identity_plugins.h"
+#include "agent/metrics.h"
 #include "agent/role_context.h"
 #include "agent/roles.h"
 #include "agent/version.h"
@@ -51,11 +56,28 @@ BootstrapSource BootstrapSourceOf(const AgentConfig& config, const TrustDomain& 
 }
 
 // The TPM of the attestor and of the key manager, which are of the same one.
-std::shared_ptr<tpm::LazyTpm> MakeTpm(const AgentConfig& config) {
+std::shared_ptr<tpm::LazyTpm> MakeTpm(const AgentConfig& config,
+                                      const std::shared_ptr<Metrics>& metrics) {
   const bool is_for_key = config.key_manager == AgentConfig::KeyManager::kTpm;
   return std::make_shared<tpm::LazyTpm>(tpm::Tpm::Options{
       .device = is_for_key ? config.key_tpm.tpm_device_path : config.tpm_devid.tpm_device_path,
-      .refused_passwords_path = config.data_dir + std::string(kRefusedPasswordsName)});
+      .refused_passwords_path = config.data_dir + std::string(kRefusedPasswordsName),
+      .observe = [metrics](std::string_view operation, const absl::Status& status,
+                           absl::Duration time) { metrics->NoteTpm(operation, status, time); }});
+}
+
+std::string HostName() {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  gethostname(name.data(), name.size() - 1);
+  return name.data();
+}
+
+std::shared_ptr<Metrics> MakeMetrics(const AgentConfig& config, const TrustDomain& trust_domain) {
+  return std::make_shared<Metrics>(Metrics::Options{.config = config.telemetry,
+                                                    .trust_domain = trust_domain.name(),
+                                                    .host = HostName(),
+                                                    .version = std::string(kVersion),
+                                                    .attestor = AttestorName(config)});
 }
 
 std::unique_ptr<AgentKeys> MakeKeys(const AgentConfig& config,
@@ -133,7 +155,8 @@ struct Identity {
       : trust_domain(own_domain),
         attestor_config(std::make_shared<const AgentConfig>(std::move(the_config))),
         bootstrap(BootstrapSourceOf(config, trust_domain)),
-        tpm(MakeTpm(config)),
+        metrics(MakeMetrics(config, trust_domain)),
+        tpm(MakeTpm(config, metrics)),
         plugins(context, config),
         upstream(MakeUpstream({.addresses = config.server_addresses,
                                .port = config.server_port,
@@ -142,8 +165,11 @@ struct Identity {
                                .call_deadline = config.rpc_timeout,
                                .require_post_quantum = config.require_pq_kem,
                                .insecure_bootstrap = config.insecure_bootstrap},
-                              context.clock())),
-        disk(config.data_dir, MakeKeys(config, tpm), WhenUnreadable(config),
+                              context.clock()),
+                 *metrics, context.clock(),
+                 [this](const std::optional<X509Svid>& svid) { listeners.tls().SetSvid(svid); }),
+        disk(config.data_dir, MakeMeasuredKeys(MakeKeys(config, tpm), *metrics, context.clock()),
+             WhenUnreadable(config),
              config.insecure_bootstrap ? AgentDisk::LostBundle::kIsAnError
                                        : AgentDisk::LostBundle::kCountsAsNone),
         node({.trust_domain = trust_domain,
@@ -157,11 +183,11 @@ struct Identity {
                   [this] {
                     return MakeNodeAttestor(*attestor_config, tpm, plugins.node_attestor());
                   }},
-             *upstream, disk, context.clock()),
+             upstream, disk, context.clock()),
         core(CoreOptions(config, trust_domain, start.has_served()),
              {.loop = context.loop(),
               .clock = context.clock(),
-              .upstream = *upstream,
+              .upstream = upstream,
               .node = node,
               .run_sync = [this](auto job) { sync_thread.Run(0, Tidied(std::move(job))); },
               .run_signing = [this](auto job) { signing_thread.Run(0, Tidied(std::move(job))); },
@@ -173,7 +199,14 @@ struct Identity {
                                     std::string_view reason) { context.ExitAgent(code, reason); },
               .on_serve_ended =
                   [&context](const absl::Status& why) { context.LinkEnded(roles::SERVE, why); },
-              .on_state = [this](const StateToServe& state) { plugins.OnState(state); }}) {}
+              .on_state =
+                  [this](const StateToServe& state) {
+                    plugins.OnState(state);
+                    listeners.tls().SetBundles(state.bundles);
+                  }}),
+        listeners(
+            {.loop = context.loop(), .clock = context.clock(), .core = core, .metrics = *metrics},
+            config) {}
 
   // Another NodeAttestor, and all else that is not named here, needs a restart.
   void Reload(AgentConfig next) {
@@ -198,12 +231,14 @@ struct Identity {
   const std::shared_ptr<const AgentConfig> first_config = attestor_config;
   const AgentConfig& config = *first_config;
   const BootstrapSource bootstrap;
+  const std::shared_ptr<Metrics> metrics;   // The TPM's thread has it too.
   const std::shared_ptr<tpm::LazyTpm> tpm;  // Before what signs with it.
   IdentityPlugins plugins;
-  const std::unique_ptr<Upstream> upstream;
+  MeasuredUpstream upstream;
   AgentDisk disk;
   NodeIdentity node;
   IdentityCore core;
+  IdentityListeners listeners;
   // Last, so that their jobs end before what these use.
   WorkerThreads sync_thread{1, kMaxQueuedJobs};
   WorkerThreads signing_thread{1, kMaxQueuedJobs};
@@ -222,8 +257,14 @@ class IdentityRole final : public RoleBody {
     return identity_.has_value() ? identity_->plugins.OnLink(plugin, std::move(channel))
                                  : absl::OkStatus();
   }
-  bool is_busy() const {
-    return identity_.has_value() && (identity_->core.is_busy() || identity_->plugins.is_busy());
+  absl::Status OnListen(roles::Endpoint endpoint, UniqueFd listener) override {
+    return identity_.has_value() ? identity_->listeners.Listen(endpoint, std::move(listener))
+                                 : absl::OkStatus();
+  }
+  // Whether something would have to be waited for before it can die.
+  bool is_busy() {
+    return identity_.has_value() && (identity_->core.is_busy() || identity_->plugins.is_busy() ||
+                                     !identity_->listeners.Stop());
   }
 
  private:
@@ -288,8 +329,8 @@ int RunIdentity(UniqueFd control) {
   IdentityRole role(**context);
   const int status = (*context)->Run(role);
   if (role.is_busy()) {
-    // A call of the upstream may take half a minute to fail, and nobody waits for it any more. What
-    // is on disk is always whole.
+    // A call of the upstream may take half a minute to fail, a TPM two to sign, and nobody waits
+    // for it any more. What is on disk is always whole.
     _exit(status);
   }
   return status;

@@ -159,6 +159,18 @@ void ServeLink::Commit(Told told) {
   }
 }
 
+void ServeLink::AskReport(uint64_t number) {
+  roles::StateChange question;
+  question.set_report(number);
+  // Behind what serve has not read yet: who does not read does not answer either.
+  if (closed_ || channel_->queued_bytes() >= kMostQueuedBytes) {
+    return;
+  }
+  if (absl::Status sent = channel_->Send(question); !sent.ok()) {
+    Close(sent);
+  }
+}
+
 void ServeLink::Drop() {
   loop_.Cancel(timer_);
   timer_ = 0;
@@ -226,6 +238,7 @@ void ServeLink::PumpState() {
       packet.set_last_sync(absl::ToUnixSeconds(told_.last_sync));
       packet.set_agent_chain(told_.agent_chain);
       packet.set_store_svids(told_.store_svids);
+      packet.set_unready(told_.unready);
       commit_ = false;
     }
     const absl::Status sent = channel_->Send(packet);

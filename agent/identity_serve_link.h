@@ -69,11 +69,14 @@ class ServeLink final {
     absl::Time last_sync;
     std::string agent_chain = {};  // The agent's own SVID, DER certificates, leaf first.
     int store_svids = 0;           // How many SVIDs for stores outside are ready.
+    bool unready = false;          // The agent cannot do its work.
   };
   // Sends what has changed so far, to be seen as a whole.
   void Commit(Told told);
   // Sends it soon, whatever there is to commit. Ends the link when serve leaves too much unread.
   void Tell(JwtNews news);
+  // Asks serve for its report, which is to have this number.
+  void AskReport(uint64_t number);
   // Has serve forget everything.
   void Drop();
   // Serve broke the rules: nothing more is read from it, and on_closed is called soon.

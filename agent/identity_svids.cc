@@ -33,9 +33,13 @@ void SvidStore::Put(std::string_view id, ReadySvid svid, absl::Duration now) {
   }
   at->second.svid = std::move(svid);
   Index(at->first, at->second);
+  expired_.erase(at->first);
 }
 
 bool SvidStore::Remove(std::string_view id) {
+  if (const auto at = expired_.find(id); at != expired_.end()) {
+    expired_.erase(at);
+  }
   const auto at = svids_.find(id);
   if (at == svids_.end()) {
     return false;
@@ -50,6 +54,7 @@ void SvidStore::Clear() {
   by_rotation_.clear();
   by_expiry_.clear();
   by_use_.clear();
+  expired_.clear();
 }
 
 void SvidStore::Use(std::string_view id, absl::Duration now) {
@@ -66,6 +71,10 @@ std::vector<std::string> SvidStore::Ids() const {
     ids.push_back(id);
   }
   return ids;
+}
+
+std::optional<absl::Time> SvidStore::EarliestExpiry() const {
+  return by_expiry_.empty() ? std::nullopt : std::optional(by_expiry_.begin()->first);
 }
 
 std::optional<absl::Time> SvidStore::NextDeadline() const {
@@ -93,6 +102,7 @@ std::vector<std::string> SvidStore::TakeExpired(absl::Time now) {
     expired.push_back(by_expiry_.begin()->second);
     Remove(expired.back());
   }
+  expired_.insert(expired.begin(), expired.end());
   return expired;
 }
 

@@ -38,7 +38,7 @@ class SvidStore final {
   const ReadySvid* Find(std::string_view id) const;
   // New or replaced. A replacement keeps the time of its last use.
   void Put(std::string_view id, ReadySvid svid, absl::Duration now);
-  // Whether there was one.
+  // Whether there was one. One that has expired is forgotten.
   bool Remove(std::string_view id);
   void Clear();
   // A caller asked for it, or had it open, at this time since boot.
@@ -46,6 +46,10 @@ class SvidStore final {
   size_t size() const { return svids_.size(); }
 
   std::vector<std::string> Ids() const;
+  // When the first of them expires.
+  std::optional<absl::Time> EarliestExpiry() const;
+  // Those that have expired and neither been replaced nor removed.
+  const std::set<std::string, std::less<>>& expired() const { return expired_; }
 
   // The next moment at which one is to be replaced or expires.
   std::optional<absl::Time> NextDeadline() const;
@@ -73,6 +77,7 @@ class SvidStore final {
   std::set<std::pair<absl::Time, std::string>> by_rotation_;
   std::set<std::pair<absl::Time, std::string>> by_expiry_;
   std::set<std::pair<absl::Duration, std::string>> by_use_;
+  std::set<std::string, std::less<>> expired_;
 };
 
 }  // namespace assay

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "agent/log_pipe.h"
+#include "agent/monitor_sockets.h"
 #include "agent/privileges.h"
 #include "agent/role_plan.h"
 #include "agent/role_process.h"
@@ -26,14 +27,11 @@
 #include "assay/roles.pb.h"
 #include "base/clock.h"
 #include "base/event_loop.h"
-#include "rpc/listen_socket.h"
 
 namespace assay {
 namespace {
 
 constexpr absl::Duration kStopGrace = absl::Seconds(5);
-constexpr mode_t kWorkloadSocketMode = 0777;
-constexpr mode_t kAdminSocketMode = 0770;
 
 // The file is opened by LogPipe.
 absl::Status OpenMonitorLog(const log::Options& options) {
@@ -54,12 +52,6 @@ struct Running : PlannedRole {
   std::map<RoleKey, uint64_t> links;  // The number of the newest to each peer.
 };
 
-struct Socket {
-  roles::Endpoint endpoint;
-  std::string path;
-  UniqueFd fd;
-};
-
 class Monitor final {
  public:
   Monitor(const MonitorOptions& options, const Clock& clock, EventLoop& loop)
@@ -71,7 +63,6 @@ class Monitor final {
  private:
   absl::Status WatchSignals();
   absl::Status Prepare();
-  absl::Status Bind(const std::string& path, roles::Endpoint endpoint, mode_t mode);
 
   absl::Status StartRole(Running& role);
   absl::Status Introduce(Running& role);
@@ -100,7 +91,7 @@ class Monitor final {
   EventLoop& loop_;
   UniqueFd signals_;
   std::optional<LogPipe> log_pipe_;
-  std::vector<Socket> sockets_;
+  MonitorSockets sockets_;
   std::map<RoleKey, Running> roles_;
   std::vector<std::pair<RoleKey, RoleKey>> links_;
   uint64_t last_link_ = 0;
@@ -115,8 +106,7 @@ absl::Status Monitor::Begin() {
   if (!options_.log.file.empty()) {
     ASSIGN_OR_RETURN(log_pipe_, LogPipe::Create(loop_, options_.log.file));
   }
-  RETURN_IF_ERROR(Bind(options_.socket_path, roles::WORKLOAD_API, kWorkloadSocketMode));
-  RETURN_IF_ERROR(Bind(options_.admin_socket_path, roles::ADMIN, kAdminSocketMode));
+  RETURN_IF_ERROR(sockets_.Bind(options_));
   RETURN_IF_ERROR(Prepare());
   for (auto& [role, running] : roles_) {
     RETURN_IF_ERROR(StartRole(running));
@@ -156,20 +146,6 @@ absl::Status Monitor::Prepare() {
   return geteuid() == 0 ? KeepOnlyMonitorCapabilities(capabilities) : absl::OkStatus();
 }
 
-absl::Status Monitor::Bind(const std::string& path, roles::Endpoint endpoint, mode_t mode) {
-  if (path.empty()) {
-    return absl::OkStatus();
-  }
-  absl::StatusOr<UniqueFd> listener = rpc::ListenUnix(path, mode);
-  if (listener.status().code() == absl::StatusCode::kAlreadyExists) {
-    return FailedPrecondition("another process serves {}: stop it, or choose another socket_path",
-                              path);
-  }
-  RETURN_IF_ERROR(WithContext(listener.status(), fmt::format("listening on {}", path)));
-  sockets_.push_back({endpoint, path, std::move(*listener)});
-  return absl::OkStatus();
-}
-
 absl::Status Monitor::StartRole(Running& role) {
   const RoleProgram program{
       .executable = options_.executable,
@@ -202,7 +178,7 @@ absl::Status Monitor::Introduce(Running& role) {
   if (const auto reloaded = starts_.Reloaded(role.key, progress); reloaded.has_value()) {
     RETURN_IF_ERROR(Tell(role, *reloaded));
   }
-  for (const Socket& socket : sockets_) {
+  for (const MonitorSockets::Socket& socket : sockets_.all()) {
     const auto& endpoints = role.spec->endpoints;
     if (std::find(endpoints.begin(), endpoints.end(), socket.endpoint) != endpoints.end()) {
       roles::MonitorToRole message;
@@ -453,9 +429,7 @@ void Monitor::FinishStopWhenAllAreDead() {
       return;
     }
   }
-  for (const Socket& socket : sockets_) {
-    unlink(socket.path.c_str());
-  }
+  sockets_.Unlink();
   if (exit_status_ == 0) {
     log::Info("Agent stopped gracefully");
   }

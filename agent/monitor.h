@@ -25,6 +25,13 @@ struct MonitorUnixAttestor {
   int64_t workload_size_limit = 0;  // Bytes; 0: no limit; below 0: never hash.
 };
 
+// Where a role is reached over TCP.
+struct MonitorListener {
+  std::string option;  // The block of the configuration that says it.
+  std::string host;
+  uint16_t port = 0;
+};
+
 // An external plugin: a role of its own.
 struct MonitorPlugin {
   PluginName plugin;
@@ -65,6 +72,8 @@ struct MonitorOptions {
   MonitorServe serve;
   std::string socket_path;        // The Workload API's; empty: none.
   std::string admin_socket_path;  // Mode 0770; empty: none.
+
+  std::optional<MonitorListener> health, metrics;
 
   bool disable_workload_api = false;
   std::optional<SdsOptions> sds;  // Unset: SDS is not served.

@@ -40,7 +40,7 @@ class RoleBody {
   virtual absl::Status OnLink(roles::Role peer, UniqueFd channel) = 0;
   // As OnLink, of the role of the plugin with this number.
   virtual absl::Status OnPluginLink(uint32_t plugin, UniqueFd channel);
-  // A bound, listening socket; to the serve role alone.
+  // A bound, listening socket of one of the role's endpoints (agent/roles.cc).
   virtual absl::Status OnListen(roles::Endpoint endpoint, UniqueFd listener);
 };
 

@@ -35,7 +35,7 @@ const std::array<RoleSpec, 4>& Specs() {
        .dumpable = false,
        .capabilities = {},
        .whole_environment = false,
-       .endpoints = {}},
+       .endpoints = {roles::HEALTH, roles::METRICS}},
       {.role = SERVE,
        .name = "serve",
        .user = "assay-serve",
@@ -79,7 +79,9 @@ const std::vector<Permitted>& PermittedMessages() {
   using From = roles::RoleToMonitor;
   using Serve = roles::ServeRequest;
   static const std::vector<Permitted> kPermitted = {
-      {MONITOR, IDENTITY, {To::kStart, To::kLink, To::kStop, To::kReload, To::kLogLevel}},
+      {MONITOR,
+       IDENTITY,
+       {To::kStart, To::kLink, To::kListen, To::kStop, To::kReload, To::kLogLevel}},
       {MONITOR, SERVE, {To::kStart, To::kLink, To::kListen, To::kStop, To::kReload, To::kLogLevel}},
       {MONITOR, PROBE, {To::kStart, To::kLink, To::kStop, To::kReload, To::kLogLevel}},
       {IDENTITY, MONITOR, {From::kReady, From::kExit, From::kBroken}},
@@ -91,7 +93,7 @@ const std::vector<Permitted>& PermittedMessages() {
       {SERVE,
        IDENTITY,
        {Serve::kWanted, Serve::kRefused, Serve::kUsed, Serve::kMintJwt, Serve::kUsedJwts,
-        Serve::kForgetJwt}},
+        Serve::kForgetJwt, Serve::kReport}},
       {SERVE, PROBE, {kWholeMessage}},      // AttestRequest
       {PROBE, SERVE, {kWholeMessage}},      // AttestReply
       {IDENTITY, PLUGIN, {kWholeMessage}},  // PluginRequest

@@ -18,6 +18,7 @@
 #include "agent/role_context.h"
 #include "agent/role_main.h"
 #include "agent/roles.h"
+#include "agent/serve_counts.h"
 #include "assay/roles.pb.h"
 #include "base/log.h"
 #include "base/sandbox/channel.h"
@@ -58,9 +59,10 @@ struct ServiceOptions {
 struct Service {
   Service(RoleContext& context, ProbeClient& probe, const ServedState& state,
           ServiceOptions options)
-      : sets(state, context.clock(), context.loop(), options.sets),
+      : counts(context.clock()),
+        sets(state, context.clock(), context.loop(), options.sets),
         jwt_tokens(context.loop(), context.clock(), state, std::move(options.jwt)),
-        callers({context.loop(), context.clock(), probe, sets}),
+        callers({context.loop(), context.clock(), probe, sets, counts}),
         processes(context.loop(), probe),
         delegated({context.loop(), context.clock(), state, callers, sets, jwt_tokens, processes},
                   options.workload.on_refused),
@@ -76,6 +78,7 @@ struct Service {
     logger.AddTo(admin_registry);
   }
 
+  ServeCounts counts;  // Before the servers, which tell it.
   IdentitySets sets;
   JwtTokens jwt_tokens;
   Callers callers;
@@ -162,13 +165,18 @@ absl::Status ServeRole::OnStart(const roles::Start& start) {
   rpc::Server::Options options;
   options.limits.max_message_bytes = WorkloadService::kMaxRequestBytes;
   options.interceptor = WorkloadService::CheckSecurityHeader;
-  options.on_connect = [this](rpc::Peer& peer) { return service_->callers.OnConnect(peer); };
+  options.on_connect = [this](rpc::Peer& peer) {
+    service_->counts.NoteConnection();
+    return service_->callers.OnConnect(peer);
+  };
+  options.observer = &service_->counts;
   ASSIGN_OR_RETURN(service_->server,
                    rpc::Server::Create(context_.loop(), service_->registry, std::move(options)));
   rpc::Server::Options admin_options;
   admin_options.limits.max_streams_per_connection = kMaxAdminStreams;
   admin_options.limits.max_message_bytes = kMaxAdminRequestBytes;
   admin_options.on_connect = [this](rpc::Peer& peer) { return service_->callers.OnConnect(peer); };
+  admin_options.observer = &service_->counts;
   ASSIGN_OR_RETURN(
       service_->admin_server,
       rpc::Server::Create(context_.loop(), service_->admin_registry, std::move(admin_options)));
@@ -245,12 +253,22 @@ absl::Status ServeRole::TakeStateChange(std::string_view bytes, const UniqueFd& 
   if (change.has_jwts()) {
     return service_->jwt_tokens.Take(*change.mutable_jwts());
   }
+  if (change.report() != 0) {
+    roles::ServeRequest request;
+    roles::Report& report = *request.mutable_report();
+    report.set_number(change.report());
+    service_->counts.FillIn(report);
+    report.set_open_connections(static_cast<uint32_t>(service_->server->connections()));
+    Tell(request);
+    return absl::OkStatus();
+  }
+  const bool unready = change.unready();
   ASSIGN_OR_RETURN(const bool committed, state_.Receive(std::move(change)));
   if (committed) {
     service_->jwt_tokens.Reconcile();
     service_->sets.Refresh();
     service_->delegated.Refresh();
-    service_->health.SetServing(true);
+    service_->health.SetServing(!unready);
     context_.Ready();
   }
   return absl::OkStatus();

@@ -60,3 +60,7 @@ link_static(RE2 re2)
 # HTTP/1.1 requests.
 add_library(HTTP_PARSER INTERFACE)
 link_static(HTTP_PARSER http_parser)
+# Metrics. The package has no static library.
+add_library(PROMETHEUS INTERFACE)
+find_library(prometheus_library prometheus-cpp-core REQUIRED)
+target_link_libraries(PROMETHEUS INTERFACE "${prometheus_library}")

@@ -12,7 +12,7 @@ packages=(
   libwolfssl-dev libgrpc++-dev libprotobuf-dev libnghttp2-dev libtss2-dev
   libsqlite3-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libabsl-dev
   libcurl4-openssl-dev libsystemd-dev libre2-dev libhttp-parser-dev
-  libgtest-dev libgmock-dev swtpm swtpm-tools openssl
+  prometheus-cpp-dev libgtest-dev libgmock-dev swtpm swtpm-tools openssl
 )
 if [[ "${1:-}" == "--test" ]]; then
   packages+=(clang-format-14 curl git jq procps tpm2-tools)

@@ -86,7 +86,8 @@ CONF
   server_command "$1" bundle show >"$work/bundle.pem"
 }
 
-# Trusts what bootstrap_by says; unset: a file with the server's bundle.
+# Trusts what bootstrap_by says; unset: a file with the server's bundle. Beside its agent's and
+# plugins' blocks the configuration has those of agent_blocks.
 launch_agent() { # program, lines of the agent's block, NodeAttestor block, KeyManager block or none
   local key_manager=${4-"KeyManager \"disk\" { plugin_data { directory = \"$work/agent\" } }"}
   local by_file="trust_bundle_path = \"$work/bundle.pem\""
@@ -108,6 +109,7 @@ plugins {
   $key_manager
   WorkloadAttestor "unix" { plugin_data {} }
 }
+${agent_blocks:-}
 CONF
   start agent "$1" run -config "$work/agent.conf"
 }

@@ -2,6 +2,7 @@
 // What the serve role would know from the packets that it was sent.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <utility>
@@ -21,6 +22,8 @@ struct FakeServe {
   int64_t last_sync = 0;
   int store_svids = 0;
   int packets = 0, commits = 0;
+  bool unready = false;
+  uint64_t asked = 0;  // For a report: the last question's number.
 
   static std::string KeyText(const roles::JwtSvidKey& key) {
     std::string text = key.entry_id();
@@ -32,6 +35,10 @@ struct FakeServe {
   }
 
   void Take(const roles::StateChange& change) {
+    if (change.report() != 0) {
+      asked = change.report();
+      return;
+    }
     ++packets;
     if (change.reset()) {
       entries.clear();
@@ -72,6 +79,7 @@ struct FakeServe {
     if (change.commit()) {
       ++commits;
       last_sync = change.last_sync();
+      unready = change.unready();
       store_svids = change.store_svids();
     }
   }

@@ -182,6 +182,15 @@ class TestRole final {
     Send(request);
   }
 
+  IdentityHealth Health() const { return core_.Health(); }
+  ServeReports& reports() { return core_.reports(); }
+  // Answers the question that serve was asked last.
+  void Report() {
+    roles::ServeRequest request;
+    request.mutable_report()->set_number(serve.asked);
+    Send(request);
+  }
+
   bool serving = false;
   int exit_code = -1;
   std::string exit_reason;
