@@ -104,8 +104,7 @@ absl::Status JwtSvid::CheckClaims(std::string_view audience, absl::Time now) con
   return absl::OkStatus();
 }
 
-absl::StatusOr<JwtSvid> VerifyJwtSvid(std::string_view token, const JwtSvidTrust& trust) {
-  ASSIGN_OR_RETURN(JwtSvid svid, JwtSvid::Parse(token));
+absl::Status VerifyJwtSvid(const JwtSvid& svid, const JwtSvidTrust& trust) {
   const TrustDomain& trust_domain = svid.id().trust_domain();
   const std::span<const JwtAuthority> authorities = trust.find_authorities(trust_domain);
   if (authorities.empty()) {
@@ -121,8 +120,7 @@ absl::StatusOr<JwtSvid> VerifyJwtSvid(std::string_view token, const JwtSvidTrust
   } else if (!svid.VerifySignature(authority->public_key).ok()) {
     return InvalidArgument("{}", JwtSvid::kBadSignature);
   }
-  RETURN_IF_ERROR(svid.CheckClaims(trust.audience, trust.now));
-  return svid;
+  return svid.CheckClaims(trust.audience, trust.now);
 }
 
 }  // namespace assay

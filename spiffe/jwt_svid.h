@@ -66,8 +66,8 @@ struct JwtSvidTrust {
   std::function<absl::Status(const JwtSvid& svid, const crypto::PublicKey& key)> check_signature;
 };
 
-// All of that: the JWT-SVID of the token when it verifies by the authority of its own trust domain
-// that it names, for the audience. InvalidArgument says what is wrong, unless check_signature does.
-absl::StatusOr<JwtSvid> VerifyJwtSvid(std::string_view token, const JwtSvidTrust& trust);
+// All of that: OK when it verifies by the authority of its own trust domain that it names, for the
+// audience. InvalidArgument says what is wrong, unless check_signature does.
+absl::Status VerifyJwtSvid(const JwtSvid& svid, const JwtSvidTrust& trust);
 
 }  // namespace assay

@@ -32,7 +32,7 @@ void Try(std::string_view bytes) {
   const std::string audience = svid->audience().front();
   (void)svid->CheckClaims(audience, now);
   if (!SpiffeId::Parse(svid->id().ToString()).ok() ||
-      VerifyJwtSvid(bytes, {.find_authorities = [](const auto&) -> std::span<const JwtAuthority> {
+      VerifyJwtSvid(*svid, {.find_authorities = [](const auto&) -> std::span<const JwtAuthority> {
                               return SomeBundle().jwt_authorities;
                             },
                             .audience = audience,

@@ -36,11 +36,10 @@ absl::Status Check(const std::string& token, const TrustBundle& bundle,
     return trust_domain == bundle.trust_domain ? std::span(bundle.jwt_authorities)
                                                : std::span<const JwtAuthority>();
   };
-  return VerifyJwtSvid(token, {.find_authorities = find,
-                               .audience = audience,
-                               .now = kNow,
-                               .check_signature = nullptr})
-      .status();
+  ASSIGN_OR_RETURN(const JwtSvid svid, JwtSvid::Parse(token));
+  return VerifyJwtSvid(
+      svid,
+      {.find_authorities = find, .audience = audience, .now = kNow, .check_signature = nullptr});
 }
 
 class JwtSvidTest : public testing::Test {

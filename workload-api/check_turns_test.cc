@@ -31,9 +31,9 @@ class CheckTurnsTest : public testing::Test {
     const std::string name_;
   };
 
-  Turn Take(uid_t uid, const std::string& name) {
+  Turn Take(uid_t uid, const std::string& name, size_t cost = 1) {
     waiters_.push_back(std::make_unique<Waiter>(told_, name));
-    return turns_.Take(uid, *waiters_.back());
+    return turns_.Take(uid, *waiters_.back(), cost);
   }
   void UseUp() {
     for (size_t i = 0; i < CheckTurns::kPerRound; ++i) {
@@ -73,6 +73,16 @@ TEST_F(CheckTurnsTest, UsersTakeTurns) {
   Take(2, "other");
   Take(3, "third");
   EXPECT_THAT(Round(), ElementsAre("a", "other", "third", "b", "c", "d", "e", "f"));
+}
+
+TEST_F(CheckTurnsTest, WhatCostsMoreThanARoundIsPaidForByThoseAfterIt) {
+  EXPECT_EQ(Take(1, "", 2 * CheckTurns::kPerRound + 1), Turn::kNow);
+  EXPECT_EQ(Take(1, "a", CheckTurns::kPerRound), Turn::kLater);
+  EXPECT_EQ(Take(1, "b"), Turn::kLater);
+  EXPECT_EQ(Take(2, "other", 3), Turn::kLater);
+  EXPECT_THAT(Round(), IsEmpty());
+  EXPECT_THAT(Round(), ElementsAre("a"));
+  EXPECT_THAT(Round(), ElementsAre("other", "b"));
 }
 
 TEST_F(CheckTurnsTest, AUserMayNotHaveAnyNumberWait) {

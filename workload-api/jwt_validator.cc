@@ -5,14 +5,13 @@
 
 namespace assay {
 
-std::string JwtValidator::DigestOf(std::string_view token, const crypto::PublicKey& key) {
-  // Where the key ends says its DER, so that no other pair gives these bytes.
-  std::string pair = key.spki();
-  pair.reserve(pair.size() + token.size());
-  pair.append(token);
-  std::string digest = crypto::Digest(crypto::Hash::kSha256, pair);
-  Wipe(pair.data(), pair.size());
-  return digest;
+std::string JwtValidator::DigestOf(std::string_view token) {
+  return crypto::Digest(crypto::Hash::kSha256, token);
+}
+
+bool JwtValidator::Knows(const std::string& digest, const crypto::PublicKey& key) const {
+  const auto known = good_.find(digest);
+  return known != good_.end() && known->second == key.spki();
 }
 
 absl::Status JwtValidator::Check(const JwtSvid& svid, const crypto::PublicKey& key,
@@ -20,7 +19,7 @@ absl::Status JwtValidator::Check(const JwtSvid& svid, const crypto::PublicKey& k
   if (!svid.VerifySignature(key).ok()) {
     return InvalidArgument("{}", JwtSvid::kBadSignature);
   }
-  if (good_.insert(digest).second) {
+  if (good_.insert_or_assign(digest, key.spki()).second) {
     order_.push_back(digest);
   }
   if (order_.size() > kRemembered) {

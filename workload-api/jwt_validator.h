@@ -7,7 +7,7 @@
 #include <deque>
 #include <string>
 #include <string_view>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "base/status.h"
 #include "spiffe/jwt_svid.h"
@@ -18,16 +18,19 @@ class JwtValidator final {
  public:
   static constexpr size_t kRemembered = 1024;
 
-  // Names a token and the key that may have signed it.
-  static std::string DigestOf(std::string_view token, const crypto::PublicKey& key);
-  // Whether the signature was checked before, and is good.
-  bool Knows(const std::string& digest) const { return good_.contains(digest); }
+  // By what a token is remembered.
+  static std::string DigestOf(std::string_view token);
+  // Whether the token of this digest had a good signature, by whatever key.
+  bool Remembers(const std::string& digest) const { return good_.contains(digest); }
+  // Whether the signature by this key was checked before, and is good.
+  bool Knows(const std::string& digest, const crypto::PublicKey& key) const;
   // Checks the signature of the token that the digest names. InvalidArgument when it is bad.
   absl::Status Check(const JwtSvid& svid, const crypto::PublicKey& key, const std::string& digest);
 
  private:
-  // Digests of a key and a token that it has signed, and the order in which they came.
-  std::unordered_set<std::string> good_;
+  // Digests of tokens, each with the SPKI of the key that has signed it, and the order in which
+  // they came.
+  std::unordered_map<std::string, std::string> good_;
   std::deque<std::string> order_;
 };
 

@@ -25,14 +25,17 @@ class JwtValidatorTest : public testing::Test {
       return at == authorities_.end() ? std::span<const JwtAuthority>() : at->second;
     };
     const auto check = [&](const JwtSvid& svid, const crypto::PublicKey& key) -> absl::Status {
-      const std::string digest = JwtValidator::DigestOf(token, key);
-      if (validator_.Knows(digest)) {
+      const std::string digest = JwtValidator::DigestOf(token);
+      if (validator_.Knows(digest, key)) {
         return absl::OkStatus();
       }
       ++checks_;
-      return validator_.Check(svid, key, digest);
+      RETURN_IF_ERROR(validator_.Check(svid, key, digest));
+      EXPECT_TRUE(validator_.Remembers(digest));
+      return absl::OkStatus();
     };
-    return VerifyJwtSvid(token, {find, audience, now, check}).status();
+    ASSIGN_OR_RETURN(const JwtSvid svid, JwtSvid::Parse(token));
+    return VerifyJwtSvid(svid, {find, audience, now, check});
   }
   std::string Token(const std::string& id = "spiffe://a.test/w") const {
     return key_.Token(TestJwtKey::Claims(id, {"x"}, kNow));

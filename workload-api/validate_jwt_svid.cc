@@ -14,6 +14,11 @@ namespace assay {
 namespace {
 
 constexpr size_t kMostLogged = 256;  // Of a caller's text.
+// Of a token: reading so much takes about as long as checking a signature.
+constexpr size_t kBytesOfTurn = 4 << 10;
+// A token and what is kept of it when it is parsed, by the size of the token: the text once more,
+// its claims, and its audience.
+constexpr size_t kParsedSize = 4;
 
 }  // namespace
 
@@ -45,50 +50,101 @@ absl::Status ValidateJwtSvid::Check() {
   return absl::OkStatus();
 }
 
+size_t ValidateJwtSvid::kept_bytes() const {
+  const size_t of_token = svid_.has_value() ? kParsedSize * token_.size() +
+                                                  svid_->audience().size() * sizeof(std::string)
+                                            : token_.size();
+  return of_token + audience_.capacity();
+}
+
+// One turn is for all that a look does.
 void ValidateJwtSvid::Look(IdentitySet& identities) {
+  Validate(identities);
+  has_turn_ = false;
+}
+
+void ValidateJwtSvid::Validate(IdentitySet& identities) {
+  awaits_turn_ = false;
+  if (!svid_.has_value() && !ParseToken()) {
+    return;
+  }
   const auto find = [&identities](const TrustDomain& trust_domain) {
     const ServedState::Bundle* bundle = identities.FindBundle(trust_domain.name());
     return bundle == nullptr ? std::span<const JwtAuthority>()
                              : std::span<const JwtAuthority>(bundle->jwt_authorities);
   };
-  awaits_turn_ = false;
-  const auto svid = VerifyJwtSvid(token_.Reveal(),
-                                  {.find_authorities = find,
-                                   .audience = audience_,
-                                   .now = context().clock.Now(),
-                                   .check_signature = [this](const auto& token, const auto& key) {
-                                     return CheckSignature(token, key);
-                                   }});
-  if (ended() || awaits_turn_) {
+  const absl::Status valid = VerifyJwtSvid(
+      *svid_,
+      {.find_authorities = find,
+       .audience = audience_,
+       .now = context().clock.Now(),
+       .check_signature = [this](const auto&, const auto& key) { return CheckSignature(key); }});
+  if (ended()) {
     return;
   }
-  if (!svid.ok()) {
-    Refuse(svid.status());
+  if (awaits_turn_) {
+    Charge(kept_bytes());
+  } else if (!valid.ok()) {
+    Refuse(valid);
   } else if (MayReply()) {
-    Answer(*svid);
+    Answer();
+  } else {
+    Charge(kept_bytes());
   }
 }
 
-absl::Status ValidateJwtSvid::CheckSignature(const JwtSvid& svid, const crypto::PublicKey& key) {
-  std::string digest = JwtValidator::DigestOf(token_.Reveal(), key);
-  if (checked_ == digest) {
+// A small token that was good before costs less than its turn would.
+bool ValidateJwtSvid::ParseToken() {
+  const bool is_small = token_.size() <= kBytesOfTurn;
+  if (is_small && digest_.empty()) {
+    digest_ = JwtValidator::DigestOf(token_.Reveal());
+  }
+  if (!(is_small && parts_.validator.Remembers(digest_)) && !TakeTurn()) {
+    return false;
+  }
+  if (digest_.empty()) {
+    digest_ = JwtValidator::DigestOf(token_.Reveal());
+  }
+  absl::StatusOr<JwtSvid> svid = JwtSvid::Parse(token_.Reveal());
+  if (!svid.ok()) {
+    Refuse(svid.status());
+    return false;
+  }
+  svid_ = *std::move(svid);
+  return true;
+}
+
+absl::Status ValidateJwtSvid::CheckSignature(const crypto::PublicKey& key) {
+  if (checked_by_ == key.spki()) {
     return absl::OkStatus();
   }
-  if (!parts_.validator.Knows(digest)) {
-    const CheckTurns::Turn turn =
-        has_turn_ ? CheckTurns::Turn::kNow : parts_.turns.Take(call().peer().process.uid, *this);
-    const absl::Status full = Unavailable("too many JWT-SVIDs of this user wait to be validated");
-    if (turn == CheckTurns::Turn::kNever) {
-      Fail(full);
+  if (!parts_.validator.Knows(digest_, key)) {
+    if (!TakeTurn()) {
+      return Unavailable("the signature has not been checked yet");
     }
-    if (turn != CheckTurns::Turn::kNow) {
-      awaits_turn_ = true;
-      return full;
-    }
-    RETURN_IF_ERROR(parts_.validator.Check(svid, key, digest));
+    RETURN_IF_ERROR(parts_.validator.Check(*svid_, key, digest_));
   }
-  checked_ = std::move(digest);
+  checked_by_ = key.spki();
   return absl::OkStatus();
+}
+
+bool ValidateJwtSvid::TakeTurn() {
+  if (has_turn_) {
+    return true;
+  }
+  const size_t cost = 1 + token_.size() / kBytesOfTurn;
+  switch (parts_.turns.Take(call().peer().process.uid, *this, cost)) {
+    case CheckTurns::Turn::kNow:
+      has_turn_ = true;
+      break;
+    case CheckTurns::Turn::kLater:
+      awaits_turn_ = true;
+      break;
+    case CheckTurns::Turn::kNever:
+      Fail(Unavailable("too many JWT-SVIDs of this user wait to be validated"));
+      break;
+  }
+  return has_turn_;
 }
 
 void ValidateJwtSvid::OnTurn() {
@@ -97,11 +153,11 @@ void ValidateJwtSvid::OnTurn() {
   has_turn_ = false;
 }
 
-void ValidateJwtSvid::Answer(const JwtSvid& svid) {
+void ValidateJwtSvid::Answer() {
   ValidateJWTSVIDResponse response;
   const absl::Status filled =
-      FillValidated(svid,
-                    {.all = svid.id().trust_domain().name() == parts_.options.trust_domain,
+      FillValidated(*svid_,
+                    {.all = svid_->id().trust_domain().name() == parts_.options.trust_domain,
                      .others = parts_.options.allowed_foreign_claims},
                     response);
   if (!filled.ok()) {

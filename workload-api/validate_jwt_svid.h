@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -38,20 +39,26 @@ class ValidateJwtSvid final : public UnaryCall, public CheckWaiter {
  protected:
   bool Parse(std::string_view bytes) override;
   absl::Status Check() override;
-  size_t kept_bytes() const override { return token_.size() + audience_.capacity(); }
+  size_t kept_bytes() const override;
   void Look(IdentitySet& identities) override;
   std::string_view name() const override { return "ValidateJWTSVID"; }
 
  private:
-  // Unless the signature is known, the call may have ended then, or wait for its turn.
-  absl::Status CheckSignature(const JwtSvid& svid, const crypto::PublicKey& key);
-  void Answer(const JwtSvid& svid);
+  void Validate(IdentitySet& identities);
+  // Whether that is done; unless it is, the call has ended or waits for its turn.
+  bool ParseToken();
+  // An error too when the call has ended, or waits for its turn.
+  absl::Status CheckSignature(const crypto::PublicKey& key);
+  bool TakeTurn();
+  void Answer();
   void Refuse(const absl::Status& why);
 
   const Parts parts_;
   std::string audience_;
   Secret token_;
-  std::string checked_;  // The digest of the token and the key that has signed it.
+  std::optional<JwtSvid> svid_;  // Once it is parsed, for later looks.
+  std::string digest_;           // Of the token.
+  std::string checked_by_;       // The SPKI of the key by which its signature is good.
   bool has_turn_ = false, awaits_turn_ = false;  // Just now.
 };
 

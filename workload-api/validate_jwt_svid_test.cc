@@ -9,6 +9,7 @@ namespace {
 
 using nlohmann::json;
 using testing::_;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Pair;
 using testing::UnorderedElementsAre;
@@ -174,16 +175,23 @@ class FloodOfTokens final {
     }
     holding_ = false;
   }
-  // In one round.
-  size_t Answered() {
+  // After one more round.
+  size_t Ended() {
     client_.Step();
-    const auto answered = std::count_if(calls_.begin(), calls_.end(), [this](int32_t call) {
-      return client_.stream(call).status() == 0;
-    });
-    return static_cast<size_t>(answered);
+    return Count([](int status) { return status != -1; });
+  }
+  size_t Answered() {
+    return Count([](int status) { return status == 0; });
   }
 
  private:
+  size_t Count(bool (*matches)(int status)) {
+    const auto count = std::count_if(calls_.begin(), calls_.end(), [&](int32_t call) {
+      return matches(client_.stream(call).status());
+    });
+    return static_cast<size_t>(count);
+  }
+
   bool holding_ = true;
   Http2Client client_;
   std::vector<int32_t> calls_;
@@ -199,13 +207,62 @@ TEST_F(JwtMethodsTest, AFloodOfTokensIsCheckedByTurns) {
   FloodOfTokens flood(server_, tokens);
   std::vector<size_t> answered = {0};
   for (int i = 0; i < 30; ++i) {
-    answered.push_back(flood.Answered());
+    answered.push_back(flood.Ended());
     // What is checked at once, and what is checked in its turn, may fall into one round.
     ASSERT_LE(answered.back() - answered[answered.size() - 2], 2 * CheckTurns::kPerRound);
   }
-  EXPECT_EQ(answered.back(), tokens.size());
+  EXPECT_EQ(flood.Answered(), tokens.size());
   EXPECT_EQ(static_cast<size_t>(gate_.asked), 2 * tokens.size() - CheckTurns::kPerRound)
       << "who waited for his turn is looked at again";
+}
+
+TEST_F(JwtMethodsTest, LargeTokensThatNobodySignedAreReadByTurnsToo) {
+  const TestJwtKey forged("unknown");
+  const std::string token =
+      Token(forged, "spiffe://example.org/w", {{"more", std::string(11 << 10, 'm')}});
+  const size_t cost = 1 + token.size() / (4 << 10);
+  ASSERT_EQ(cost, 4u);
+  Tell("a", {"x"}, "token");
+  FloodOfTokens flood(server_, std::vector<std::string>(60, token));
+  size_t ended = 0;
+  for (int i = 0; i < 5; ++i) {
+    const size_t before = std::exchange(ended, flood.Ended());
+    EXPECT_LE((ended - before) * cost, 2 * CheckTurns::kPerRound);
+  }
+  EXPECT_THAT(Fetched(StartFetch({"x"})), ElementsAre("a=token"));
+  EXPECT_LT(flood.Ended(), 60u) << "others are answered meanwhile";
+  for (int i = 0; i < 60; ++i) {
+    ended = flood.Ended();
+  }
+  EXPECT_EQ(ended, 60u);
+  EXPECT_EQ(flood.Answered(), 0u);
+}
+
+TEST_F(JwtMethodsTest, WhatWasValidIsHeldToTheBundlesOfNow) {
+  const std::string small = Token(own_, "spiffe://example.org/w");
+  const std::string large =
+      Token(own_, "spiffe://example.org/w", {{"more", std::string(8 << 10, 'm')}});
+  const TestJwtKey other("own");
+  for (const std::string& token : {small, large}) {
+    SetBundle("example.org", {own_.authority()});
+    EXPECT_EQ(Validate(token).status, "0 ");
+    EXPECT_EQ(Validate(token).status, "0 ");
+    SetBundle("example.org", {other.authority()});
+    EXPECT_THAT(Validate(token).status, HasSubstr("3 the signature of the token"));
+    SetBundle("example.org", {});
+    EXPECT_THAT(Validate(token).status, HasSubstr("3 no keys found"));
+  }
+}
+
+TEST_F(JwtMethodsTest, ATaintedAuthorityCountsUntilItIsRevoked) {
+  const std::string token = Token(own_, "spiffe://example.org/w");
+  Change tainted;
+  AddBundle(tainted, "example.org", {own_.authority()});
+  tainted.mutable_bundles(0)->mutable_jwt_authorities(0)->set_tainted(true);
+  Commit(tainted);
+  EXPECT_EQ(Validate(token).status, "0 ");
+  SetBundle("example.org", {foreign_.authority()});
+  EXPECT_THAT(Validate(token).status, HasSubstr("3 public key \"own\" not found"));
 }
 
 }  // namespace
