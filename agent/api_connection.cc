@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/grpc_text.h"
 #include "base/unique_fd.h"
 
 namespace assay {
@@ -17,18 +18,8 @@ namespace {
 
 constexpr int kMaxResponseBytes = 64 << 20;
 
-std::string_view CodeName(grpc::StatusCode code) {
-  constexpr std::string_view kNames[] = {
-      "OK",       "Canceled",       "Unknown",          "InvalidArgument",   "DeadlineExceeded",
-      "NotFound", "AlreadyExists",  "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
-      "Aborted",  "OutOfRange",     "Unimplemented",    "Internal",          "Unavailable",
-      "DataLoss", "Unauthenticated"};
-  return code >= 0 && static_cast<size_t>(code) < std::size(kNames) ? kNames[code] : "Unknown";
-}
-
 absl::Status RpcError(grpc::StatusCode code, std::string_view text) {
-  return MakeStatus(static_cast<absl::StatusCode>(code),
-                    fmt::format("rpc error: code = {} desc = {}", CodeName(code), text));
+  return MakeStatus(static_cast<absl::StatusCode>(code), GrpcText(code, text));
 }
 
 // gRPC hides why a socket cannot be reached, and this one is worth a clear word.

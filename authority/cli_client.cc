@@ -8,10 +8,10 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 
+#include "base/grpc_text.h"
 #include "base/unique_fd.h"
 
 namespace assay {
@@ -20,15 +20,8 @@ namespace {
 // A page of entries may be large; the upstream is trusted and local.
 constexpr int kMaxAnswerBytes = 256 << 20;
 
-constexpr std::array<std::string_view, 17> kCodeNames = {
-    "OK",       "Canceled",       "Unknown",          "InvalidArgument",   "DeadlineExceeded",
-    "NotFound", "AlreadyExists",  "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
-    "Aborted",  "OutOfRange",     "Unimplemented",    "Internal",          "Unavailable",
-    "DataLoss", "Unauthenticated"};
-
 absl::Status RpcError(int code, std::string_view description) {
-  return MakeStatus(static_cast<absl::StatusCode>(code),
-                    fmt::format("rpc error: code = {} desc = {}", GrpcCodeName(code), description));
+  return MakeStatus(static_cast<absl::StatusCode>(code), GrpcText(code, description));
 }
 
 absl::Status DialError(const std::string& path, std::string_view why) {
@@ -46,13 +39,6 @@ std::string LowerCaseError(int error) {
 }
 
 }  // namespace
-
-std::string GrpcCodeName(int code) {
-  if (code < 0 || static_cast<size_t>(code) >= kCodeNames.size()) {
-    return fmt::format("Code({})", code);
-  }
-  return std::string(kCodeNames[static_cast<size_t>(code)]);
-}
 
 // The socket is connected here and not by gRPC, whose words do not tell a missing socket from one
 // that may not be opened, and which would go on trying.

@@ -16,9 +16,6 @@
 
 namespace assay {
 
-// "NotFound" for 5: a gRPC code as Go names it; "Code(99)" for one that has no name.
-std::string GrpcCodeName(int code);
-
 class ApiClient final {
  public:
   explicit ApiClient(std::string_view socket_path) : socket_path_(socket_path) {}

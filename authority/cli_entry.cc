@@ -7,6 +7,7 @@
 #include "authority/cli_command.h"
 #include "authority/cli_entry_file.h"
 #include "authority/cli_output.h"
+#include "base/grpc_text.h"
 #include "spire/api/server/entry/v1/entry.grpc.pb.h"
 
 namespace assay {

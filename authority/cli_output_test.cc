@@ -4,7 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "authority/cli_client.h"
 #include "spire/api/types/agent.pb.h"
 #include "spire/api/types/entry.pb.h"
 #include "tests/support/status_matchers.h"
@@ -120,14 +119,6 @@ TEST(CliOutputTest, CutsASelectorAtTheFirstColon) {
   EXPECT_THAT(ParseSelectorFlag("unix"),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "selector \"unix\" must be formatted as type:value"));
-}
-
-TEST(CliOutputTest, NamesCodesAsGoDoes) {
-  EXPECT_EQ(GrpcCodeName(0), "OK");
-  EXPECT_EQ(GrpcCodeName(5), "NotFound");
-  EXPECT_EQ(GrpcCodeName(16), "Unauthenticated");
-  EXPECT_EQ(GrpcCodeName(17), "Code(17)");
-  EXPECT_EQ(GrpcCodeName(-1), "Code(-1)");
 }
 
 TEST(CliOutputTest, RefusesSecondsThatDoNotFitTheWire) {
