@@ -208,6 +208,23 @@ TEST_F(JwtMethodsTest, OnesThatMustDifferAreMadeForEachCall) {
   EXPECT_THAT(Minted(), ElementsAre("3 a x"));
 }
 
+TEST_F(JwtMethodsTest, WhatCameAndIsNotTrustedAnyMoreIsAskedForAnew) {
+  Change change = Entry("a");
+  change.mutable_entries(0)->set_jwt_svid_include_jti(true);
+  *change.add_entries() = Entry("b").entries(0);
+  Commit(change);
+  const int32_t call = StartFetch({"x"});
+  EXPECT_THAT(Minted(), testing::UnorderedElementsAre("1 a x", "b x"));
+  Tell("a", {"x"}, "old", absl::Minutes(5), 1);
+  EXPECT_EQ(StatusOf(call), "");
+  SetBundle("example.org", {foreign_.authority()});
+  EXPECT_THAT(Minted(), SizeIs(1)) << "one of its own, signed anew";
+  SetBundle("example.org", {own_.authority()});
+  Tell("a", {"x"}, "new", absl::Minutes(5), 3);
+  Tell("b", {"x"}, "token of b");
+  EXPECT_THAT(Fetched(call), ElementsAre("a=new", "b=token of b"));
+}
+
 TEST_F(JwtMethodsTest, SaysWhyNoneCouldBeHad) {
   const int32_t failing = StartFetch({"x"});
   Step();

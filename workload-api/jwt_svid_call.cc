@@ -32,10 +32,13 @@ size_t JwtSvidCall::kept_bytes() const {
 }
 
 absl::StatusOr<SharedJwtToken> JwtSvidCall::FindOrAsk(const EntryIndex::View& entry) {
-  if (const auto at = got_.find(entry.id);
-      at != got_.end() && at->second->spiffe_id == entry.spiffe_id &&
-      at->second->expires_at > absl::ToUnixSeconds(context().clock.Now())) {
-    return at->second;
+  if (const auto at = got_.find(entry.id); at != got_.end()) {
+    if (IsGood(at->second, entry)) {
+      return at->second.token;
+    }
+    // It has waited for others too long: another is asked for.
+    got_.erase(at);
+    own_asked_.erase(std::string(entry.id));
   }
   const bool own = entry.jwt_svid_include_jti;
   const JwtSvidKey key{std::string(entry.id), audience_};
@@ -48,6 +51,12 @@ absl::StatusOr<SharedJwtToken> JwtSvidCall::FindOrAsk(const EntryIndex::View& en
     RETURN_IF_ERROR(tokens_.wishes().Add(key, kind, *this));
   }
   return nullptr;
+}
+
+bool JwtSvidCall::IsGood(Got& got, const EntryIndex::View& entry) const {
+  const bool was_trusted = std::exchange(got.trusted, tokens_.IsTrusted(*got.token));
+  return got.token->spiffe_id == entry.spiffe_id && (got.trusted || !was_trusted) &&
+         got.token->expires_at > absl::ToUnixSeconds(context().clock.Now());
 }
 
 bool JwtSvidCall::AwaitsNewer(const JwtSvidKey& key) {
@@ -101,7 +110,7 @@ void JwtSvidCall::Look(IdentitySet& identities) {
 void JwtSvidCall::Wait(const std::vector<Granted>& granted) {
   for (const Granted& one : granted) {
     if (one.token != nullptr) {
-      got_.try_emplace(std::string(one.entry.id), one.token);
+      got_.try_emplace(std::string(one.entry.id), Got{one.token, tokens_.IsTrusted(*one.token)});
     }
   }
   Charge(kept_bytes() + granted.size() * (2 * kept_bytes() + kBytesOfIdentity));
@@ -121,7 +130,7 @@ void JwtSvidCall::LogFetched(const Granted& one) {
 }
 
 void JwtSvidCall::OnJwtSvid(const JwtSvidKey& key, const SharedJwtToken& token) {
-  got_[key.entry_id] = token;
+  got_.insert_or_assign(key.entry_id, Got{token, tokens_.IsTrusted(*token)});
   LookAgain();
 }
 

@@ -51,7 +51,15 @@ class JwtSvidCall : public UnaryCall, public JwtWaiter {
   void FailFetch(std::string_view spiffe_id, std::string_view why);
 
  private:
+  // One that is there while the others are being fetched.
+  struct Got {
+    SharedJwtToken token;
+    bool trusted;  // When it was last looked at; at first the bundle here may be the older one.
+  };
+
   absl::StatusOr<SharedJwtToken> FindOrAsk(const EntryIndex::View& entry);
+  // Whether it may be given yet.
+  bool IsGood(Got& got, const EntryIndex::View& entry) const;
   // Whether it waits for a newer one than the one that is there.
   bool AwaitsNewer(const JwtSvidKey& key);
   // What is there is given, though half of its life be over.
@@ -60,9 +68,9 @@ class JwtSvidCall : public UnaryCall, public JwtWaiter {
 
   JwtTokens& tokens_;
   std::vector<std::string> audience_;
-  // By entry: what is there while the others are being fetched, for the cache may not have room for
-  // all; and who has been asked for one of this call's own.
-  std::map<std::string, SharedJwtToken, std::less<>> got_;
+  // By entry: what is there, for the cache may not have room for all; and who has been asked for
+  // one of this call's own.
+  std::map<std::string, Got, std::less<>> got_;
   std::set<std::string, std::less<>> own_asked_;
   std::set<std::string, std::less<>> renewing_;  // Of those asked for a newer one.
   bool renews_ = true;                           // Not when that has taken too long, or has failed.

@@ -126,10 +126,14 @@ bool JwtTokens::IsGranted(const JwtSvidKey& key, const Held& held) const {
   if (entry.spiffe_id != held.token->spiffe_id || entry.jwt_svid_include_jti) {
     return false;
   }
+  return IsTrusted(*held.token);
+}
+
+bool JwtTokens::IsTrusted(const JwtToken& token) const {
   const ServedState::Bundle* own = state_.FindBundle(options_.trust_domain);
   return own != nullptr &&
          std::any_of(own->jwt_authorities.begin(), own->jwt_authorities.end(),
-                     [&](const auto& a) { return a.key_id == held.token->key_id && !a.tainted; });
+                     [&](const auto& a) { return a.key_id == token.key_id && !a.tainted; });
 }
 
 void JwtTokens::Reconcile() {

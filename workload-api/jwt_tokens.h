@@ -66,6 +66,8 @@ class JwtTokens final {
 
   // Null when there is none that is of this SPIFFE ID and valid now. It counts as used.
   SharedJwtToken Find(const JwtSvidKey& key, std::string_view spiffe_id);
+  // Whether the own bundle has the authority that signed it, and not as tainted.
+  bool IsTrusted(const JwtToken& token) const;
   // How long a caller of one that is there is to wait for a newer one yet; zero unless half of its
   // life is over. All callers of one wait until the same moment, so that an upstream that is slow
   // or away holds nobody up any longer.
