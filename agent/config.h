@@ -148,6 +148,7 @@ struct AgentConfig {
   std::optional<absl::Duration> availability_target;
   int x509_svid_cache_max_size = 1000;
   int jwt_svid_cache_max_size = 1000;
+  std::optional<absl::Duration> jwt_svid_cache_hit_timeout;
   bool allow_unauthenticated_verifiers = false;
   std::vector<std::string> allowed_foreign_jwt_claims;
   std::vector<std::string> authorized_delegates;  // SPIFFE IDs of the own trust domain.

@@ -139,7 +139,8 @@ MonitorServe ServeOf(const AgentConfig& config) {
   return {.allow_unauthenticated_verifiers = config.allow_unauthenticated_verifiers,
           .log_selectors = config.log_selectors,
           .allowed_foreign_jwt_claims = config.allowed_foreign_jwt_claims,
-          .authorized_delegates = config.authorized_delegates};
+          .authorized_delegates = config.authorized_delegates,
+          .jwt_renewal_wait = config.jwt_svid_cache_hit_timeout};
 }
 
 absl::StatusOr<std::vector<MonitorPlugin>> SealPlugins(const AgentConfig& config) {

@@ -67,7 +67,24 @@ OptionReader CacheSize(int& field) {
           {.kind = "number", .initial = fmt::format("{}", field)}};
 }
 
-constexpr std::string_view kNoJwtWait = "who has a JWT-SVID that is valid waits at most a second";
+// Within what serve has any caller wait, and long enough for an upstream that is slow. An empty
+// text stands for the default.
+OptionReader CacheHitTimeout(std::optional<absl::Duration>& field) {
+  return {[&field](const ConfigValue& value, std::string_view path, ConfigReport& report) {
+            if (value.kind == ConfigValue::Kind::kString && value.text.empty()) {
+              return;
+            }
+            absl::Duration timeout = absl::Seconds(5);
+            Into(timeout)(value, path, report);
+            if (timeout < absl::Seconds(5) || timeout >= absl::Seconds(30)) {
+              report.AddError(value.position,
+                              fmt::format("{} must be at least 5s and less than 30s", path));
+            }
+            field = timeout;
+          },
+          {.kind = "duration"}};
+}
+
 constexpr std::string_view kNoProfiles =
     "Go's profiler is not in this program; perf and heaptrack look into it";
 
@@ -92,7 +109,11 @@ OptionTable ExperimentalOptions(AgentConfig& config) {
        "Whether entries are synced by their changes."},
       {"require_pq_kem", Into(config.require_pq_kem),
        "Post-quantum key exchange with the upstream alone."},
-      {"jwt_svid_cache_hit_timeout", WithoutEffect(kNoJwtWait), "Wait for a fresh JWT-SVID."},
+      {.name = "jwt_svid_cache_hit_timeout",
+       .read = CacheHitTimeout(config.jwt_svid_cache_hit_timeout),
+       .doc = "How long who has a JWT-SVID that is past half of its life waits for a newer one: at "
+              "least 5s, less than 30s; absent: 1s.",
+       .reloads = true},
       {"ratelimit", NotSupported(), "Calls a second for each caller."},
       {"broker", NotSupported(), "The Broker API."},
       {"feature_flags", NotSupported(), "Features under development."},

@@ -104,6 +104,12 @@ TEST(AgentConfigTest, RefusesWhatItWouldHaveToIgnoreAtARisk) {
   } kCases[] = {
       {"rebootstrap_mode = \"now\"", "\"now\" is none of never, auto, always"},
       {"experimental { rpc_timeout = \"0s\" }", "rpc_timeout must be more than 0s"},
+      {"experimental { jwt_svid_cache_hit_timeout = \"4999ms\" }",
+       "jwt_svid_cache_hit_timeout must be at least 5s and less than 30s"},
+      {"experimental { jwt_svid_cache_hit_timeout = \"30s\" }",
+       "jwt_svid_cache_hit_timeout must be at least 5s and less than 30s"},
+      {"experimental { jwt_svid_cache_hit_timeout = \"soon\" }",
+       "experimental.jwt_svid_cache_hit_timeout: \"soon\" is no duration"},
       {"experimental { require_pq_kem = true }", "experimental.require_pq_kem: wolfSSL"},
       {"insecure_bootstrap = true",
        "only one of insecure_bootstrap or trust_bundle_path can be specified, not both"},
@@ -123,6 +129,18 @@ TEST(AgentConfigTest, RefusesWhatItWouldHaveToIgnoreAtARisk) {
   }
   EXPECT_EQ(ErrorOf(Config("admin_socket_path = \"/tmp/spire-agent/admin/a.sock\"")), "");
   EXPECT_EQ(ErrorOf(Config("authorized_delegates = [\"spiffe://domain.test/d\",]")), "");
+}
+
+TEST(AgentConfigTest, HowLongToWaitForANewerJwtSvidMayBeSaid) {
+  const auto timeout = [](const std::string& text) {
+    const std::string option = "experimental { jwt_svid_cache_hit_timeout = \"" + text + "\" }";
+    const auto config = ParseAgentConfig("f", Config(option), ConfigOverrides{});
+    EXPECT_OK(config);
+    return config.ok() ? config->jwt_svid_cache_hit_timeout : std::nullopt;
+  };
+  EXPECT_EQ(timeout("5s"), absl::Seconds(5));
+  EXPECT_EQ(timeout("29.9s"), absl::Milliseconds(29'900));
+  EXPECT_EQ(timeout(""), std::nullopt);
 }
 
 TEST(AgentConfigTest, RefusesPluginsThatDoNotExistUnlessTheyAreOff) {

@@ -4,6 +4,8 @@
 // tells systemd.
 #pragma once
 
+#include <absl/time/time.h>
+
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -45,6 +47,7 @@ struct MonitorServe {
   std::vector<std::string> log_selectors;
   std::vector<std::string> allowed_foreign_jwt_claims;
   std::vector<std::string> authorized_delegates;
+  std::optional<absl::Duration> jwt_renewal_wait;
 };
 
 // What of the configuration is read anew: all of it, or what its plugin_data_files hold.

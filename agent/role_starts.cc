@@ -81,6 +81,9 @@ roles::ServeStart RoleStarts::ServeStart(const Progress& progress) const {
                                                   serve_.allowed_foreign_jwt_claims.end());
   start.mutable_authorized_delegates()->Add(serve_.authorized_delegates.begin(),
                                             serve_.authorized_delegates.end());
+  if (serve_.jwt_renewal_wait.has_value()) {
+    start.set_jwt_renewal_wait_ms(absl::ToInt64Milliseconds(*serve_.jwt_renewal_wait));
+  }
   return start;
 }
 

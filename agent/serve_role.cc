@@ -194,6 +194,9 @@ absl::Status ServeRole::OnReload(const roles::Start& start) {
   service_->delegated.Authorize({delegates.begin(), delegates.end()});
   const auto& claims = start.serve().allowed_foreign_jwt_claims();
   service_->workload.AllowForeignJwtClaims({claims.begin(), claims.end()});
+  service_->jwt_tokens.SetRenewalWait(start.serve().has_jwt_renewal_wait_ms()
+                                          ? absl::Milliseconds(start.serve().jwt_renewal_wait_ms())
+                                          : JwtTokens::kRenewalWait);
   return absl::OkStatus();
 }
 

@@ -163,6 +163,20 @@ TEST_F(JwtMethodsTest, ASlowUpstreamHoldsUpNobodyWhoComesLateForLong) {
   EXPECT_EQ(StatusOf(StartFetch({"x"})), "");
 }
 
+TEST_F(JwtMethodsTest, HowLongASlowUpstreamMayHoldUpWhoComesLateCanBeSet) {
+  jwt_tokens_.SetRenewalWait(absl::Seconds(25));
+  Tell("a", {"x"}, "old");
+  server_.clock.Advance(absl::Seconds(150));
+  const int32_t call = StartFetch({"x"});
+  EXPECT_EQ(StatusOf(call), "");
+  server_.clock.Advance(absl::Seconds(24));
+  const int32_t second = StartFetch({"x"});
+  EXPECT_EQ(StatusOf(second), "");
+  server_.clock.Advance(absl::Seconds(1));
+  EXPECT_THAT(Fetched(call), ElementsAre("a=old"));
+  EXPECT_THAT(Fetched(second), ElementsAre("a=old")) << "until the same moment";
+}
+
 TEST_F(JwtMethodsTest, WhenNoNewOneCanBeHadTheOldOneIsGivenAtOnce) {
   Commit(Entry("b"));
   Tell("a", {"x"}, "old");
@@ -171,7 +185,7 @@ TEST_F(JwtMethodsTest, WhenNoNewOneCanBeHadTheOldOneIsGivenAtOnce) {
   EXPECT_EQ(StatusOf(call), "");
   TellFailure("a", {"x"}, "no");
   EXPECT_THAT(Fetched(call), ElementsAre("a=old"));
-  server_.clock.Advance(JwtTokens::kRenewalInterval);
+  server_.clock.Advance(JwtTokens::kRenewalWait + JwtTokens::kRenewalInterval);
   const int32_t both = StartFetch({"x"});
   EXPECT_EQ(StatusOf(both), "");
   TellFailure("a", {"x"}, "no");

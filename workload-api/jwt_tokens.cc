@@ -42,10 +42,10 @@ absl::Duration JwtTokens::TimeToRenew(const JwtSvidKey& key) {
   }
   const absl::Duration now = clock_.SinceBoot();
   absl::Duration& begun = at->second.renewal_begun;
-  if (now - begun >= kRenewalInterval) {
+  if (now - begun >= renewal_wait_ + kRenewalInterval) {
     begun = now;
   }
-  return std::max(begun + options_.renewal_wait - now, absl::ZeroDuration());
+  return std::max(begun + renewal_wait_ - now, absl::ZeroDuration());
 }
 
 void JwtTokens::TellUsed() {

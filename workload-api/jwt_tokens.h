@@ -43,14 +43,14 @@ class JwtTokens final {
   // How often the identity role is told that one is in use, and how long after its first use.
   static constexpr absl::Duration kUseInterval = absl::Seconds(20);
   static constexpr absl::Duration kUseDelay = absl::Seconds(1);
-  // How long after callers began to wait for a newer one they do so again, if none came.
+  // How long callers wait for a newer one when half of the life of the one here is over, and for
+  // how long then nobody does, if none came.
+  static constexpr absl::Duration kRenewalWait = absl::Seconds(1);
   static constexpr absl::Duration kRenewalInterval = absl::Seconds(20);
 
   struct Options {
     std::string trust_domain;
     JwtWishes::Tell tell;
-    // How long a caller waits for a newer one when half of the life of the one here is over.
-    absl::Duration renewal_wait = absl::Seconds(1);
   };
 
   // All must outlive it, and it the calls that wait.
@@ -72,6 +72,7 @@ class JwtTokens final {
   // life is over. All callers of one wait until the same moment, so that an upstream that is slow
   // or away holds nobody up any longer.
   absl::Duration TimeToRenew(const JwtSvidKey& key);
+  void SetRenewalWait(absl::Duration wait) { renewal_wait_ = wait; }
   // Who waits for those that are not there.
   JwtWishes& wishes() { return wishes_; }
 
@@ -102,6 +103,7 @@ class JwtTokens final {
   const Clock& clock_;
   const ServedState& state_;
   const Options options_;
+  absl::Duration renewal_wait_ = kRenewalWait;
   std::map<JwtSvidKey, Held> tokens_;
   std::set<JwtSvidKey> before_;  // Told by an identity role before this one; some are gone.
   JwtWishes wishes_;
