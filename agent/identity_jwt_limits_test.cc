@@ -15,6 +15,7 @@ namespace assay {
 namespace {
 
 using testing::IsEmpty;
+using testing::SizeIs;
 
 class JwtLimitsTest : public IdentityCoreTest {};
 
@@ -42,6 +43,39 @@ TEST_F(JwtLimitsTest, KeysThatServeCannotHaveEndIt) {
   }
   role->Settle();
   EXPECT_THAT(upstream_.minted, IsEmpty());
+}
+
+TEST_F(JwtLimitsTest, WhoeverAsksForMoreAndMoreWhatIsUsedIsReplaced) {
+  const auto role = Started(2);
+  role->Mint("1", {"used"});
+  role->Settle();
+  const std::string first = role->serve.jwts["1 used"].token();
+  for (int i = 0; i < 200; ++i) {
+    role->Mint("0", {std::to_string(i)});
+  }
+  clock_.Advance(absl::Seconds(151));
+  for (int i = 0; i < 100 && role->serve.jwts["1 used"].token() == first; ++i) {
+    role->Mint("0", {std::to_string(1000 + i)});
+    role->RunMintingJob();
+  }
+  EXPECT_NE(role->serve.jwts["1 used"].token(), first);
+  EXPECT_GT(role->minting_jobs(), 0u) << "callers wait yet";
+}
+
+TEST_F(JwtLimitsTest, WhatCanNotBeReplacedInTimeIsForgotten) {
+  const auto role = Started(1);
+  for (int i = 0; i < 20; ++i) {
+    role->Mint("0", {std::to_string(i)});
+  }
+  role->Settle();
+  ASSERT_THAT(upstream_.minted, SizeIs(20));
+  upstream_.mint_status = Unavailable("no upstream");
+  role->Pass(absl::Seconds(310), absl::Seconds(5));
+  EXPECT_THAT(role->serve.jwts, IsEmpty());
+  upstream_.mint_status = absl::OkStatus();
+  upstream_.minted.clear();
+  role->Pass(absl::Minutes(2), absl::Seconds(5));
+  EXPECT_THAT(upstream_.minted, IsEmpty()) << "nobody wants them";
 }
 
 }  // namespace

@@ -2,10 +2,10 @@
 #include "agent/identity_jwt_minter.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "base/log.h"
-#include "base/printable.h"
 #include "crypto/curve_tables.h"
 
 namespace assay {
@@ -18,39 +18,6 @@ constexpr char kTooMany[] = "too many JWT-SVIDs are being fetched";
 constexpr absl::Duration kLongestWaitingRetry = absl::Seconds(5);
 // One that has just failed is not tried again sooner, whoever asks.
 constexpr absl::Duration kLeastRetry = absl::Milliseconds(500);
-
-std::string_view CodeName(absl::StatusCode code) {
-  constexpr std::string_view kNames[] = {
-      "OK",       "Canceled",       "Unknown",          "InvalidArgument",   "DeadlineExceeded",
-      "NotFound", "AlreadyExists",  "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
-      "Aborted",  "OutOfRange",     "Unimplemented",    "Internal",          "Unavailable",
-      "DataLoss", "Unauthenticated"};
-  const auto number = static_cast<size_t>(code);
-  return number < std::size(kNames) ? kNames[number] : "Unknown";
-}
-
-// As the reference words it, whose callers look for it. What the upstream says may be any bytes.
-std::string RpcText(const absl::Status& status) {
-  return fmt::format("rpc error: code = {} desc = {}", CodeName(status.code()),
-                     Printable(Message(status)));
-}
-
-// As the reference has it, and PermissionDenied besides: who is refused by the upstream's policy or
-// for what the agent is will be refused again. What the upstream says of itself alone, as that it
-// is busy or failed within, may pass, whatever our own code of that name would mean.
-bool IsWorthARetry(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kUnknown:
-    case absl::StatusCode::kCancelled:
-    case absl::StatusCode::kDeadlineExceeded:
-    case absl::StatusCode::kInvalidArgument:
-    case absl::StatusCode::kPermissionDenied:
-    case absl::StatusCode::kUnimplemented:
-      return false;
-    default:
-      return true;
-  }
-}
 
 }  // namespace
 
@@ -120,14 +87,34 @@ std::optional<JwtMinter::Number> JwtMinter::FindOrAdd(const JwtSvidKey& key, uin
   if (const std::optional<Number> known = queue_.Find(key, request); known.has_value()) {
     return known;
   }
-  if (!replaces && queue_.is_full()) {
-    const std::optional<Number> other = queue_.WhoMakesWay(key.entry_id);
+  if (!replaces && !MakeRoom(key.entry_id)) {
+    return std::nullopt;
+  }
+  return queue_.Add({.key = key, .request = request, .replaces = replaces, .ready_at = Now()});
+}
+
+bool JwtMinter::MakeRoom(std::string_view entry_id) {
+  if (queue_.is_full()) {
+    const std::optional<Number> other = queue_.WhoMakesWay(entry_id);
     if (!other.has_value()) {
-      return std::nullopt;
+      return false;
     }
     Fail(*other, kTooMany);
   }
-  return queue_.Add({.key = key, .request = request, .replaces = replaces, .ready_at = Now()});
+  return true;
+}
+
+void JwtMinter::StopReplacing(const JwtSvidKey& key) {
+  const std::optional<Number> number = queue_.Find(key, 0);
+  if (!number.has_value() || !queue_.At(*number).replaces) {
+    return;
+  }
+  const PendingMint& pending = queue_.At(*number);
+  if (pending.away || (pending.waiting && MakeRoom(key.entry_id))) {
+    queue_.TakePlace(*number);
+  } else {
+    Fail(*number, kTooMany);
+  }
 }
 
 // Nothing comes of it.
@@ -209,7 +196,10 @@ void JwtMinter::BeginDue() {
 }
 
 std::optional<JwtMinter::Number> JwtMinter::Next() const {
-  return queue_.Next(Now(), /*replacing=*/away_refreshing_ < kMostRefreshing);
+  using Replacing = MintQueue::Replacing;
+  return queue_.Next(Now(), away_refreshing_ < kLeastRefreshing  ? Replacing::kFirst
+                            : away_refreshing_ < kMostRefreshing ? Replacing::kLast
+                                                                 : Replacing::kNone);
 }
 
 absl::Duration JwtMinter::NextTime() {
@@ -265,19 +255,6 @@ void JwtMinter::Begin(Number number) {
   });
 }
 
-absl::Status JwtMinter::CheckTrusted(const MintedAnswer& answer) const {
-  RETURN_IF_ERROR(answer.svid.status());
-  const auto own = around_.bundles.find(trust_domain_);
-  const bool is_trusted =
-      own != around_.bundles.end() &&
-      std::any_of(own->second.jwt_authorities.begin(), own->second.jwt_authorities.end(),
-                  [&answer](const JwtAuthority& authority) {
-                    return authority.key_id == answer.svid->key_id && !authority.tainted &&
-                           authority.public_key.spki() == answer.verified_by;
-                  });
-  return is_trusted ? absl::OkStatus() : UntrustedAuthority(answer.svid->key_id);
-}
-
 void JwtMinter::OnMinted(Number number, const std::string& spiffe_id, MintedAnswer& answer) {
   queue_.End(number);
   PendingMint& pending = queue_.At(number);
@@ -292,25 +269,29 @@ void JwtMinter::OnMinted(Number number, const std::string& spiffe_id, MintedAnsw
     }
     return;
   }
-  const absl::Status good = CheckTrusted(answer);
+  // What it was verified by may have become untrusted while it was on its way.
+  const auto own = around_.bundles.find(trust_domain_);
+  const absl::Status good =
+      CheckTrusted(answer, own == around_.bundles.end() ? std::span<const JwtAuthority>()
+                                                        : own->second.jwt_authorities);
   if (good.ok()) {
     if (pending.failed) {
       log::Info("JWT-SVID has been fetched again", {{"entry_id", pending.key.entry_id},
                                                     {"spiffe_id", spiffe_id},
                                                     {"subsystem_name", kSubsystem}});
     }
-    Take(pending, *std::move(answer.svid));
-  } else {
-    if (answer.is_untrusted || answer.svid.ok()) {
-      around_.on_untrusted();
-    }
-    const bool is_finding = answer.is_wrong || answer.is_untrusted || answer.svid.ok();
-    if (RetryLater(pending, good,
-                   is_finding ? std::string(Printable(Message(good))) : RpcText(good))) {
-      return;
-    }
+    const PendingMint done = pending;
+    queue_.Remove(number);  // First: what makes way in the cache may be this one.
+    Take(done, *std::move(answer.svid));
+    return;
   }
-  queue_.Remove(number);
+  if (answer.is_untrusted || answer.svid.ok()) {
+    around_.on_untrusted();
+  }
+  const bool is_finding = answer.is_wrong || answer.is_untrusted || answer.svid.ok();
+  if (!RetryLater(pending, good, is_finding ? FindingText(good) : RpcText(good))) {
+    queue_.Remove(number);
+  }
 }
 
 void JwtMinter::Take(const PendingMint& pending, ReadyJwtSvid svid) {
@@ -360,6 +341,7 @@ void JwtMinter::TellFailed(const JwtSvidKey& key, uint64_t request, std::string 
 
 void JwtMinter::TellGone(const std::vector<JwtSvidKey>& keys) {
   for (const JwtSvidKey& key : keys) {
+    StopReplacing(key);
     around_.tell({.key = key, .request = 0, .svid = {}});
   }
 }

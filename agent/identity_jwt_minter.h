@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Has the upstream mint the JWT-SVIDs that callers wait for, and replaces those in use before half
 // of their life is over: each key is asked for once at a time, a few at once, by turns of their
-// entries, callers first. What fails is tried again while a caller waits, or the one at hand is
-// valid. Owned by the identity thread.
+// entries, callers first but for two replacements. What fails is tried again while a caller
+// waits, or the one at hand is valid. Owned by the identity thread.
 #pragma once
 
 #include <absl/time/time.h>
@@ -32,9 +32,10 @@ namespace assay {
 
 class JwtMinter final {
  public:
-  // At a time; of them so many that nobody waits for.
+  // At a time; of them so many that nobody waits for, and so many of these however many wait.
   static constexpr size_t kMostAway = 8;
   static constexpr size_t kMostRefreshing = 4;
+  static constexpr size_t kLeastRefreshing = 2;
   // How long a caller waits: a second less than serve has it wait, so that it is told why.
   static constexpr absl::Duration kPatience = absl::Seconds(29);
 
@@ -98,14 +99,16 @@ class JwtMinter final {
   size_t Drop(const std::vector<JwtSvidKey>& keys);
   // The one that is there, or a new one; nothing when there is no room for it.
   std::optional<Number> FindOrAdd(const JwtSvidKey& key, uint64_t request, bool replaces);
+  // Whether there is a place for one of this entry, if need be another's.
+  bool MakeRoom(std::string_view entry_id);
+  // The one that was to be replaced is no more.
+  void StopReplacing(const JwtSvidKey& key);
   void Fail(Number number, std::string_view why);
   // Whether the entry grants what was asked for.
   bool IsGranted(const PendingMint& pending) const;
   std::optional<Number> Next() const;
   void Begin(Number number);
   void OnMinted(Number number, const std::string& spiffe_id, MintedAnswer& answer);
-  // What it was verified by may have become untrusted while it was on its way.
-  absl::Status CheckTrusted(const MintedAnswer& answer) const;
   void Take(const PendingMint& pending, ReadyJwtSvid svid);
   // Whether it is to be tried again; the text is for who waits.
   bool RetryLater(PendingMint& pending, const absl::Status& why, const std::string& text);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "agent/identity_mint.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "base/grpc_text.h"
+#include "base/printable.h"
 #include "spiffe/jwt_svid.h"
 
 namespace assay {
@@ -30,13 +33,13 @@ MintedAnswer Wrong(const absl::Status& why) {
           /*is_wrong=*/true};
 }
 
-}  // namespace
-
 absl::Status UntrustedAuthority(const std::string& key_id) {
   return Unavailable(
       "jwt-svid of the upstream: the trust bundle has no authority {} that is not tainted",
       Quoted(key_id));
 }
+
+}  // namespace
 
 MintedAnswer MintJwtSvid(Upstream& upstream, const Clock& clock, const MintOrder& order) {
   auto minted = upstream.MintJwtSvid(order.key.entry_id, order.key.audience);
@@ -67,6 +70,36 @@ MintedAnswer MintJwtSvid(Upstream& upstream, const Clock& clock, const MintOrder
   ready.refresh = now + (ready.expires - now) * (0.4 + 0.1 * order.random);
   ready.late = now + (ready.expires - now) * 0.5;
   return {.svid = std::move(ready), .verified_by = authority->public_key.spki()};
+}
+
+absl::Status CheckTrusted(const MintedAnswer& answer, std::span<const JwtAuthority> authorities) {
+  RETURN_IF_ERROR(answer.svid.status());
+  const bool is_trusted =
+      std::any_of(authorities.begin(), authorities.end(), [&answer](const JwtAuthority& authority) {
+        return authority.key_id == answer.svid->key_id && !authority.tainted &&
+               authority.public_key.spki() == answer.verified_by;
+      });
+  return is_trusted ? absl::OkStatus() : UntrustedAuthority(answer.svid->key_id);
+}
+
+std::string RpcText(const absl::Status& status) {
+  return GrpcText(static_cast<int>(status.code()), FindingText(status));
+}
+
+std::string FindingText(const absl::Status& status) { return Printable(Message(status)); }
+
+bool IsWorthARetry(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnknown:
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnimplemented:
+      return false;
+    default:
+      return true;
+  }
 }
 
 }  // namespace assay

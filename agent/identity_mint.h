@@ -3,6 +3,7 @@
 // for threads other than the identity thread.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "agent/identity_jwt_svids.h"
@@ -30,7 +31,16 @@ struct MintedAnswer {
 
 MintedAnswer MintJwtSvid(Upstream& upstream, const Clock& clock, const MintOrder& order);
 
-// Why a JWT-SVID by this authority is not good.
-absl::Status UntrustedAuthority(const std::string& key_id);
+// Whether it is good, and its authority is one of these and not tainted.
+absl::Status CheckTrusted(const MintedAnswer& answer, std::span<const JwtAuthority> authorities);
+// What callers are told, printable whatever the upstream says: of an upstream that failed, as the
+// reference words it; of what was found wrong with what it minted.
+std::string RpcText(const absl::Status& status);
+std::string FindingText(const absl::Status& status);
+// Whether the same call may succeed later. As the reference has it, and PermissionDenied besides:
+// who is refused by the upstream's policy or for what the agent is will be refused again. What the
+// upstream says of itself alone, as that it is busy or failed within, may pass, whatever our own
+// code of that name would mean.
+bool IsWorthARetry(const absl::Status& status);
 
 }  // namespace assay

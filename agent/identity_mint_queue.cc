@@ -56,18 +56,18 @@ std::vector<MintQueue::Number> MintQueue::All() const {
   return numbers;
 }
 
-std::optional<MintQueue::Number> MintQueue::Next(absl::Duration now, bool replacing) const {
-  // Lower is sooner: may it begin, does a caller wait; then the turn, or the time.
+std::optional<MintQueue::Number> MintQueue::Next(absl::Duration now, Replacing replacing) const {
+  // Lower is sooner: may it begin, is it of the kind that goes first; then the turn, or the time.
   using Order = std::tuple<bool, bool, absl::Duration, uint64_t>;
   std::optional<Number> next;
   Order best;
   for (const auto& [number, held] : pending_) {
     const PendingMint& pending = held.mint;
-    if (pending.away || (!pending.waiting && !replacing)) {
+    if (pending.away || (!pending.waiting && replacing == Replacing::kNone)) {
       continue;
     }
     const bool is_ready = pending.ready_at <= now;
-    const Order order{!is_ready, is_ready && !pending.waiting,
+    const Order order{!is_ready, is_ready && pending.waiting == (replacing == Replacing::kFirst),
                       is_ready ? absl::ZeroDuration() : pending.ready_at, held.turn->last};
     if (!next.has_value() || order < best) {
       next = number;
@@ -88,6 +88,14 @@ void MintQueue::End(Number number) {
   PendingMint& pending = At(number);
   pending.away = false;
   if (!pending.replaces) {
+    places_.Add(pending.key.entry_id, number);
+  }
+}
+
+void MintQueue::TakePlace(Number number) {
+  PendingMint& pending = At(number);
+  pending.replaces = false;
+  if (!pending.away) {
     places_.Add(pending.key.entry_id, number);
   }
 }

@@ -59,12 +59,15 @@ class MintQueue final {
   std::vector<Number> OfEntry(std::string_view entry_id) const;
   std::vector<Number> All() const;
 
-  // The one to begin now, or that ends the wait for when one may begin; replacing: of those too
-  // that no caller waits for.
-  std::optional<Number> Next(absl::Duration now, bool replacing) const;
+  // What is only replaced, for no caller waits for it.
+  enum class Replacing { kNone, kLast, kFirst };
+  // The one to begin now, or that ends the wait for when one may begin.
+  std::optional<Number> Next(absl::Duration now, Replacing replacing) const;
   // It is with the upstream from here to there; its entry has had its turn.
   void Begin(Number number);
   void End(Number number);
+  // What it was to replace is no more: it holds a place from now on.
+  void TakePlace(Number number);
 
  private:
   using Wish = std::pair<uint64_t, JwtSvidKey>;

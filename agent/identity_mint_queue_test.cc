@@ -18,7 +18,7 @@ class MintQueueTest : public testing::Test {
                        .ready_at = ready_at});
   }
   // The audiences in the order in which they begin.
-  std::vector<std::string> Begun(bool replacing = true) {
+  std::vector<std::string> Begun(MintQueue::Replacing replacing = MintQueue::Replacing::kLast) {
     std::vector<std::string> begun;
     for (auto next = queue_.Next(kNow, replacing); next.has_value();
          next = queue_.Next(kNow, replacing)) {
@@ -36,7 +36,7 @@ TEST_F(MintQueueTest, EntriesTakeTurns) {
   for (const char* audience : {"a1", "a2", "a3", "a4"}) {
     Add("a", audience);
   }
-  queue_.Begin(*queue_.Next(kNow, true));
+  queue_.Begin(*queue_.Next(kNow, MintQueue::Replacing::kLast));
   Add("b", "b1");
   Add("c", "c1");
   Add("b", "b2");
@@ -54,7 +54,28 @@ TEST_F(MintQueueTest, CallersComeFirstAndWhatMayNotBeginYetLast) {
 TEST_F(MintQueueTest, WhatIsOnlyReplacedMayHaveToWait) {
   Add("a", "replaced", false);
   Add("b", "waits");
-  EXPECT_THAT(Begun(/*replacing=*/false), ElementsAre("waits"));
+  EXPECT_THAT(Begun(MintQueue::Replacing::kNone), ElementsAre("waits"));
+}
+
+TEST_F(MintQueueTest, WhatIsOnlyReplacedMayComeFirst) {
+  Add("a", "waits");
+  Add("b", "later", false, kNow + absl::Seconds(1));
+  Add("c", "replaced", false);
+  EXPECT_THAT(Begun(MintQueue::Replacing::kFirst), ElementsAre("replaced", "waits", "later"));
+}
+
+TEST_F(MintQueueTest, WhatReplacesNothingAnyMoreHoldsAPlace) {
+  const auto add = [this](const std::string& audience) {
+    return queue_.Add({.key = {.entry_id = "a", .audience = {audience}}, .replaces = true});
+  };
+  const auto here = add("here"), away = add("away");
+  queue_.Begin(away);
+  queue_.TakePlace(away);
+  EXPECT_EQ(queue_.WhoMakesWay("b"), std::nullopt);
+  queue_.TakePlace(here);
+  EXPECT_EQ(queue_.WhoMakesWay("b"), here);
+  queue_.End(away);
+  EXPECT_EQ(queue_.WhoMakesWay("b"), away);
 }
 
 TEST_F(MintQueueTest, FindsEachByKeyAndRequest) {
