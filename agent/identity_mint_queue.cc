@@ -7,14 +7,14 @@
 namespace assay {
 
 std::optional<MintQueue::Number> MintQueue::Find(const JwtSvidKey& key, uint64_t request) const {
-  const auto at = wishes_.find({request, key});
+  const auto at = wishes_.find({key, request});
   return at == wishes_.end() ? std::nullopt : std::optional(at->second);
 }
 
 MintQueue::Number MintQueue::Add(PendingMint pending) {
   const Number number = ++last_number_;
   const std::string& entry_id = pending.key.entry_id;
-  wishes_[{pending.request, pending.key}] = number;
+  wishes_[{pending.key, pending.request}] = number;
   // An entry that comes anew goes behind those that wait, and before the one that went last.
   Turn& turn =
       turns_.try_emplace(entry_id, Turn{.last = last_turn_ - std::min<uint64_t>(last_turn_, 1)})
@@ -34,16 +34,15 @@ void MintQueue::Remove(Number number) {
     turns_.erase(key.entry_id);
   }
   places_.Remove(key.entry_id, number);
-  wishes_.erase({at->second.mint.request, key});
+  wishes_.erase({key, at->second.mint.request});
   pending_.erase(at);
 }
 
 std::vector<MintQueue::Number> MintQueue::OfEntry(std::string_view entry_id) const {
   std::vector<Number> numbers;
-  for (const auto& [number, held] : pending_) {
-    if (held.mint.key.entry_id == entry_id) {
-      numbers.push_back(number);
-    }
+  for (auto at = wishes_.lower_bound({{.entry_id = std::string(entry_id), .audience = {}}, 0});
+       at != wishes_.end() && at->first.first.entry_id == entry_id; ++at) {
+    numbers.push_back(at->second);
   }
   return numbers;
 }

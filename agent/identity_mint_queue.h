@@ -70,7 +70,7 @@ class MintQueue final {
   void TakePlace(Number number);
 
  private:
-  using Wish = std::pair<uint64_t, JwtSvidKey>;
+  using Wish = std::pair<JwtSvidKey, uint64_t>;
   // Of an entry.
   struct Turn {
     size_t pending = 0;

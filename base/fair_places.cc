@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "base/fair_places.h"
 
-#include <algorithm>
-
 namespace assay {
 
 void FairPlaces::Add(std::string_view owner, uint64_t number) {
@@ -10,11 +8,9 @@ void FairPlaces::Add(std::string_view owner, uint64_t number) {
   if (at == owners_.end()) {
     at = owners_.try_emplace(std::string(owner)).first;
   }
-  const size_t before = at->second.size();
-  if (at->second.insert(number).second) {
-    ++size_;
-    Count(at, before);
-  }
+  Uncount(at->second);
+  size_ += at->second.insert(number).second ? 1 : 0;
+  Count(at->second);
 }
 
 void FairPlaces::Remove(std::string_view owner, uint64_t number) {
@@ -22,25 +18,30 @@ void FairPlaces::Remove(std::string_view owner, uint64_t number) {
   if (at == owners_.end()) {
     return;
   }
-  const size_t before = at->second.size();
-  if (at->second.erase(number) > 0) {
-    --size_;
-    Count(at, before);
-  }
-}
-
-void FairPlaces::Count(Owners::iterator at, size_t before) {
-  if (before > 0) {
-    const auto counted = by_count_.find(before);
-    counted->second.erase(at->first);
-    if (counted->second.empty()) {
-      by_count_.erase(counted);
-    }
-  }
+  Uncount(at->second);
+  size_ -= at->second.erase(number);
   if (at->second.empty()) {
     owners_.erase(at);
   } else {
-    by_count_[at->second.size()].insert(at->first);
+    Count(at->second);
+  }
+}
+
+void FairPlaces::Count(const Numbers& numbers) {
+  Equals& equals = by_count_[numbers.size()];
+  equals.oldest.insert(*numbers.begin());
+  equals.youngest.insert(*numbers.rbegin());
+}
+
+void FairPlaces::Uncount(const Numbers& numbers) {
+  const auto at = by_count_.find(numbers.size());
+  if (at == by_count_.end()) {
+    return;  // A new owner.
+  }
+  at->second.oldest.erase(*numbers.begin());
+  at->second.youngest.erase(*numbers.rbegin());
+  if (at->second.oldest.empty()) {
+    by_count_.erase(at);
   }
 }
 
@@ -50,22 +51,12 @@ std::optional<uint64_t> FairPlaces::YoungestOfLarger(std::string_view owner) con
       (own != owners_.end() && own->second.size() >= by_count_.rbegin()->first)) {
     return std::nullopt;
   }
-  uint64_t youngest = 0;
-  for (std::string_view name : by_count_.rbegin()->second) {
-    youngest = std::max(youngest, *owners_.find(name)->second.rbegin());
-  }
-  return youngest;
+  return *by_count_.rbegin()->second.youngest.rbegin();
 }
 
 std::optional<uint64_t> FairPlaces::OldestOfLargest() const {
-  if (by_count_.empty()) {
-    return std::nullopt;
-  }
-  uint64_t oldest = UINT64_MAX;
-  for (std::string_view name : by_count_.rbegin()->second) {
-    oldest = std::min(oldest, *owners_.find(name)->second.begin());
-  }
-  return oldest;
+  return by_count_.empty() ? std::nullopt
+                           : std::optional(*by_count_.rbegin()->second.oldest.begin());
 }
 
 }  // namespace assay

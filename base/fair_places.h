@@ -28,12 +28,17 @@ class FairPlaces final {
   std::optional<uint64_t> OldestOfLargest() const;
 
  private:
-  using Owners = std::map<std::string, std::set<uint64_t>, std::less<>>;
+  using Numbers = std::set<uint64_t>;
+  // Of owners that hold as many: of each the first and the last.
+  struct Equals {
+    Numbers oldest, youngest;
+  };
 
-  void Count(Owners::iterator at, size_t before);
+  void Count(const Numbers& numbers);
+  void Uncount(const Numbers& numbers);
 
-  Owners owners_;  // Those that hold any.
-  std::map<size_t, std::set<std::string_view>> by_count_;
+  std::map<std::string, Numbers, std::less<>> owners_;  // Those that hold any.
+  std::map<size_t, Equals> by_count_;
   size_t size_ = 0;
 };
 
