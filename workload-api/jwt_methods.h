@@ -9,9 +9,9 @@
 
 #include "rpc/call.h"
 #include "workload-api/call_context.h"
-#include "workload-api/check_turns.h"
 #include "workload-api/jwt_tokens.h"
 #include "workload-api/jwt_validator.h"
+#include "workload-api/turns.h"
 #include "workload-api/validate_jwt_svid.h"
 
 namespace assay {
@@ -24,7 +24,11 @@ class JwtMethods final {
 
   // Loop and tokens must outlive it.
   JwtMethods(EventLoop& loop, Options options, JwtTokens& tokens)
-      : loop_(loop), options_(std::move(options)), tokens_(tokens), turns_(loop) {}
+      : loop_(loop),
+        options_(std::move(options)),
+        tokens_(tokens),
+        turns_(loop, {.cost_per_round = ValidateJwtSvid::kCostPerRound,
+                      .most_of_user = ValidateJwtSvid::kMostOfUser}) {}
   ~JwtMethods() { loop_.Cancel(tidy_timer_); }
   JwtMethods(const JwtMethods&) = delete;
   JwtMethods& operator=(const JwtMethods&) = delete;
@@ -43,7 +47,7 @@ class JwtMethods final {
   Options options_;
   JwtTokens& tokens_;
   JwtValidator validator_;
-  CheckTurns turns_;
+  Turns turns_;
   EventLoop::TimerId tidy_timer_ = 0;
 };
 

@@ -24,7 +24,7 @@ SdsCall::SdsCall(rpc::Call& call, const Context& context)
 
 SdsCall::~SdsCall() {
   *alive_ = false;
-  context_.turns.Forget(user(), *this);
+  context_.turns.Forget(*this);
   context_.calls.loop.Cancel(wait_timer_);
   if (observing_) {
     identities_->Forget(*this);
@@ -330,7 +330,7 @@ bool SdsCall::EndIfDead() {
 void SdsCall::End(const absl::Status& status) {
   ended_ = true;
   context_.calls.loop.Cancel(std::exchange(wait_timer_, 0));
-  context_.turns.Forget(user(), *this);
+  context_.turns.Forget(*this);
   if (std::exchange(observing_, false)) {
     identities_->Forget(*this);
     context_.calls.gate.Forget(call_, *this);

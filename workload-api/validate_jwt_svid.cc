@@ -128,29 +128,31 @@ absl::Status ValidateJwtSvid::CheckSignature(const crypto::PublicKey& key) {
   return absl::OkStatus();
 }
 
+size_t ValidateJwtSvid::cost() const { return token_.size() / kBytesOfTurn; }
+
 bool ValidateJwtSvid::TakeTurn() {
   if (has_turn_) {
     return true;
   }
-  const size_t cost = 1 + token_.size() / kBytesOfTurn;
-  switch (parts_.turns.Take(call().peer().process.uid, *this, cost)) {
-    case CheckTurns::Turn::kNow:
+  switch (parts_.turns.Take(call().peer().process.uid, *this, cost())) {
+    case Turns::Turn::kNow:
       has_turn_ = true;
       break;
-    case CheckTurns::Turn::kLater:
+    case Turns::Turn::kLater:
       awaits_turn_ = true;
       break;
-    case CheckTurns::Turn::kNever:
+    case Turns::Turn::kNever:
       Fail(Unavailable("too many JWT-SVIDs of this user wait to be validated"));
       break;
   }
   return has_turn_;
 }
 
-void ValidateJwtSvid::OnTurn() {
+size_t ValidateJwtSvid::OnTurn() {
   has_turn_ = true;
   LookAgain();
   has_turn_ = false;
+  return cost();
 }
 
 void ValidateJwtSvid::Answer() {

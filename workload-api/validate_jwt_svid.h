@@ -10,14 +10,19 @@
 #include <string_view>
 
 #include "base/secret.h"
-#include "workload-api/check_turns.h"
 #include "workload-api/jwt_validator.h"
+#include "workload-api/turns.h"
 #include "workload-api/unary_call.h"
 
 namespace assay {
 
-class ValidateJwtSvid final : public UnaryCall, public CheckWaiter {
+class ValidateJwtSvid final : public UnaryCall, public TurnTaker {
  public:
+  // Signatures that are checked in a round of the loop, each of which costs 1.
+  static constexpr size_t kCostPerRound = 8;
+  // Calls of one user that wait for their turns; more are refused.
+  static constexpr size_t kMostOfUser = 4096;
+
   struct Options {
     std::string trust_domain;
     // Of another trust domain's tokens these claims are told besides "sub", "aud" and "exp".
@@ -27,14 +32,14 @@ class ValidateJwtSvid final : public UnaryCall, public CheckWaiter {
   struct Parts {
     const Options& options;
     JwtValidator& validator;
-    CheckTurns& turns;
+    Turns& turns;
   };
 
   ValidateJwtSvid(rpc::Call& call, const CallContext& context, const Parts& parts)
       : UnaryCall(call, context), parts_(parts) {}
   ~ValidateJwtSvid() override { parts_.turns.Forget(*this); }
 
-  void OnTurn() override;
+  size_t OnTurn() override;
 
  protected:
   bool Parse(std::string_view bytes) override;
@@ -49,6 +54,7 @@ class ValidateJwtSvid final : public UnaryCall, public CheckWaiter {
   bool ParseToken();
   // An error too when the call has ended, or waits for its turn.
   absl::Status CheckSignature(const crypto::PublicKey& key);
+  size_t cost() const;
   bool TakeTurn();
   void Answer();
   void Refuse(const absl::Status& why);

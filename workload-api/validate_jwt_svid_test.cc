@@ -200,7 +200,7 @@ class FloodOfTokens final {
 TEST_F(JwtMethodsTest, AFloodOfTokensIsCheckedByTurns) {
   constexpr size_t kRounds = 6;
   std::vector<std::string> tokens;
-  for (size_t i = 0; i < kRounds * CheckTurns::kPerRound; ++i) {
+  for (size_t i = 0; i < kRounds * ValidateJwtSvid::kCostPerRound; ++i) {
     tokens.push_back(Token(own_, "spiffe://example.org/" + std::to_string(i)));
   }
   gate_.asked = 0;
@@ -209,10 +209,10 @@ TEST_F(JwtMethodsTest, AFloodOfTokensIsCheckedByTurns) {
   for (int i = 0; i < 30; ++i) {
     answered.push_back(flood.Ended());
     // What is checked at once, and what is checked in its turn, may fall into one round.
-    ASSERT_LE(answered.back() - answered[answered.size() - 2], 2 * CheckTurns::kPerRound);
+    ASSERT_LE(answered.back() - answered[answered.size() - 2], 2 * ValidateJwtSvid::kCostPerRound);
   }
   EXPECT_EQ(flood.Answered(), tokens.size());
-  EXPECT_EQ(static_cast<size_t>(gate_.asked), 2 * tokens.size() - CheckTurns::kPerRound)
+  EXPECT_EQ(static_cast<size_t>(gate_.asked), 2 * tokens.size() - ValidateJwtSvid::kCostPerRound)
       << "who waited for his turn is looked at again";
 }
 
@@ -227,7 +227,7 @@ TEST_F(JwtMethodsTest, LargeTokensThatNobodySignedAreReadByTurnsToo) {
   size_t ended = 0;
   for (int i = 0; i < 5; ++i) {
     const size_t before = std::exchange(ended, flood.Ended());
-    EXPECT_LE((ended - before) * cost, 2 * CheckTurns::kPerRound);
+    EXPECT_LE((ended - before) * cost, 2 * ValidateJwtSvid::kCostPerRound);
   }
   EXPECT_THAT(Fetched(StartFetch({"x"})), ElementsAre("a=token"));
   EXPECT_LT(flood.Ended(), 60u) << "others are answered meanwhile";
