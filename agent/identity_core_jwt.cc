@@ -6,14 +6,10 @@
 #include "assay/roles.pb.h"
 #include "base/log.h"
 #include "spiffe/registration_entry.h"
+#include "workload-api/jwt_svid_key_convert.h"
 
 namespace assay {
 namespace {
-
-JwtSvidKey KeyOf(const roles::JwtSvidKey& message) {
-  return {.entry_id = message.entry_id(),
-          .audience = {message.audience().begin(), message.audience().end()}};
-}
 
 // Serve asks for entries that it was told of, and checks the audience before.
 absl::Status CheckKey(const roles::JwtSvidKey& message) {

@@ -6,6 +6,7 @@
 #include "agent/roles.h"
 #include "assay/roles.pb.h"
 #include "base/log.h"
+#include "workload-api/jwt_svid_key_convert.h"
 
 namespace assay {
 namespace {
@@ -48,11 +49,6 @@ bool IsRemoval(const JwtNews& news) { return !news.svid.has_value() && news.erro
 
 // Removals are free: each takes back what was counted, or has a place in the cache.
 size_t BytesHeld(const JwtNews& news) { return IsRemoval(news) ? 0 : sizeof(news) + SizeOf(news); }
-
-void Fill(const JwtSvidKey& key, roles::JwtSvidKey& message) {
-  message.set_entry_id(key.entry_id);
-  message.mutable_audience()->Add(key.audience.begin(), key.audience.end());
-}
 
 void Add(const JwtNews& news, roles::JwtChange& change) {
   if (news.svid.has_value()) {

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "assay/roles.pb.h"
+#include "workload-api/jwt_svid_key_convert.h"
 
 namespace assay {
 namespace {

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "assay/roles.pb.h"
+#include "workload-api/jwt_svid_key_convert.h"
 
 namespace assay {
 namespace {
@@ -11,16 +12,6 @@ namespace {
 constexpr char kTooMany[] = "too many JWT-SVIDs are being fetched";
 
 }  // namespace
-
-JwtSvidKey KeyOf(const roles::JwtSvidKey& message) {
-  return {.entry_id = message.entry_id(),
-          .audience = {message.audience().begin(), message.audience().end()}};
-}
-
-void Fill(const JwtSvidKey& key, roles::JwtSvidKey& message) {
-  message.set_entry_id(key.entry_id);
-  message.mutable_audience()->Add(key.audience.begin(), key.audience.end());
-}
 
 absl::Status JwtWishes::Add(const JwtSvidKey& key, Kind kind, JwtWaiter& waiter) {
   const bool own = kind == Kind::kOwn;

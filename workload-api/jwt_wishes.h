@@ -25,14 +25,10 @@
 namespace assay {
 
 namespace roles {
-class JwtSvidKey;
 class ServeRequest;
 }  // namespace roles
 
 struct JwtToken;
-
-JwtSvidKey KeyOf(const roles::JwtSvidKey& message);
-void Fill(const JwtSvidKey& key, roles::JwtSvidKey& message);
 
 // A call that waits for JWT-SVIDs. In each of these it may stop to wait.
 class JwtWaiter {
