@@ -11,22 +11,30 @@ std::string JwtValidator::DigestOf(std::string_view token) {
 
 bool JwtValidator::Knows(const std::string& digest, const crypto::PublicKey& key) const {
   const auto known = good_.find(digest);
-  return known != good_.end() && known->second == key.spki();
+  return known != good_.end() && known->second.spki == key.spki();
 }
 
-absl::Status JwtValidator::Check(const JwtSvid& svid, const crypto::PublicKey& key,
-                                 const std::string& digest) {
-  if (!svid.VerifySignature(key).ok()) {
+absl::Status JwtValidator::Check(const Token& token, const crypto::PublicKey& key, uid_t user) {
+  if (!token.svid.VerifySignature(key).ok()) {
     return InvalidArgument("{}", JwtSvid::kBadSignature);
   }
-  if (good_.insert_or_assign(digest, key.spki()).second) {
-    order_.push_back(digest);
+  if (const auto before = good_.find(token.digest); before != good_.end()) {
+    Forget(before);
   }
-  if (order_.size() > kRemembered) {
-    good_.erase(order_.front());
-    order_.pop_front();
+  const Good good{key.spki(), std::to_string(user), ++last_number_};
+  places_.Add(good.user, good.number);
+  digests_[good.number] = token.digest;
+  good_.emplace(token.digest, good);
+  if (good_.size() > kRemembered) {
+    Forget(good_.find(digests_.at(*places_.OldestOfLargest())));
   }
   return absl::OkStatus();
+}
+
+void JwtValidator::Forget(Tokens::iterator at) {
+  places_.Remove(at->second.user, at->second.number);
+  digests_.erase(at->second.number);
+  good_.erase(at);
 }
 
 }  // namespace assay

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Which signatures of JWT-SVIDs were good: that a key has signed a token stays true, so that a
-// token seen before costs no signature check. All else is to be looked at each time. Not
+// token seen before costs no signature check. All else is to be looked at each time. Where there
+// are too many, the user who had most checked is the first to have them checked again. Not
 // thread-safe.
 #pragma once
 
-#include <deque>
+#include <sys/types.h>
+
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 
+#include "base/fair_places.h"
 #include "base/status.h"
 #include "spiffe/jwt_svid.h"
 
@@ -24,14 +28,28 @@ class JwtValidator final {
   bool Remembers(const std::string& digest) const { return good_.contains(digest); }
   // Whether the signature by this key was checked before, and is good.
   bool Knows(const std::string& digest, const crypto::PublicKey& key) const;
-  // Checks the signature of the token that the digest names. InvalidArgument when it is bad.
-  absl::Status Check(const JwtSvid& svid, const crypto::PublicKey& key, const std::string& digest);
+  // Of whose signature it is.
+  struct Token {
+    const JwtSvid& svid;
+    const std::string& digest;
+  };
+  // Checks the signature for this user. InvalidArgument when it is bad.
+  absl::Status Check(const Token& token, const crypto::PublicKey& key, uid_t user);
 
  private:
-  // Digests of tokens, each with the SPKI of the key that has signed it, and the order in which
-  // they came.
-  std::unordered_map<std::string, std::string> good_;
-  std::deque<std::string> order_;
+  struct Good {
+    std::string spki;  // Of the key that has signed it.
+    std::string user;
+    uint64_t number;  // In the order in which they came.
+  };
+  using Tokens = std::unordered_map<std::string, Good>;
+
+  void Forget(Tokens::iterator at);
+
+  Tokens good_;                                        // By digest.
+  std::unordered_map<uint64_t, std::string> digests_;  // By number.
+  FairPlaces places_;                                  // Of users.
+  uint64_t last_number_ = 0;
 };
 
 }  // namespace assay

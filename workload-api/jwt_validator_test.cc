@@ -19,7 +19,7 @@ const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
 class JwtValidatorTest : public testing::Test {
  protected:
   absl::Status Validate(const std::string& token, absl::Time now = kNow,
-                        std::string_view audience = "x") {
+                        std::string_view audience = "x", uid_t user = 1) {
     const auto find = [this](const TrustDomain& trust_domain) -> std::span<const JwtAuthority> {
       const auto at = authorities_.find(trust_domain.name());
       return at == authorities_.end() ? std::span<const JwtAuthority>() : at->second;
@@ -30,7 +30,7 @@ class JwtValidatorTest : public testing::Test {
         return absl::OkStatus();
       }
       ++checks_;
-      RETURN_IF_ERROR(validator_.Check(svid, key, digest));
+      RETURN_IF_ERROR(validator_.Check({svid, digest}, key, user));
       EXPECT_TRUE(validator_.Remembers(digest));
       return absl::OkStatus();
     };
@@ -80,6 +80,17 @@ TEST_F(JwtValidatorTest, AForgedTokenIsForgedTheSecondTimeToo) {
   for (int i = 0; i < 2; ++i) {
     EXPECT_THAT(Validate(token), StatusIs(StatusCode::kInvalidArgument, HasSubstr("signature")));
   }
+}
+
+TEST_F(JwtValidatorTest, ForgetsThoseOfTheUserWhoHadMostChecked) {
+  const std::string token = Token();
+  EXPECT_OK(Validate(token, kNow, "x", 2));
+  for (size_t i = 0; i < JwtValidator::kRemembered + 5; ++i) {
+    ASSERT_OK(Validate(Token("spiffe://a.test/" + std::to_string(i))));
+  }
+  checks_ = 0;
+  EXPECT_OK(Validate(token));
+  EXPECT_EQ(checks_, 0);
 }
 
 TEST_F(JwtValidatorTest, ForgetsTheOldest) {

@@ -122,7 +122,7 @@ absl::Status ValidateJwtSvid::CheckSignature(const crypto::PublicKey& key) {
     if (!TakeTurn()) {
       return Unavailable("the signature has not been checked yet");
     }
-    RETURN_IF_ERROR(parts_.validator.Check(*svid_, key, digest_));
+    RETURN_IF_ERROR(parts_.validator.Check({*svid_, digest_}, key, call().peer().process.uid));
   }
   checked_by_ = key.spki();
   return absl::OkStatus();
