@@ -12,14 +12,10 @@ namespace {
 
 using google::protobuf::Value;
 
-// A message that parses is not as deep.
-constexpr int kMaxDepth = 100;
 constexpr double kLargestExact = 9007199254740992.0;
 
-nlohmann::json ToJson(const Value& value, int depth) {
-  if (depth > kMaxDepth) {
-    return nullptr;
-  }
+// As deep as the value, which is no deeper than Protobuf parses messages.
+nlohmann::json ToJson(const Value& value) {
   switch (value.kind_case()) {
     case Value::kNumberValue: {
       const double number = value.number_value();
@@ -35,14 +31,14 @@ nlohmann::json ToJson(const Value& value, int depth) {
     case Value::kStructValue: {
       nlohmann::json object = nlohmann::json::object();
       for (const auto& [name, member] : value.struct_value().fields()) {
-        object[name] = ToJson(member, depth + 1);
+        object[name] = ToJson(member);
       }
       return object;
     }
     case Value::kListValue: {
       nlohmann::json list = nlohmann::json::array();
       for (const Value& item : value.list_value().values()) {
-        list.push_back(ToJson(item, depth + 1));
+        list.push_back(ToJson(item));
       }
       return list;
     }
@@ -115,7 +111,7 @@ absl::StatusOr<ValidatedJwt> ValidateJwtSvid(const std::string& socket_path, abs
   }
   Value claims;
   *claims.mutable_struct_value() = std::move(*response.mutable_claims());
-  return ValidatedJwt{.spiffe_id = response.spiffe_id(), .claims = ToJson(claims, 0).dump()};
+  return ValidatedJwt{.spiffe_id = response.spiffe_id(), .claims = ToJson(claims).dump()};
 }
 
 }  // namespace assay
