@@ -78,5 +78,51 @@ TEST_F(JwtLimitsTest, WhatCanNotBeReplacedInTimeIsForgotten) {
   EXPECT_THAT(upstream_.minted, IsEmpty()) << "nobody wants them";
 }
 
+TEST_F(JwtLimitsTest, NoMoreThanEightCallsAreMadeAtATime) {
+  const auto role = Started(2);
+  for (int i = 0; i < 20; ++i) {
+    role->Mint(std::to_string(i % 2), {std::to_string(i)});
+  }
+  EXPECT_EQ(role->minting_jobs(), JwtMinter::kMostAway);
+  role->RunMintingJob();
+  EXPECT_EQ(role->minting_jobs(), JwtMinter::kMostAway) << "the next has begun";
+}
+
+TEST_F(JwtLimitsTest, OneOfItsOwnIsMadeForNobodyWhoOnlyUsedOne) {
+  upstream_.entries.push_back(MakeEntry("jti"));
+  upstream_.entries.back().jwt_svid_include_jti = true;
+  const auto role = Started(1);
+  role->TellUsedJwt("jti", "x");
+  role->Settle();
+  EXPECT_THAT(upstream_.minted, IsEmpty());
+}
+
+TEST_F(JwtLimitsTest, WhatWasOnItsWayWhenTheAgentWasBannedIsNotGiven) {
+  const auto role = Started(1);
+  role->Mint("0", {"x"});
+  role->Mint("0", {"y"});
+  role->RunMintingJob();
+  EXPECT_THAT(role->serve.jwts, SizeIs(1));
+  upstream_.sync_status = RefusedAsBanned();
+  clock_.Advance(absl::Seconds(6));
+  role->RunLoop();
+  role->RunSyncJob();
+  EXPECT_EQ(role->exit_code, -1) << "it forgets first";
+  role->Settle();
+  EXPECT_EQ(role->exit_code, 1);
+  EXPECT_THAT(upstream_.minted, SizeIs(2));
+  EXPECT_EQ(role->serve.jwts.count("0 y"), 0u);
+}
+
+TEST_F(JwtLimitsTest, WhatHasExpiredByAClockThatWasSetGoes) {
+  const auto role = Started(1);
+  role->Mint("0", {"x"});
+  role->Settle();
+  clock_.Step(absl::Minutes(10));
+  upstream_.mint_status = Unavailable("no upstream");
+  role->Pass(absl::Seconds(10));
+  EXPECT_THAT(role->serve.jwts, IsEmpty());
+}
+
 }  // namespace
 }  // namespace assay

@@ -45,6 +45,13 @@ TEST_F(JwtMethodsTest, FetchesThatOfOneIdentityWhenAsked) {
   EXPECT_THAT(Minted(), ElementsAre("b x"));
   Tell("b", {"x"}, "token");
   EXPECT_THAT(Fetched(call), ElementsAre("b=token"));
+  Change same = Entry("c", "h");
+  same.mutable_entries(0)->set_spiffe_id("spiffe://example.org/b");
+  Commit(same);
+  const int32_t both = StartFetch({"y"}, "spiffe://example.org/b");
+  EXPECT_THAT(Minted(), ElementsAre("b y", "c y"));
+  TellFailure("c", {"y"}, "no");
+  EXPECT_EQ(StatusOf(both), "14 could not fetch JWT-SVID: no") << "all of it or nothing";
   EXPECT_EQ(FetchStatus({"x"}, "spiffe://example.org/nope"), "7 no identity issued");
   EXPECT_THAT(FetchStatus({"x"}, "spiffe://a.test/"), HasSubstr("3 invalid requested SPIFFE ID"));
 }

@@ -50,6 +50,18 @@ TEST_F(JwtMethodsTest, BundlesAreForThoseWithAnIdentity) {
   EXPECT_EQ(StatusOf(Start("FetchJWTBundles")), "7 no identity issued");
 }
 
+TEST_F(JwtMethodsTest, WhoeverVerifiesMayHaveTheOwnBundleWhereThatIsAllowed) {
+  Federate();
+  service_.SetAllowUnauthenticatedVerifiers(true);
+  Change removed;
+  removed.add_removed_entries("a");
+  Commit(removed);
+  const int32_t call = Start("FetchJWTBundles");
+  EXPECT_THAT(Bundles(call),
+              ElementsAre(UnorderedElementsAre(Pair("spiffe://example.org", ElementsAre("own")))));
+  EXPECT_EQ(FetchStatus({"x"}), "7 no identity issued");
+}
+
 TEST_F(JwtMethodsTest, RefusesWhatIsTooMuchBeforeTheCallerIsLookedAt) {
   gate_.asked = 0;
   EXPECT_THAT(FetchStatus(std::vector<std::string>(65, "x")), HasSubstr("3 audience has 65"));

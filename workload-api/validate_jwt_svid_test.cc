@@ -42,10 +42,13 @@ TEST_F(JwtMethodsTest, ValidatesTokensOfTrustDomainsThatTheCallerFederatesWith) 
 }
 
 TEST_F(JwtMethodsTest, ValidatesForCallersWithoutAnIdentity) {
+  Federate();
   Change removed;
   removed.add_removed_entries("a");
   Commit(removed);
   EXPECT_EQ(Validate(Token(own_, "spiffe://example.org/w")).status, "0 ");
+  EXPECT_THAT(Validate(Token(foreign_, "spiffe://b.test/w")).status,
+              HasSubstr("3 no keys found for trust domain \"b.test\""));
 }
 
 TEST_F(JwtMethodsTest, TellsWhatIsWrongWithATokenAsAnInvalidArgument) {

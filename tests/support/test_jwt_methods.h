@@ -123,9 +123,10 @@ class JwtMethodsTest : public testing::Test, protected TestWorkloadApi {
     ASSERT_OK(jwt_tokens_.Take(change));
   }
   void TellFailure(const std::string& entry, const std::vector<std::string>& audience,
-                   const std::string& error) {
+                   const std::string& error, uint64_t request = 0) {
     roles::JwtChange change;
     roles::JwtFailure& failure = *change.add_failures();
+    failure.set_request(request);
     SetKey(*failure.mutable_key(), entry, audience);
     failure.set_error(error);
     ASSERT_OK(jwt_tokens_.Take(change));
