@@ -219,6 +219,18 @@ TEST_F(JwtMethodsTest, AFloodOfTokensIsCheckedByTurns) {
       << "who waited for his turn is looked at again";
 }
 
+TEST_F(JwtMethodsTest, TokensOfUnknownKeysAreReadByTurnsToo) {
+  const TestJwtKey unknown("unknown");
+  FloodOfTokens flood(server_,
+                      std::vector<std::string>(60, Token(unknown, "spiffe://example.org/w")));
+  size_t ended = 0;
+  for (int i = 0; i < 30; ++i) {
+    const size_t before = std::exchange(ended, flood.Ended());
+    ASSERT_LE(ended - before, 2 * ValidateJwtSvid::kCostPerRound);
+  }
+  EXPECT_EQ(ended, 60u);
+}
+
 TEST_F(JwtMethodsTest, LargeTokensThatNobodySignedAreReadByTurnsToo) {
   const TestJwtKey forged("unknown");
   const std::string token =
