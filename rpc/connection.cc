@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "base/log.h"
 #include "base/secret.h"
@@ -42,6 +43,8 @@ Connection::~Connection() {
     call->DropHandler();
   }
   calls_.clear();
+  backlog_ = Backlog();
+  ChargeBacklog();
   nghttp2_session_del(session_);
   CancelTimer(open_timer_);
   CancelTimer(age_timer_);
@@ -54,6 +57,7 @@ Connection::~Connection() {
 
 // Before there is any call.
 void Connection::MoveTo(Shares::Share& share) {
+  set_.shares().ReleaseAnswer(*share_, std::exchange(charged_, 0));
   set_.shares().Leave(*share_);
   share_ = &share;
 }
@@ -190,6 +194,7 @@ void Connection::Flush() {
       ++batches;
     }
   } while (touched_ && !dead_ && batches < kBatchesPerRound);
+  ChargeBacklog();
   busy_ = false;
   if (dead_) {
     return;
@@ -367,28 +372,57 @@ void Connection::Touch() {
   }
 }
 
-bool Connection::AddPending(size_t bytes, bool alone) {
+SharedFrame Connection::AddPending(SharedFrame frame) {
   answered_ = true;
   if (dead_) {
-    return false;
+    return nullptr;
   }
-  if (pending_ + bytes + backlog_.bytes() > set_.limits().max_pending_bytes ||
-      (alone && !set_.shares().HoldAnswer(*share_, bytes))) {
-    log::Debug("caller does not read its answers",
-               {{"pid", peer_.process.pid}, {"address", peer_.address}});
-    dead_ = true;
-    Touch();
-    return false;
+  const size_t size = frame->bytes().size();
+  const bool within = pending_ + size + backlog_.bytes() <= set_.limits().max_pending_bytes;
+  const bool alone = frame.use_count() == 1;
+  SharedFrame kept = within && alone ? Charged(std::move(frame)) : std::move(frame);
+  if (!within || kept == nullptr) {
+    EndForUnread();
+    return nullptr;
   }
-  pending_ += bytes;
-  return true;
+  pending_ += size;
+  return kept;
 }
 
-void Connection::DropPending(size_t bytes, bool alone) {
-  pending_ -= bytes;
-  if (alone) {
-    set_.shares().ReleaseAnswer(*share_, bytes);
+void Connection::DropPending(size_t bytes) { pending_ -= bytes; }
+
+// It goes on being charged in a batch and in the backlog, whole as it is held. Null: that is too
+// much.
+SharedFrame Connection::Charged(SharedFrame frame) {
+  const size_t size = frame->bytes().size();
+  if (!set_.shares().HoldAnswer(*share_, size)) {
+    return nullptr;
   }
+  const Frame* bytes = frame.get();
+  return {bytes, [frame = std::move(frame), &shares = set_.shares(), share = share_,
+                  size](const Frame*) mutable {
+            frame.reset();
+            shares.ReleaseAnswer(*share, size);
+          }};
+}
+
+void Connection::ChargeBacklog() {
+  const size_t copied = backlog_.copied_bytes();
+  if (copied > charged_ && !set_.shares().HoldAnswer(*share_, copied - charged_)) {
+    EndForUnread();
+    return;
+  }
+  if (copied < charged_) {
+    set_.shares().ReleaseAnswer(*share_, charged_ - copied);
+  }
+  charged_ = copied;
+}
+
+void Connection::EndForUnread() {
+  log::Debug("caller does not read its answers",
+             {{"pid", peer_.process.pid}, {"address", peer_.address}});
+  dead_ = true;
+  Touch();
 }
 
 bool Connection::Hold(size_t before, size_t now) {

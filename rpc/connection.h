@@ -55,10 +55,11 @@ class Connection final {
   void Touch();
   // Nothing of it is worth more work.
   bool lost() const { return dead_; }
-  // An answer waits to be written. alone: its bytes are this call's only. False: it is not to be
-  // kept, for the connection is lost or is so now.
-  bool AddPending(size_t bytes, bool alone);
-  void DropPending(size_t bytes, bool alone);
+  // An answer waits to be written: the frame to hold it by, which charges what nobody else has to
+  // the owner until it is gone. Null: it is not to be kept, for the connection is lost or is so
+  // now.
+  SharedFrame AddPending(SharedFrame frame);
+  void DropPending(size_t bytes);
   void OnCallStarted();
   void OnCallFinished(bool refused);
   // What a call holds of its request grew or shrank. False: there is no memory for it.
@@ -101,6 +102,9 @@ class Connection final {
   void SubmitFinalGoaway();
   void EndWithin(absl::Duration grace);
   void CancelTimer(EventLoop::TimerId& timer);
+  SharedFrame Charged(SharedFrame frame);
+  void ChargeBacklog();
+  void EndForUnread();
 
   ConnectionSet& set_;
   Shares::Share* share_;
@@ -116,6 +120,7 @@ class Connection final {
   size_t pending_ = 0;       // Bytes of answers that the calls still have.
   size_t held_ = 0;          // Bytes of requests in calls,
   size_t shared_ = 0;        // and the part of them taken from the share's memory.
+  size_t charged_ = 0;       // Of the backlog's own bytes.
   int32_t last_stream_ = 0;  // The largest number seen.
   int32_t last_reset_ = 0;   // Reset last by the caller.
   uint32_t watched_ = 0;

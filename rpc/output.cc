@@ -53,6 +53,7 @@ void Backlog::Add(SharedFrame frame, std::string_view bytes) {
     return;
   }
   pieces_.push_back({nullptr, std::string(bytes), 0, bytes.size()});
+  copied_bytes_ += bytes.size();
 }
 
 absl::Status Backlog::WriteTo(int socket) {
@@ -77,6 +78,7 @@ void Backlog::Drop(size_t written) {
   bytes_ -= written;
   while (next_ < pieces_.size() && written >= pieces_[next_].size) {
     written -= pieces_[next_].size;
+    copied_bytes_ -= pieces_[next_].copied.size();
     pieces_[next_] = {};
     ++next_;
   }

@@ -22,6 +22,8 @@ class Backlog {
  public:
   bool empty() const { return pieces_.empty(); }
   size_t bytes() const { return bytes_; }
+  // Memory of its own, besides the frames.
+  size_t copied_bytes() const { return copied_bytes_; }
   // frame may be null: then the bytes are copied.
   void Add(SharedFrame frame, std::string_view bytes);
   // Writes what the socket takes; Unavailable when the connection is lost.
@@ -40,6 +42,7 @@ class Backlog {
   std::vector<Piece> pieces_;
   size_t next_ = 0;
   size_t bytes_ = 0;
+  size_t copied_bytes_ = 0;
 };
 
 class OutputBatch {

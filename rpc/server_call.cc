@@ -37,8 +37,7 @@ ServerCall::~ServerCall() {
   }
   CancelTimer(deadline_);
   CancelTimer(message_timer_);
-  connection_.DropPending(alone_, true);
-  connection_.DropPending(pending_ - alone_, false);
+  connection_.DropPending(pending_);
   connection_.Hold(held_, 0);
 }
 
@@ -269,13 +268,12 @@ void ServerCall::Send(SharedFrame frame) {
     return;
   }
   const size_t size = frame->bytes().size();
-  const bool alone = frame.use_count() == 1;
-  if (!connection_.AddPending(size, alone)) {
+  SharedFrame kept = connection_.AddPending(std::move(frame));
+  if (kept == nullptr) {
     return;
   }
   pending_ += size;
-  alone_ += alone ? size : 0;
-  queue_.push_back({std::move(frame), alone});
+  queue_.push_back(std::move(kept));
   if (!responded_) {
     if (observed_) {
       CallObserver& observer = *connection_.set().options().observer;
@@ -379,7 +377,7 @@ size_t ServerCall::Available(size_t limit) const {
   }
   size_t size = 0;
   for (size_t i = next_; i < queue_.size() && i - next_ < OutputBatch::kMaxFrameParts; ++i) {
-    size += queue_[i].frame->bytes().size() - (i == next_ ? offset_ : 0);
+    size += queue_[i]->bytes().size() - (i == next_ ? offset_ : 0);
   }
   return std::min(size, limit);
 }
@@ -387,10 +385,9 @@ size_t ServerCall::Available(size_t limit) const {
 void ServerCall::Take(size_t size, OutputBatch& batch) {
   pending_ -= size;
   while (size > 0) {
-    SharedFrame& frame = queue_[next_].frame;
+    SharedFrame& frame = queue_[next_];
     const std::string_view part = frame->bytes().substr(offset_, size);
-    alone_ -= queue_[next_].alone ? part.size() : 0;
-    connection_.DropPending(part.size(), queue_[next_].alone);
+    connection_.DropPending(part.size());
     size -= part.size();
     offset_ += part.size();
     if (offset_ < frame->bytes().size()) {
@@ -402,7 +399,7 @@ void ServerCall::Take(size_t size, OutputBatch& batch) {
     }
   }
   if (next_ == queue_.size()) {
-    std::vector<Queued>().swap(queue_);
+    std::vector<SharedFrame>().swap(queue_);
     next_ = 0;
   } else if (next_ >= kCompactAfter) {
     queue_.erase(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(next_));

@@ -59,16 +59,14 @@ class ServerCall final : public Call {
   void Take(size_t size, OutputBatch& batch);
 
   bool finished() const { return finished_; }
+  // Bytes held of a message that is not whole yet, and is waited for.
+  size_t half_read() const { return finished_ ? 0 : reader_.buffered(); }
   // Whether response headers are on their way.
   bool answered() const { return responded_; }
   // Destroys the handler of a finished call.
   void DropHandler() { handler_.reset(); }
 
  private:
-  struct Queued {
-    SharedFrame frame;
-    bool alone;  // Nobody else had it when it was sent.
-  };
   struct Ending {
     std::string code;     // Decimal.
     std::string message;  // Encoded.
@@ -102,13 +100,12 @@ class ServerCall final : public Call {
   size_t header_bytes_ = 0;  // As HTTP/2 counts them, trailers included.
   size_t held_ = 0;          // What the connection knows that the request takes,
   size_t kept_ = 0;          // and the part of it that the handler keeps.
-  size_t pending_ = 0;       // Bytes in queue_ not taken,
-  size_t alone_ = 0;         // and of these those of frames that are this call's alone.
+  size_t pending_ = 0;       // Bytes in queue_ not taken.
   size_t offset_ = 0;        // Taken of the first frame.
   std::string_view method_;
   HeaderFields headers_;
   RequestCheck check_;
-  std::vector<Queued> queue_;
+  std::vector<SharedFrame> queue_;
   size_t next_ = 0;  // First of queue_ not wholly taken.
   MessageReader reader_;
   std::unique_ptr<CallHandler> handler_;

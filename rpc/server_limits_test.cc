@@ -488,6 +488,28 @@ TEST_F(ServerLimitsTest, KeepsSmallCallersServedWhenLargeRequestsFillTheMemory) 
   ExpectOthersServed();
 }
 
+// Also what has left a call for the socket that does not take it.
+TEST_F(ServerLimitsTest, ChargesUnreadAnswersToTheirUser) {
+  server_.Start({.limits = {.max_pending_bytes = 1 << 20}});
+  std::vector<std::unique_ptr<Http2Client>> clients;
+  for (size_t i = 1; i <= 20; ++i) {
+    clients.push_back(
+        server_.Connect({{std::to_string(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE), "16777216"}}));
+    Http2Client& client = *clients.back();
+    nghttp2_session_set_local_window_size(client.session(), 0, 0, 16 << 20);
+    client.Open(Http2Client::GrpcHeaders("/test.Hold/Open"));
+    client.WaitFor([&] { return calls_.size() == i; });
+    client.reading = false;
+    calls_.back()->Send(std::make_shared<const Frame>(std::string_view(std::string(250000, 'x'))));
+    server_.pump()();
+  }
+  EXPECT_GE(server_.server().connections(), 7u);
+  EXPECT_LE(server_.server().connections(), 8u) << "2 MiB";
+  clients.clear();
+  server_.pump()();
+  ExpectOthersServed();
+}
+
 TEST_F(ServerLimitsTest, OutlivesRunningOutOfDescriptors) {
   server_.Start();
   auto before = server_.Connect();
