@@ -35,6 +35,11 @@ bool IdentitySet::complete() {
   return missing_.empty() && svids_ != nullptr;
 }
 
+bool IdentitySet::all_signed() {
+  Update();
+  return of_granted_.complete();
+}
+
 rpc::SharedFrame IdentitySet::x509_svids() {
   Update();
   return svids_;
@@ -64,7 +69,12 @@ const std::vector<EntryIndex::Slot>& IdentitySet::identities() {
 
 uint64_t IdentitySet::withdrawals() {
   Update();
-  return withdrawals_;
+  return of_identities_.withdrawals();
+}
+
+uint64_t IdentitySet::all_withdrawals() {
+  Update();
+  return of_granted_.withdrawals();
 }
 
 void IdentitySet::Want() {
@@ -73,9 +83,8 @@ void IdentitySet::Want() {
   if (missing_.empty() && hidden_missing_.empty() && carried_.empty()) {
     return;
   }
-  if (!missing_.empty()) {
-    wanted_since_ = std::min(wanted_since_, now);
-  }
+  of_identities_.Want(now);
+  of_granted_.Want(now);
   if (now - wanted_last_ < kWantInterval) {
     return;
   }
@@ -103,7 +112,9 @@ void IdentitySet::TellUse() {
   sets_.options_.used(ids);
 }
 
-bool IdentitySet::overdue() const { return sets_.clock_.SinceBoot() - wanted_since_ >= kPatience; }
+bool IdentitySet::Overdue(const IssuedSvids& svids) const {
+  return sets_.clock_.SinceBoot() - svids.wanted_since() >= kPatience;
+}
 
 void IdentitySet::Observe(IdentityObserver& observer) {
   if (observers_.empty()) {
@@ -142,9 +153,6 @@ void IdentitySet::Update() {
   fingerprint_ = std::move(fingerprint);
   BuildSvids();
   BuildBundles();
-  if (missing_.empty()) {
-    wanted_since_ = absl::InfiniteDuration();
-  }
 }
 
 void IdentitySet::Match() {
@@ -250,7 +258,10 @@ void IdentitySet::BuildSvids() {
       hidden_missing_.push_back(slot);
     }
   }
-  NoteWithdrawals(now);
+  of_identities_.Update(IssuedOf(identities_, now), now);
+  of_granted_.Update(IssuedOf(matching_, now), now);
+  earliest_expiry_ =
+      std::min({earliest_expiry_, of_identities_.next_expiry(), of_granted_.next_expiry()});
   // A delegate is told that there are no identities; a process is refused.
   const bool is_answer = key_.whom == For::kDelegate && identities_.empty();
   // Nothing can be verified by an own bundle without authorities.
@@ -274,30 +285,16 @@ std::string IdentitySet::SvidsAnswer(const std::vector<X509SvidItem>& items) con
                                      : X509SvidAnswer(items, federated);
 }
 
-void IdentitySet::NoteWithdrawals(int64_t now) {
-  std::map<std::string, int64_t, std::less<>> given;
-  for (EntryIndex::Slot slot : identities_) {
+std::vector<IssuedSvids::Svid> IdentitySet::IssuedOf(const std::vector<EntryIndex::Slot>& slots,
+                                                     int64_t now) const {
+  std::vector<IssuedSvids::Svid> issued;
+  for (EntryIndex::Slot slot : slots) {
     const ServedState::Svid* svid = sets_.state_.FindSvid(slot);
-    const std::string_view id = sets_.state_.entries().Get(slot).spiffe_id;
-    const bool valid = svid != nullptr && svid->expires_at > now;
-    int64_t expires_at = valid ? svid->expires_at : 0;
-    // What is incomplete may not have been sent: then callers still have what they had.
-    if (const auto before = given_.find(id);
-        before != given_.end() && before->second > now && !missing_.empty()) {
-      expires_at = valid ? std::min(expires_at, before->second) : before->second;
-    }
-    if (expires_at > now) {
-      given[std::string(id)] = expires_at;
-      earliest_expiry_ = std::min(earliest_expiry_, expires_at);
-    }
+    issued.push_back(
+        {.spiffe_id = sets_.state_.entries().Get(slot).spiffe_id,
+         .expires_at = svid != nullptr && svid->expires_at > now ? svid->expires_at : 0});
   }
-  for (const auto& [id, expires_at] : given_) {
-    if (!given.contains(id) || expires_at <= now) {
-      ++withdrawals_;
-      break;
-    }
-  }
-  given_ = std::move(given);
+  return issued;
 }
 
 void IdentitySet::BuildBundles() {

@@ -11,7 +11,6 @@
 #include <map>
 #include <memory>
 #include <set>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +19,7 @@
 #include "base/event_loop.h"
 #include "rpc/call.h"
 #include "spiffe/selector.h"
+#include "workload-api/issued_svids.h"
 #include "workload-api/served_state.h"
 #include "workload-api/x509_answers.h"
 
@@ -61,8 +61,10 @@ class IdentitySet final {
   // All of these are true of now: SVIDs that have expired since the last change count no more.
   // Whether any entry grants an identity.
   bool empty();
-  // Whether every identity has an SVID.
+  // Whether every identity has an SVID that can be verified, and every entry that grants one has an
+  // SVID: hints hide some from the first.
   bool complete();
+  bool all_signed();
   // FetchX509SVID's answer of the SVIDs that there are; null when there are none, or nothing to
   // verify them by (an own bundle without authorities). For a delegate SubscribeToX509SVIDs', also
   // of no identities.
@@ -90,15 +92,17 @@ class IdentitySet final {
   }
 
   // Counts when an identity that an answer had was no longer granted, or its SVID expired: callers
-  // that were told before must not go on with what they have.
+  // that were told before must not go on with what they have. Of identities() and of granted().
   uint64_t withdrawals();
+  uint64_t all_withdrawals();
 
   // Asks for the SVIDs that are missing, or carried over, to be signed now.
   void Want();
   // Tells that the SVIDs there are in use, unless that was told lately.
   void TellUse();
-  // Whether they have been wanted for longer than a caller waits.
-  bool overdue() const;
+  // Whether some of identities(), or of granted(), have been wanted for longer than a caller waits.
+  bool overdue() const { return Overdue(of_identities_); }
+  bool all_overdue() const { return Overdue(of_granted_); }
 
   void Observe(IdentityObserver& observer);
   void Forget(IdentityObserver& observer);
@@ -127,7 +131,10 @@ class IdentitySet final {
   // Takes note of the SVID that it returns; null: it has none that is valid.
   const ServedState::Svid* NoteSvid(EntryIndex::Slot slot, int64_t now);
   std::string SvidsAnswer(const std::vector<X509SvidItem>& items) const;
-  void NoteWithdrawals(int64_t now);
+  // Those of entries, as they are now.
+  std::vector<IssuedSvids::Svid> IssuedOf(const std::vector<EntryIndex::Slot>& slots,
+                                          int64_t now) const;
+  bool Overdue(const IssuedSvids& svids) const;
   void BuildBundles();
   // The federated trust domains of all matching entries, sorted.
   std::set<std::string_view> FederatesWith() const;
@@ -139,21 +146,20 @@ class IdentitySet final {
   uint64_t generation_ = 0;       // Of the last update; 0: never.
   uint64_t entries_version_ = 0;  // That was matched last.
   bool matched_ = false;
-  std::vector<EntryIndex::Slot> matching_;             // All, but those that For excludes.
-  std::vector<EntryIndex::Slot> identities_;           // Of these, one for each hint,
-  std::vector<EntryIndex::Slot> hidden_;               // and the others.
-  std::vector<EntryIndex::Slot> missing_;              // Identities without a valid SVID,
-  std::vector<EntryIndex::Slot> hidden_missing_;       // hidden ones without,
-  std::vector<EntryIndex::Slot> carried_;              // and all whose SVID is carried over.
-  std::vector<uint64_t> hidden_versions_;              // As Told has them.
-  std::map<std::string, int64_t, std::less<>> given_;  // Expiry of what answers had, by SPIFFE ID.
-  uint64_t withdrawals_ = 0;
+  std::vector<EntryIndex::Slot> matching_;        // All, but those that For excludes.
+  std::vector<EntryIndex::Slot> identities_;      // Of these, one for each hint,
+  std::vector<EntryIndex::Slot> hidden_;          // and the others.
+  std::vector<EntryIndex::Slot> missing_;         // Identities without a valid SVID,
+  std::vector<EntryIndex::Slot> hidden_missing_;  // hidden ones without,
+  std::vector<EntryIndex::Slot> carried_;         // and all whose SVID is carried over.
+  std::vector<uint64_t> hidden_versions_;         // As Told has them.
+  IssuedSvids of_identities_;
+  IssuedSvids of_granted_;
   std::vector<uint64_t> fingerprint_;
   int64_t earliest_expiry_ = INT64_MAX;  // Unix seconds, of the SVIDs in the answer.
   rpc::SharedFrame svids_;
   rpc::SharedFrame bundles_;
   rpc::SharedFrame jwt_bundles_;
-  absl::Duration wanted_since_ = absl::InfiniteDuration();
   absl::Duration wanted_last_ = -absl::InfiniteDuration();
   absl::Duration use_told_ = -absl::InfiniteDuration();
   std::vector<IdentityObserver*> observers_;

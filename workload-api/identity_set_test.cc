@@ -186,6 +186,7 @@ TEST_F(IdentitySetTest, TellsOfTheSvidsThatHintsHide) {
   const auto set = Get(sets_);
   EXPECT_THAT(set->granted(), testing::SizeIs(2));
   EXPECT_TRUE(set->complete()) << "as far as answers go";
+  EXPECT_FALSE(set->all_signed());
   set->Want();
   EXPECT_THAT(wanted_, ElementsAre(ElementsAre("b")));
   FakeStream stream;
@@ -193,9 +194,13 @@ TEST_F(IdentitySetTest, TellsOfTheSvidsThatHintsHide) {
   Commit(Change().Svid("b", In(absl::Minutes(1))));
   EXPECT_EQ(stream.told, 1);
   EXPECT_THAT(Ids(set->x509_svids()), ElementsAre("a"));
+  EXPECT_TRUE(set->all_signed());
+  const uint64_t before = set->withdrawals(), all_before = set->all_withdrawals();
   clock_.Advance(absl::Minutes(1));
   loop_->RunOnce(absl::ZeroDuration());
   EXPECT_EQ(stream.told, 2) << "it has expired";
+  EXPECT_EQ(set->withdrawals(), before) << "no answer had it";
+  EXPECT_EQ(set->all_withdrawals(), all_before + 1);
   set->Forget(stream);
 }
 

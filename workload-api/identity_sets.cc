@@ -77,7 +77,7 @@ void IdentitySets::Refresh() {
 
 void IdentitySets::WantAgain() {
   for (const auto& set : sets_) {
-    if (set->wanted_since_ != absl::InfiniteDuration()) {
+    if (set->of_granted_.wanted_since() != absl::InfiniteDuration()) {
       set->wanted_last_ = -absl::InfiniteDuration();
       set->Want();
     }

@@ -173,7 +173,7 @@ bool SdsCall::Follow(std::shared_ptr<IdentitySet> identities) {
     told_withdrawals_ = UINT64_MAX;
   } else {
     context_.calls.gate.Observe(call_, *this);
-    told_withdrawals_ = identities->withdrawals();
+    told_withdrawals_ = identities->all_withdrawals();
   }
   identities_ = std::move(identities);
   identities_->Observe(*this);
@@ -186,11 +186,11 @@ SdsCall::Found SdsCall::Look() {
     context_.calls.loop.Cancel(std::exchange(wait_timer_, 0));
   }
   Found found;
-  found.withdrawals = identities_->withdrawals();
+  found.withdrawals = identities_->all_withdrawals();
   const bool wants_svids = WantsSvids();
   found.has_identity = !identities_->empty();
-  found.settled = !found.has_identity || !wants_svids || identities_->complete() ||
-                  identities_->overdue() || (waited_ && !waits());
+  found.settled = !found.has_identity || !wants_svids || identities_->all_signed() ||
+                  identities_->all_overdue() || (waited_ && !waits());
   SdsResources::Offer offer = context_.resources.OfferTo(*identities_, validation_);
   if (subscription_.everything()) {
     FindEverything(offer, found);
@@ -224,7 +224,7 @@ void SdsCall::FindEverything(SdsResources::Offer& offer, Found& found) {
 }
 
 void SdsCall::FindAwaited(Found& found) {
-  if (identities_->withdrawals() != told_withdrawals_) {
+  if (found.withdrawals != told_withdrawals_) {
     return;
   }
   for (const auto& [name, told] : told_) {

@@ -195,20 +195,6 @@ TEST_F(StreamSecretsTest, AnExpiredSvidIsGone) {
   EXPECT_THAT(Sent(call), ElementsAre(ElementsAre("a"), IsEmpty()));
 }
 
-TEST_F(StreamSecretsTest, KeepsTheDefaultWhileAnotherIsSigned) {
-  Begin();
-  Grant("b");
-  const int32_t call = Open("StreamSecrets", Whole({"default"}));
-  EXPECT_THAT(Sent(call), SizeIs(1));
-  Commit(Entry("a"));
-  EXPECT_THAT(Sent(call), SizeIs(1)) << "the first identity has no SVID yet";
-  Commit(Svid("a", 2));
-  EXPECT_THAT(Sent(call), SizeIs(2));
-  Commit(Entry("0"));
-  server_.clock.Advance(IdentitySet::kPatience);
-  EXPECT_THAT(Sent(call), SizeIs(2)) << "of those that there are it is the first still";
-}
-
 TEST_F(StreamSecretsTest, NoNameAsksForEverything) {
   Begin();
   Commit(Bundle("other.org", kDer));
@@ -253,34 +239,6 @@ TEST_F(StreamSecretsTest, ARefusalOfAnEarlierAnswerIsLoggedToo) {
   Say(call, refusal);
   EXPECT_THAT(testing::internal::GetCapturedStdout(), HasSubstr("key mismatch"));
   EXPECT_THAT(Sent(call), SizeIs(2)) << "its names are not taken";
-}
-
-// Hints are of the Workload API, where one of two entries with the same hint is left out.
-TEST_F(StreamSecretsTest, EntriesWithOneHintAreAllThere) {
-  Begin();
-  Commit(Entry("a", "same"));
-  Commit(Entry("b", "same"));
-  Commit(Svid("a"));
-  const int32_t call = Open("StreamSecrets", Whole({Id("a"), Id("b")}));
-  EXPECT_THAT(Sent(call), ElementsAre(ElementsAre("a")));
-  EXPECT_GT(wanted_, 0) << "it is not signed yet";
-  Commit(Svid("b"));
-  EXPECT_THAT(Sent(call).back(), ElementsAre("a", "b"));
-  Commit(Svid("b", 2));
-  EXPECT_THAT(Sent(call), SizeIs(3));
-  EXPECT_THAT(Sent(Open("StreamSecrets", Whole({}))),
-              ElementsAre(ElementsAre("spiffe://example.org", "a", "b")));
-  server_.clock.Advance(absl::Hours(1));
-  EXPECT_THAT(Sent(call).back(), IsEmpty()) << "expired";
-}
-
-TEST_F(StreamSecretsTest, BundlesDoNotWaitForSvids) {
-  Begin();
-  Commit(Entry("a"));
-  const int32_t call = Open("StreamSecrets", Whole({"spiffe://other.org", "ROOTCA"}));
-  EXPECT_THAT(Sent(call), ElementsAre(ElementsAre("ROOTCA")));
-  EXPECT_EQ(refused_, 1) << "it is missed at once";
-  EXPECT_EQ(wanted_, 0) << "no SVID is asked for";
 }
 
 }  // namespace
