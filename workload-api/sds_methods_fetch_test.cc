@@ -63,7 +63,7 @@ TEST_F(FetchSecretsTest, RefusesWhatTheCallerHasNot) {
 }
 
 TEST_F(FetchSecretsTest, WaitsAWhileForTheFirstState) {
-  gate_.answer = sets_.Get({{"unix", "uid:1"}});
+  Admit();
   const int32_t call = Fetch({"ROOTCA"});
   EXPECT_FALSE(Ended(call));
   server_.clock.Advance(absl::Seconds(2));

@@ -138,7 +138,7 @@ TEST_F(SdsLimitsTest, TellsNothingThatHasChangedSinceItWasLookedAt) {
   Grant("a");
   const int32_t call = Open("StreamSecrets", Whole({Id("a"), Id("b")}));
   EXPECT_THAT(Sent(call), ElementsAre(ElementsAre("a")));
-  gate_.later = true;
+  gate_.waits = true;
   Grant("b");
   EXPECT_THAT(Sent(call), SizeIs(1));
   ASSERT_THAT(gate_.waiting, SizeIs(1));
@@ -153,7 +153,7 @@ TEST_F(SdsLimitsTest, TellsNothingThatHasChangedSinceItWasLookedAt) {
 }
 
 TEST_F(SdsLimitsTest, CountsTheVersionsThatAStreamTells) {
-  gate_.answer = sets_.Get({{"unix", "uid:1"}});
+  Admit();
   discovery::DeltaDiscoveryRequest request = Delta({"*"});
   for (size_t i = 0; i < SdsSubscription::kMaxNames; ++i) {
     (*request.mutable_initial_resource_versions())[fmt::format("{}", i)] = "v";
@@ -183,7 +183,7 @@ TEST_F(SdsLimitsTest, CountsWhatAStreamOfEverythingWasTold) {
 }
 
 TEST_F(SdsLimitsTest, WhoSaysNoMoreBeforeTheFirstStateWaitsAWhile) {
-  gate_.answer = sets_.Get({{"unix", "uid:1"}});
+  Admit();
   const std::string method = std::string(kSdsService) + "StreamSecrets";
   const int32_t answered = client_->Start(method, Whole({"ROOTCA"}).SerializeAsString());
   const int32_t unknown = client_->Start(method, Whole({Id("x")}).SerializeAsString());
@@ -200,7 +200,7 @@ TEST_F(SdsLimitsTest, WhoSaysNoMoreBeforeTheFirstStateWaitsAWhile) {
 }
 
 TEST_F(SdsLimitsTest, ButNotForLong) {
-  gate_.answer = sets_.Get({{"unix", "uid:1"}});
+  Admit();
   const int32_t call = client_->Start(std::string(kSdsService) + "StreamSecrets",
                                       Whole({"ROOTCA"}).SerializeAsString());
   EXPECT_FALSE(Ended(call));

@@ -51,7 +51,7 @@ TEST_F(StreamSecretsTest, SendsWhatIsNotThereYetWhenItComes) {
 }
 
 TEST_F(StreamSecretsTest, WaitsForTheFirstState) {
-  gate_.answer = sets_.Get({{"unix", "uid:1"}});
+  Admit();
   const int32_t call = Open("StreamSecrets", Whole({"ROOTCA"}));
   EXPECT_THAT(Sent(call), IsEmpty());
   Change first = Bundle("example.org", kDer);

@@ -5,9 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "assay/roles.pb.h"
 #include "spiffe/workload.pb.h"
-#include "tests/support/test_server.h"
+#include "tests/support/test_workload_api.h"
 
 namespace assay {
 namespace {
@@ -15,78 +14,20 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-// Admits everybody to one set, or nobody.
-class FakeGate final : public CallerGate {
- public:
-  void Admit(rpc::Call&, Admitted admitted) override {
-    ++asked;
-    admitted(answer);
-  }
-  void Observe(rpc::Call&, CallerObserver& observer) override { observed = &observer; }
-  void Forget(rpc::Call&, CallerObserver&) override {}
-
-  absl::StatusOr<std::shared_ptr<IdentitySet>> answer = Unavailable("unset");
-  CallerObserver* observed = nullptr;
-  int asked = 0;
-};
-
-class WorkloadServiceTest : public testing::Test {
+class WorkloadServiceTest : public testing::Test, public TestWorkloadApi {
  protected:
   WorkloadServiceTest() {
-    service_.AddTo(server_.registry);
-    server_.Start();
-    client_ = server_.Connect();
-    Change first;
+    Change first = Bundle("example.org", "roots");
     first.set_reset(true);
-    roles::Bundle& bundle = *first.add_bundles();
-    bundle.set_trust_domain("example.org");
-    bundle.set_x509_authorities("roots");
     Commit(first);
-    gate_.answer = sets_.Get({{"unix", "uid:1"}});
+    Admit();
   }
 
-  // The server first: its calls use the rest.
-  ~WorkloadServiceTest() override { server_.Stop(); }
-
-  using Change = roles::StateChange;
-
-  void Commit(Change change) {
-    change.set_commit(true);
-    ASSERT_OK(state_.Receive(std::move(change)));
-    sets_.Refresh();
-  }
-  static Change Entry(const std::string& id) {
-    Change change;
-    roles::Entry& entry = *change.add_entries();
-    entry.set_id(id);
-    entry.set_spiffe_id("spiffe://example.org/" + id);
-    roles::Selector& selector = *entry.add_selectors();
-    selector.set_type("unix");
-    selector.set_value("uid:1");
-    return change;
-  }
-  Change Svid(const std::string& id) {
-    Change change;
-    roles::Svid& svid = *change.add_svids();
-    svid.set_entry_id(id);
-    svid.set_chain("chain");
-    svid.set_key("key");
-    svid.set_expires_at(absl::ToUnixSeconds(server_.clock.Now() + absl::Hours(1)));
-    return change;
-  }
-  static Change Without(const std::string& id) {
-    Change change;
-    change.add_removed_entries(id);
-    return change;
-  }
   int32_t Fetch() { return client_->Start("/SpiffeWorkloadAPI/FetchX509SVID", ""); }
   // The identities of each message so far.
   std::vector<std::string> Sent(int32_t call) {
-    for (int i = 0; i < 5; ++i) {
-      client_->Step();
-    }
     std::vector<std::string> sent;
-    for (const std::string& bytes : client_->stream(call).messages()) {
+    for (const std::string& bytes : Messages(call)) {
       X509SVIDResponse response;
       EXPECT_TRUE(response.ParseFromString(bytes));
       std::string names;
@@ -97,24 +38,6 @@ class WorkloadServiceTest : public testing::Test {
     }
     return sent;
   }
-
-  TestServer server_;
-  ServedState state_;
-  IdentitySets sets_{state_,
-                     server_.clock,
-                     server_.loop(),
-                     {.trust_domain = "example.org",
-                      .want = [](const std::vector<std::string>&) {},
-                      .used = [](const std::vector<std::string>&) {}}};
-  FakeGate gate_;
-  JwtTokens jwt_tokens_{
-      server_.loop(),
-      server_.clock,
-      state_,
-      {.trust_domain = "example.org", .tell = [](const roles::ServeRequest&) { return true; }}};
-  WorkloadService service_{{server_.loop(), server_.clock, state_, gate_, jwt_tokens_},
-                           {.on_refused = [] {}, .jwt = {}}};
-  std::unique_ptr<Http2Client> client_;
 };
 
 TEST_F(WorkloadServiceTest, WaitsWithAPartialAnswerForWhoHasACompleteOne) {

@@ -6,7 +6,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,7 +14,7 @@
 #include "assay/roles.pb.h"
 #include "envoy/extensions/transport_sockets/tls/v3/secret.pb.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
-#include "tests/support/test_server.h"
+#include "tests/support/test_callers.h"
 #include "workload-api/sds_service.h"
 
 namespace assay {
@@ -24,32 +23,6 @@ namespace discovery = envoy::service::discovery::v3;
 
 constexpr std::string_view kSdsService = "/envoy.service.secret.v3.SecretDiscoveryService/";
 constexpr std::string_view kDer = "\x30\x01\x01";  // Of some kind.
-
-// Admits everybody to one set, or nobody.
-class FakeSdsGate final : public CallerGate {
- public:
-  void Admit(rpc::Call&, Admitted admitted) override {
-    ++asked;
-    if (later) {
-      waiting.push_back(std::move(admitted));
-    } else {
-      admitted(answer);
-    }
-  }
-  void AdmitWaiting() {
-    for (const Admitted& admitted : std::exchange(waiting, {})) {
-      admitted(answer);
-    }
-  }
-  void Observe(rpc::Call&, CallerObserver& observer) override { observed = &observer; }
-  void Forget(rpc::Call&, CallerObserver&) override {}
-
-  absl::StatusOr<std::shared_ptr<IdentitySet>> answer = Unavailable("unset");
-  CallerObserver* observed = nullptr;
-  int asked = 0;
-  bool later = false;  // Who asks waits for AdmitWaiting.
-  std::vector<Admitted> waiting;
-};
 
 // The names in an answer, without the trust domain's part: "a", "default", "spiffe://example.org".
 template <typename Response>
@@ -65,14 +38,11 @@ std::vector<std::string> NamesIn(const Response& response) {
   return names;
 }
 
-class SdsTest : public testing::Test {
+class SdsTest : public testing::Test, public TestCallers {
  protected:
-  using Change = roles::StateChange;
-
   SdsTest() {
     service_.AddTo(server_.registry);
-    server_.Start();
-    client_ = server_.Connect();
+    Start();
   }
   // The server first: its calls use the rest.
   ~SdsTest() override { server_.Stop(); }
@@ -81,46 +51,19 @@ class SdsTest : public testing::Test {
     Change first = Bundle("example.org", kDer);
     first.set_reset(true);
     Commit(first);
-    gate_.answer = sets_.Get({{"unix", "uid:1"}});
+    Admit();
   }
   void Commit(Change change) {
-    change.set_commit(true);
-    ASSERT_OK(state_.Receive(std::move(change)));
-    sets_.Refresh();
+    TestCallers::Commit(std::move(change));
     Step();
   }
-  static Change Bundle(std::string_view trust_domain, std::string_view authorities) {
-    Change change;
-    roles::Bundle& bundle = *change.add_bundles();
-    bundle.set_trust_domain(std::string(trust_domain));
-    bundle.set_x509_authorities(std::string(authorities));
-    return change;
-  }
   static Change Entry(const std::string& id, const std::string& hint = "") {
-    Change change;
-    roles::Entry& entry = *change.add_entries();
-    entry.set_id(id);
-    entry.set_spiffe_id("spiffe://example.org/" + id);
-    entry.set_hint(hint);
-    entry.add_federates_with("other.org");
-    roles::Selector& selector = *entry.add_selectors();
-    selector.set_type("unix");
-    selector.set_value("uid:1");
+    Change change = TestCallers::Entry(id, hint);
+    change.mutable_entries(0)->add_federates_with("other.org");
     return change;
   }
   Change Svid(const std::string& id, int serial = 1) {
-    Change change;
-    roles::Svid& svid = *change.add_svids();
-    svid.set_entry_id(id);
-    svid.set_chain(fmt::format("{}{}", "\x30\x01", static_cast<char>(serial)));
-    svid.set_key("key");
-    svid.set_expires_at(absl::ToUnixSeconds(server_.clock.Now() + absl::Hours(1)));
-    return change;
-  }
-  static Change Without(const std::string& id) {
-    Change change;
-    change.add_removed_entries(id);
-    return change;
+    return TestCallers::Svid(id, fmt::format("{}{}", "\x30\x01", static_cast<char>(serial)));
   }
   void Grant(const std::string& id) {
     Commit(Entry(id));
@@ -149,11 +92,6 @@ class SdsTest : public testing::Test {
   void Say(int32_t call, const Request& request) {
     client_->Send(call, Http2Client::Framed(request.SerializeAsString()));
     Step();
-  }
-  void Step() {
-    for (int i = 0; i < 5; ++i) {
-      client_->Step();
-    }
   }
   // All answers so far.
   template <typename Response>
@@ -200,16 +138,6 @@ class SdsTest : public testing::Test {
   }
   static std::string Id(const std::string& name) { return "spiffe://example.org/" + name; }
 
-  TestServer server_;
-  ServedState state_;
-  IdentitySets sets_{state_,
-                     server_.clock,
-                     server_.loop(),
-                     {.trust_domain = "example.org",
-                      .want = [this](const std::vector<std::string>&) { ++wanted_; },
-                      .used = [](const std::vector<std::string>&) {}}};
-  FakeSdsGate gate_;
-  int wanted_ = 0;
   int refused_ = 0;
   const std::function<void()> on_refused_ = [this] { ++refused_; };
   RefusalLog<uid_t> refusals_{server_.loop(), "uid"};
@@ -225,7 +153,6 @@ class SdsTest : public testing::Test {
                        .shown = shown_},
                       "example.org",
                       {}};
-  std::unique_ptr<Http2Client> client_;
 };
 
 }  // namespace assay
