@@ -7,6 +7,7 @@
 
 #include "crypto/digest.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
+#include "workload-api/sds_request_check.h"
 
 namespace assay {
 namespace {
@@ -19,7 +20,8 @@ constexpr size_t kMaxVersionBytes = 64;
 constexpr size_t kMaxToldBytes = 512;
 
 template <typename Request>
-absl::Status Parse(std::string_view bytes, Request& request) {
+absl::Status Parse(std::string_view bytes, const SdsRequestForm& form, Request& request) {
+  RETURN_IF_ERROR(CheckSdsRequest(bytes, form));
   if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return Internal(
         "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data");
@@ -70,7 +72,7 @@ class StreamSecrets final : public SdsCall {
  protected:
   absl::StatusOr<bool> Take(std::string_view bytes) override {
     discovery::DiscoveryRequest request;
-    RETURN_IF_ERROR(Parse(bytes, request));
+    RETURN_IF_ERROR(Parse(bytes, kWholeForm, request));
     if (answers_ > 0 && request.has_error_detail()) {
       LogRefusal(request.error_detail(), request.response_nonce());
     }
@@ -123,7 +125,7 @@ class DeltaSecrets final : public SdsCall {
  protected:
   absl::StatusOr<bool> Take(std::string_view bytes) override {
     discovery::DeltaDiscoveryRequest request;
-    RETURN_IF_ERROR(Parse(bytes, request));
+    RETURN_IF_ERROR(Parse(bytes, kDeltaForm, request));
     if (request.has_error_detail()) {
       LogRefusal(request.error_detail(), request.response_nonce());
     }
@@ -230,7 +232,7 @@ class FetchSecrets final : public SdsCall {
       return false;
     }
     discovery::DiscoveryRequest request;
-    RETURN_IF_ERROR(Parse(bytes, request));
+    RETURN_IF_ERROR(Parse(bytes, kWholeForm, request));
     (void)TakeNode(request.node());
     return subscription_.Replace(request.resource_names());
   }

@@ -32,6 +32,12 @@ TEST_F(SdsLimitsTest, RefusesWhatIsTooMuchOrOfAnotherType) {
     (*request.mutable_initial_resource_versions())[fmt::format("{}", i)] = "";
   }
   EXPECT_EQ(client_->WaitClosed(Open("DeltaSecrets", request)).status(), 3);
+  request = Delta({"a"});
+  (*request.mutable_initial_resource_versions())[std::string(70000, 'a')] = "";
+  EXPECT_EQ(client_->WaitClosed(Open("DeltaSecrets", request)).status(), 3);
+  const std::vector<std::string> nameless(SdsSubscription::kMaxNames * 8);
+  EXPECT_EQ(client_->WaitClosed(Open("StreamSecrets", Whole(nameless))).status(), 3);
+  EXPECT_EQ(client_->WaitClosed(Open("DeltaSecrets", Delta({}, nameless))).status(), 3);
   const int32_t damaged =
       client_->Open(Http2Client::GrpcHeaders(std::string(kSdsService) + "StreamSecrets"));
   client_->Send(damaged, Http2Client::Framed("\xff"));
