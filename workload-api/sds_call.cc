@@ -104,15 +104,15 @@ size_t SdsCall::OnTurn() {
     return 0;
   }
   auto found = std::make_unique<Found>(Look());
-  const size_t looked_up = subscription_.names().size() + found->resources.size();
+  const size_t looked = found->cost + told_.size();
   if (!HasNews(*found)) {
     Rest(*found);
-    return looked_up;
+    return looked;
   }
   const size_t told = found->resources.size();
   news_ = std::move(found);
   Admit();
-  return looked_up + told * kCostToTell;
+  return looked + told * kCostToTell;
 }
 
 void SdsCall::Admit() {
@@ -195,6 +195,7 @@ SdsCall::Found SdsCall::Look() {
   if (subscription_.everything()) {
     FindEverything(offer, found);
   }
+  found.cost += found.resources.size();
   for (const std::string& wanted : subscription_.names()) {
     SharedSdsResource resource = offer.Find(wanted, found.settled);
     if (resource != nullptr) {
@@ -204,6 +205,7 @@ SdsCall::Found SdsCall::Look() {
       found.missing.push_back(wanted);
     }
   }
+  found.cost += offer.cost();
   if (wants_svids) {
     identities_->Want();
   }

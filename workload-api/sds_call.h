@@ -63,6 +63,7 @@ class SdsCall : public rpc::CallHandler,
     bool has_identity = false;
     bool settled = false;      // No SVID is waited for, or no longer.
     uint64_t withdrawals = 0;  // As they were.
+    size_t cost = 0;           // Of having looked.
   };
   // What the client has of a resource; without the resource where another stream told it.
   struct Told {

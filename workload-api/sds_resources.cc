@@ -18,6 +18,8 @@ namespace tls = envoy::extensions::transport_sockets::tls::v3;
 constexpr std::string_view kScheme = "spiffe://";
 constexpr const char* kValidator = "envoy.tls.cert_validator.spiffe";
 constexpr size_t kVersionBytes = 16;
+// What is built, in terms of a name that is looked up, and so many bytes of it.
+constexpr size_t kCostToBuild = 16, kBytesAName = 64;
 
 // The certificates of concatenated DER, one PEM block each.
 std::string PemOf(std::string_view der) {
@@ -87,9 +89,12 @@ SdsResources::Offer::Offer(SdsResources& resources, IdentitySet& identities,
     : resources_(resources),
       identities_(identities),
       validation_(validation),
-      bundles_(resources.BundlesOf(identities)) {}
+      bundles_(resources.BundlesOf(identities)),
+      built_before_(resources.built_cost_),
+      cost_(1 + bundles_.size()) {}
 
 SharedSdsResource SdsResources::Offer::Find(std::string_view name, bool settled) {
+  ++cost_;
   if (resources_.NamesBundle(name)) {
     return FindBundles(name);
   }
@@ -116,6 +121,7 @@ std::vector<SharedSdsResource> SdsResources::Offer::All() {
 const SdsResources::Offer::Svids& SdsResources::Offer::svids() {
   if (!svids_.has_value()) {
     svids_.emplace();
+    cost_ += identities_.granted().size();
     for (EntryIndex::Slot slot : identities_.granted()) {
       if (const ServedState::Svid* svid = SvidOf(slot)) {
         svids_->try_emplace(resources_.context_.state.entries().Get(slot).spiffe_id, svid);
@@ -137,6 +143,7 @@ const ServedState::Svid* SdsResources::Offer::SvidOf(EntryIndex::Slot slot) cons
 SharedSdsResource SdsResources::Offer::FindBundles(std::string_view name) {
   const SdsOptions& options = resources_.options_;
   if (name == options.default_all_bundles_name && name != options.default_bundle_name) {
+    cost_ += bundles_.size();
     // Authorities without their trust domains would speak for each other's.
     return bundles_.empty() || validation_ == SdsValidation::kPlain
                ? nullptr
@@ -150,6 +157,7 @@ SharedSdsResource SdsResources::Offer::FindBundles(std::string_view name) {
 
 SharedSdsResource SdsResources::Offer::FindDefaultSvid(bool settled) {
   for (EntryIndex::Slot slot : identities_.granted()) {
+    ++cost_;
     if (const ServedState::Svid* svid = SvidOf(slot)) {
       return resources_.SvidResource(resources_.options_.default_svid_name, *svid);
     }
@@ -228,6 +236,7 @@ SharedSdsResource SdsResources::Shared(std::string key,
     sweep_at_ = 2 * built_.size() + 256;
   }
   SharedSdsResource resource = build();
+  built_cost_ += kCostToBuild + (resource == nullptr ? 0 : resource->bytes.size() / kBytesAName);
   built_.insert_or_assign(std::move(key), resource);
   return resource;
 }

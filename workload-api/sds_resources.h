@@ -66,6 +66,9 @@ class SdsResources final {
     SharedSdsResource Find(std::string_view name, bool settled);
     // Everything under its SPIFFE ID: bundles and SVIDs, of each name one.
     std::vector<SharedSdsResource> All();
+    // What it has taken so far, in terms of a name that is looked up: entries and bundles gone
+    // over, and what was built.
+    size_t cost() const { return cost_ + resources_.built_cost_ - built_before_; }
 
    private:
     friend class SdsResources;
@@ -82,6 +85,8 @@ class SdsResources final {
     const SdsValidation validation_;
     const Bundles bundles_;
     std::optional<Svids> svids_;
+    const size_t built_before_;
+    size_t cost_ = 0;
   };
   Offer OfferTo(IdentitySet& identities, SdsValidation validation) {
     return Offer(*this, identities, validation);
@@ -100,6 +105,7 @@ class SdsResources final {
   bool allow_unauthenticated_verifiers_ = false;
   std::unordered_map<std::string, std::weak_ptr<const SdsResource>> built_;
   size_t sweep_at_ = 256;
+  size_t built_cost_ = 0;  // Of all that was ever built.
 };
 
 }  // namespace assay

@@ -196,6 +196,26 @@ TEST_F(SdsResourcesTest, IsBuiltOnceForAllAndAnewWhenItChanges) {
   EXPECT_NE(Find("ROOTCA")->version, Find("ROOTCA", SdsValidation::kPlain)->version);
 }
 
+// By which users take turns.
+TEST_F(SdsResourcesTest, CountsTheWorkThatANameMakes) {
+  const auto cost = [this](std::string_view name) {
+    auto offer = resources_.OfferTo(*set_, SdsValidation::kSpiffe);
+    offer.Find(name, /*settled=*/true);
+    return offer.cost();
+  };
+  const size_t before = cost("spiffe://example.org/x");
+  roles::StateChange change;
+  for (int i = 0; i < 1000; ++i) {
+    AddEntry(change, fmt::format("entry {}", i));
+  }
+  Commit(change);
+  EXPECT_GE(cost("spiffe://example.org/x"), before + 1000) << "all entries are gone over";
+  auto offer = resources_.OfferTo(*set_, SdsValidation::kSpiffe);
+  const SharedSdsResource built = offer.Find("ROOTCA", /*settled=*/true);
+  const size_t first = offer.cost();
+  EXPECT_GT(first, cost("ROOTCA") + 10) << "it was built, and is there now";
+}
+
 TEST_F(SdsResourcesTest, AnExpiredSvidIsNotThere) {
   clock_.Advance(absl::Hours(2));
   EXPECT_THAT(Find("spiffe://example.org/a"), IsNull());

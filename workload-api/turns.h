@@ -31,8 +31,8 @@ class TurnTaker {
 
 class Turns final {
  public:
-  // In units of whoever takes turns: what may be done in one round, well below a millisecond's
-  // worth.
+  // What is begun in one round, in units of whoever takes turns; the last piece may exceed it, and
+  // the rounds after it pay for that.
   static constexpr size_t kCostPerRound = 1024;
 
   struct Options {
