@@ -20,10 +20,13 @@ SdsCall::SdsCall(rpc::Call& call, const Context& context)
     : call_(call),
       context_(context),
       // As of a node that says nothing.
-      validation_(ValidationFor({}, context.resources.options().disable_spiffe_cert_validation)) {}
+      validation_(ValidationFor({}, context.resources.options().disable_spiffe_cert_validation)) {
+  context_.open.insert(this);
+}
 
 SdsCall::~SdsCall() {
   *alive_ = false;
+  context_.open.erase(this);
   context_.turns.Forget(*this);
   context_.calls.loop.Cancel(wait_timer_);
   if (observing_) {
@@ -85,6 +88,12 @@ void SdsCall::OnHalfClose() {
     WaitForState();
   } else {
     End(absl::OkStatus());
+  }
+}
+
+void SdsCall::OnOfferChanged() {
+  if (observing_) {
+    Consider();
   }
 }
 

@@ -13,6 +13,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "base/event_loop.h"
@@ -39,6 +40,7 @@ class SdsCall : public rpc::CallHandler,
     CallContext calls;
     SdsResources& resources;
     Turns& turns;
+    std::unordered_set<SdsCall*>& open;  // Calls put themselves into it.
   };
 
   // The context must outlive the call.
@@ -49,6 +51,8 @@ class SdsCall : public rpc::CallHandler,
   // Ends the call, after the answer that is under way.
   void OnHalfClose() override;
   void OnIdentitiesChanged() final { Consider(); }
+  // What there is may be another, though its identities and the state are the same.
+  void OnOfferChanged();
   void OnCallerGone(const absl::Status& why) final { End(why); }
   size_t OnTurn() final;
 

@@ -218,6 +218,20 @@ TEST_F(StreamSecretsTest, CallersWithoutIdentityGetTheBundleWhereThatIsAllowed) 
               ElementsAre(ElementsAre("ROOTCA")));
 }
 
+TEST_F(StreamSecretsTest, OpenStreamsGetAndLoseTheBundleWhenThatIsAllowedAndNoMore) {
+  Begin();
+  const int32_t whole = Open("StreamSecrets", Whole({"ROOTCA", "default"}));
+  const int32_t delta = Open("DeltaSecrets", Delta({"ROOTCA"}));
+  service_.SetAllowUnauthenticatedVerifiers(true);
+  EXPECT_THAT(Sent(whole), ElementsAre(ElementsAre("ROOTCA")));
+  EXPECT_THAT(DeltasSent(delta), ElementsAre("+ROOTCA "));
+  service_.SetAllowUnauthenticatedVerifiers(true);
+  EXPECT_THAT(DeltasSent(delta), SizeIs(1));
+  service_.SetAllowUnauthenticatedVerifiers(false);
+  EXPECT_THAT(Sent(whole).back(), IsEmpty());
+  EXPECT_THAT(DeltasSent(delta).back(), "-ROOTCA ");
+}
+
 TEST_F(StreamSecretsTest, AClientThatSaysNoMoreEndsTheStream) {
   Begin();
   Grant("a");

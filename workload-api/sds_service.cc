@@ -11,7 +11,14 @@ namespace assay {
 SdsService::SdsService(const CallContext& calls, std::string trust_domain, SdsOptions options)
     : resources_({calls.state, calls.clock, std::move(trust_domain)}, std::move(options)),
       turns_(calls.loop),
-      context_{.calls = calls, .resources = resources_, .turns = turns_} {}
+      context_{.calls = calls, .resources = resources_, .turns = turns_, .open = open_} {}
+
+void SdsService::SetAllowUnauthenticatedVerifiers(bool allow) {
+  resources_.SetAllowUnauthenticatedVerifiers(allow);
+  for (SdsCall* call : open_) {
+    call->OnOfferChanged();
+  }
+}
 
 void SdsService::AddTo(rpc::Registry& registry) {
   // By its descriptor, which is so linked in for those who ask by reflection.

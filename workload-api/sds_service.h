@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <unordered_set>
 
 #include "rpc/call.h"
 #include "workload-api/call_context.h"
@@ -22,14 +23,14 @@ class SdsService final {
   SdsService(const CallContext& calls, std::string trust_domain, SdsOptions options);
 
   void AddTo(rpc::Registry& registry);
-  // Whether callers without an identity get the own trust domain's bundle.
-  void SetAllowUnauthenticatedVerifiers(bool allow) {
-    resources_.SetAllowUnauthenticatedVerifiers(allow);
-  }
+  // Whether callers without an identity get the own trust domain's bundle, also on streams that are
+  // open.
+  void SetAllowUnauthenticatedVerifiers(bool allow);
 
  private:
   SdsResources resources_;
   Turns turns_;
+  std::unordered_set<SdsCall*> open_;
   const SdsCall::Context context_;
 };
 
