@@ -27,7 +27,11 @@ void LogUnadmitted(const CallContext& context, rpc::Call& call, std::string_view
                    const absl::Status& why) {
   const rpc::ProcessPeer& process = call.peer().process;
   if (!context.gate_logs && context.refusals.MayWrite(process.uid)) {
-    log::Warn("Caller was not admitted", {{"method", name}, {"pid", process.pid}, {"error", why}});
+    log::Warn("Caller was not admitted", {{"method", name},
+                                          {"pid", process.pid},
+                                          {"error", why},
+                                          {"service", context.service},
+                                          {"subsystem_name", "endpoints"}});
   }
 }
 

@@ -4,9 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/log.h"
 #include "envoy/config/core/v3/base.pb.h"
-#include "google/rpc/status.pb.h"
 
 namespace assay {
 namespace {
@@ -264,51 +262,6 @@ bool SdsCall::TakeNode(const envoy::config::core::v3::Node& node) {
          std::exchange(
              validation_,
              ValidationFor(node, context_.resources.options().disable_spiffe_cert_validation));
-}
-
-void SdsCall::NoteMissing(const Found& found) {
-  const bool unknown = subscription_.everything() && !found.has_identity;
-  if ((found.missing.empty() && !unknown) || !found.settled ||
-      std::exchange(missing_noted_, true)) {
-    return;
-  }
-  if (!found.has_identity) {
-    // What the stream gets when there is one is another matter.
-    (void)NoIdentity();
-    return;
-  }
-  const rpc::ProcessPeer& process = call_.peer().process;
-  if (context_.calls.refusals.MayWrite(process.uid)) {
-    const std::string_view first = found.missing.front();
-    const bool needs_validator = validation_ == SdsValidation::kPlain &&
-                                 first == context_.resources.options().default_all_bundles_name;
-    log::Warn("SDS resource is not there",
-              {{"method", name()},
-               {"pid", process.pid},
-               {"resource", Quoted(first)},
-               {"missing", found.missing.size()},
-               {needs_validator ? "reason" : "",
-                "it needs the SPIFFE validator, which is disabled or not in this Envoy"}});
-  }
-  context_.calls.on_refused();
-}
-
-absl::Status SdsCall::NoIdentity() {
-  return RefuseForLackOfIdentity(context_.calls, call_, name(), *identities_);
-}
-
-void SdsCall::LogRefusal(const google::rpc::Status& why, std::string_view nonce) {
-  const rpc::ProcessPeer& process = call_.peer().process;
-  if (context_.calls.refusals.MayWrite(process.uid)) {
-    const auto& names = subscription_.names();
-    log::Error("Envoy reported errors applying secrets",
-               {{"method", name()},
-                {"pid", process.pid},
-                {"nonce", Quoted(nonce)},
-                {"resource_names", names.empty() ? "" : Quoted(*names.begin())},
-                {"asked_for", names.size()},
-                {"error", fmt::format("code {}: {}", why.code(), Quoted(why.message()))}});
-  }
 }
 
 void SdsCall::WaitForState() {

@@ -40,6 +40,7 @@ class SdsCall : public rpc::CallHandler,
     CallContext calls;
     SdsResources& resources;
     Turns& turns;
+    RefusalLog<uid_t>& nacks;            // Of lines about answers that proxies refuse.
     std::unordered_set<SdsCall*>& open;  // Calls put themselves into it.
   };
 
@@ -96,6 +97,8 @@ class SdsCall : public rpc::CallHandler,
   absl::Status NoIdentity();
   // Asks for what is missing to be looked for upstream; the log is told once a request.
   void NoteMissing(const Found& found);
+  // Why something is missing that the caller might have; empty: it is not known.
+  std::string ReasonOf(const Found& found) const;
   // Whether the client has this very content.
   bool Has(const SdsResource& resource) const;
   void End(const absl::Status& status);

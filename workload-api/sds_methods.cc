@@ -7,6 +7,7 @@
 
 #include "crypto/digest.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
+#include "google/rpc/status.pb.h"
 #include "workload-api/sds_request_check.h"
 
 namespace assay {
@@ -73,12 +74,17 @@ class StreamSecrets final : public SdsCall {
   absl::StatusOr<bool> Take(std::string_view bytes) override {
     discovery::DiscoveryRequest request;
     RETURN_IF_ERROR(Parse(bytes, kWholeForm, request));
-    if (answers_ > 0 && request.has_error_detail()) {
+    if (request.has_error_detail()) {
       LogRefusal(request.error_detail(), request.response_nonce());
     }
     // A client that got another answer meanwhile answers that one too, with what it wants by then.
-    if (answers_ > 0 && !request.response_nonce().empty() && request.response_nonce() != Nonce()) {
+    if (answers_ > 0 && request.response_nonce() != Nonce()) {
       return false;
+    }
+    if (answers_ > 0 && !request.has_error_detail() && request.version_info() != version_) {
+      google::rpc::Status without_words;
+      without_words.set_message("the proxy went on with another version, and does not say why");
+      LogRefusal(without_words, request.response_nonce());
     }
     const bool other_node = request.has_node() && TakeNode(request.node());
     ASSIGN_OR_RETURN(const bool other_names, subscription_.Replace(request.resource_names()));
@@ -108,6 +114,7 @@ class StreamSecrets final : public SdsCall {
       answer.Add(*one.resource);
     }
     ++answers_;
+    version_ = answer.version();
     call_.Send(answer.Take(Nonce()));
   }
   std::string_view name() const override { return "StreamSecrets"; }
@@ -116,6 +123,7 @@ class StreamSecrets final : public SdsCall {
   std::string Nonce() const { return fmt::format("{}", answers_); }
 
   uint64_t answers_ = 0;
+  std::string version_;  // Of the last.
 };
 
 class DeltaSecrets final : public SdsCall {
@@ -246,7 +254,8 @@ class FetchSecrets final : public SdsCall {
     }
     if (!found.missing.empty()) {
       NoteMissing(found);
-      End(NotAuthorized(found));
+      const std::string reason = ReasonOf(found);
+      End(reason.empty() ? NotAuthorized(found) : InvalidArgument("{}", reason));
       return;
     }
     Answer answer;

@@ -66,7 +66,21 @@ TEST_F(DeltaSecretsTest, IsSentAgainToWhoSubscribesAgain) {
   EXPECT_THAT(DeltasSent(call), SizeIs(2));
 }
 
-TEST_F(DeltaSecretsTest, OfEverything) {
+TEST_F(DeltaSecretsTest, WaitsForTheFirstState) {
+  Admit();
+  discovery::DeltaDiscoveryRequest request = Delta({"ROOTCA", Id("b")});
+  (*request.mutable_initial_resource_versions())[Id("b")] = "old";
+  const int32_t call = Open("DeltaSecrets", request);
+  EXPECT_THAT(DeltasSent(call), IsEmpty()) << "nothing is known to be gone";
+  Change first = Bundle("example.org", kDer);
+  first.set_reset(true);
+  first.MergeFrom(Entry("a"));
+  first.MergeFrom(Svid("a"));
+  Commit(first);
+  EXPECT_THAT(DeltasSent(call), ElementsAre("+ROOTCA -" + Id("b") + " "));
+}
+
+TEST_F(DeltaSecretsTest, TellsAllThereIsToWhoNamesNothing) {
   Begin();
   const int32_t call = Open("DeltaSecrets", Delta({}));
   EXPECT_THAT(DeltasSent(call), IsEmpty());

@@ -11,7 +11,12 @@ namespace assay {
 SdsService::SdsService(const CallContext& calls, std::string trust_domain, SdsOptions options)
     : resources_({calls.state, calls.clock, std::move(trust_domain)}, std::move(options)),
       turns_(calls.loop),
-      context_{.calls = calls, .resources = resources_, .turns = turns_, .open = open_} {}
+      nacks_(calls.loop, "answers_refused_by_uid"),
+      context_{.calls = calls,
+               .resources = resources_,
+               .turns = turns_,
+               .nacks = nacks_,
+               .open = open_} {}
 
 void SdsService::SetAllowUnauthenticatedVerifiers(bool allow) {
   resources_.SetAllowUnauthenticatedVerifiers(allow);

@@ -4,9 +4,12 @@
 // event loop's thread.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <unordered_set>
 
+#include "base/refusal_log.h"
 #include "rpc/call.h"
 #include "workload-api/call_context.h"
 #include "workload-api/sds_call.h"
@@ -30,6 +33,7 @@ class SdsService final {
  private:
   SdsResources resources_;
   Turns turns_;
+  RefusalLog<uid_t> nacks_;
   std::unordered_set<SdsCall*> open_;
   const SdsCall::Context context_;
 };
