@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # 900 proxies hold SDS streams on an agent while their X509-SVID is rotated every seven seconds or
-# so: prints what memory the agent has, which does not grow. With spire-agent on PATH, of that too.
+# so: prints what memory the agent has. Fails when a stream ends, or is sent less than it asked for.
+# With spire-agent on PATH the same with that.
 #
 #   tests/bench/sds.sh [build folder, default build/release] [seconds, default 600] [streams]
 set -euo pipefail

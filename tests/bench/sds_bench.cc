@@ -177,7 +177,7 @@ int Proxies::Run() {
     }
     Print(next);
   }
-  return ended_ == 0 ? 0 : 1;
+  return ended_ == 0 && without_resources_ == 0 ? 0 : 1;
 }
 
 bool Parse(int argc, char** argv, Options& options) {
