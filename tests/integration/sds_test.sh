@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Two Envoys speak mutual TLS on identities that assay-agent gives them by SDS, one by the
 # state-of-the-world form, one by the delta form: through rotations without a failed request, and
-# with nobody of another SPIFFE ID. Their entries are made when both already wait for them.
+# with nobody of another SPIFFE ID. Their entries are made when both already wait for them, and
+# deleted at the end: then they speak until their certificates expire.
 #
 #   sds_test.sh BUILD_FOLDER [ROTATIONS]
 #
@@ -124,7 +125,23 @@ counts() { # admin port, end of a counter's name: its values
 serial() {
   curl -s --max-time 10 "http://127.0.0.1:$client_admin/certs" |
     tr -d ' \n' | grep -o '"cert_chain":\[{[^]]*"serial_number":"[0-9a-f]*"[^]]*/client"' |
-    grep -o '"serial_number":"[0-9a-f]*"' | head -n 1
+    grep -o '"serial_number":"[0-9a-f]*"' | head -n 1 || true
+}
+expect_none_refused() {
+  local admin
+  for admin in "$client_admin" "$server_admin"; do
+    [[ "$(counts "$admin" '\.update_success' | awk '{sum += $1} END {print sum + 0}')" -gt 0 ]] ||
+      fail "an Envoy took nothing"
+    [[ "$(counts "$admin" '\.update_rejected' | grep -cv '^0$' || true)" == 0 ]] ||
+      fail "an Envoy refused what it was sent"
+  done
+  ! grep "errors applying secrets" "$work/agent.log" || fail "the agent was told of a refusal"
+}
+withdraw() { # path of the SPIFFE ID
+  local id
+  id=$(server_command "$authority" entry show -spiffeID "spiffe://$domain/$1" |
+    sed -n 's/^Entry ID *: //p')
+  server_command "$authority" entry delete -entryID "$id" >"$work/entry.log"
 }
 
 start_upstream "$authority"
@@ -167,8 +184,11 @@ while [[ ${#seen[@]} -le "$rotations" ]]; do
   now=$(serial)
   [[ "$now" == "${seen[-1]}" ]] || seen+=("$now")
 done
-for admin in "$client_admin" "$server_admin"; do
-  refused=$(counts "$admin" '\.update_rejected' | grep -cv '^0$' || true)
-  [[ "$refused" == 0 ]] || fail "an Envoy refused what it was sent"
-done
+expect_none_refused
 echo "PASSED: $requests requests, each on a connection of its own, through $rotations rotations"
+
+withdraw client
+withdraw server
+await "the end of a certificate" client answers / 503
+expect_none_refused
+echo "PASSED: what is withdrawn is used until it expires, and neither refuses to be told"
