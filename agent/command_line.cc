@@ -30,6 +30,8 @@ constexpr Entry kCommands[] = {
     {"api validate jwt", "Validates a JWT SVID", ValidateJwtCommand},
     {"api watch", "Attaches to the Workload API and prints updates as they're received",
      WatchCommand},
+    {"audit", "", nullptr},
+    {"audit verify", "Verifies the chain of an audit log's files", VerifyAuditCommand},
     {"debug", "", nullptr},
     {"debug getinfo", "Prints debug information about the agent", DebugInfoCommand},
     {"healthcheck", "Determines agent health status", HealthcheckCommand},

@@ -27,6 +27,7 @@ int DebugInfoCommand(const CommandArguments& arguments, const CommandStreams& st
 int FetchJwtCommand(const CommandArguments& arguments, const CommandStreams& streams);
 int ValidateJwtCommand(const CommandArguments& arguments, const CommandStreams& streams);
 int WatchCommand(const CommandArguments& arguments, const CommandStreams& streams);
+int VerifyAuditCommand(const CommandArguments& arguments, const CommandStreams& streams);
 int ProvisionCommand(const CommandArguments& arguments, const CommandStreams& streams);
 
 // What some of the reference's commands say behind the help they were asked for.

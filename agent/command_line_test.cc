@@ -6,6 +6,7 @@
 
 #include <sstream>
 
+#include "agent/audit_chain.h"
 #include "base/files.h"
 #include "tests/support/temp_folder.h"
 
@@ -89,6 +90,33 @@ TEST(CommandLineTest, JwtCommandsSayWhatTheyMiss) {
   const Ran ran = RunAgent({"api", "fetch", "jwt", "-audience", "a", "-socketPath", "/nowhere"});
   EXPECT_EQ(ran.status, 1);
   EXPECT_THAT(ran.err, StartsWith("rpc error: code = Unavailable desc = connection error"));
+}
+
+TEST(CommandLineTest, AuditVerifySaysWhatIsInOrderAndNamesTheFirstLineThatIsNot) {
+  const TempFolder folder;
+  const std::string a = folder.path() + "/a", b = folder.path() + "/b";
+  const SealedAuditLine first = SealAuditLine("{\"number\":1", NoAuditLine());
+  const SealedAuditLine second = SealAuditLine("{\"number\":2", first.hash);
+  ASSERT_TRUE(WriteFileAtomically(a, first.text, 0600).ok());
+  ASSERT_TRUE(WriteFileAtomically(b, second.text, 0600).ok());
+  Ran ran = RunAgent({"audit", "verify", a, b});
+  EXPECT_EQ(ran.status, 0);
+  EXPECT_EQ(ran.out, "2 lines are in order. The last has the hash " + second.hash + ".\n");
+  EXPECT_EQ(ran.err, "");
+  EXPECT_EQ(RunAgent({"audit", "verify", "-anchor", first.hash, a, b}).status, 0);
+  ran = RunAgent({"audit", "verify", "-anchor=" + second.hash, a});
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_EQ(ran.err, "no line has the hash \"" + second.hash + "\"\n");
+  ran = RunAgent({"audit", "verify", b});
+  EXPECT_EQ(ran.status, 0);
+  EXPECT_EQ(ran.err, b + ":1: it follows a line that is in none of the files, with the hash " +
+                         first.hash + "\n");
+  ran = RunAgent({"audit", "verify", "--", b, a});
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_EQ(ran.err, a + ":1: a log begins anew here\n");
+  EXPECT_EQ(RunAgent({"audit", "verify", folder.path() + "/none"}).status, 1);
+  EXPECT_EQ(RunAgent({"audit", "verify"}).status, 1);
+  EXPECT_EQ(RunAgent({"audit", "verify", "-h"}).status, 0);
 }
 
 TEST(CommandLineTest, ValidateSaysValidOrWhyNot) {
