@@ -1,39 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "crypto/certificate.h"
 
-#include <algorithm>
-
 #include "crypto/algorithm.h"
 #include "crypto/der_reader.h"
 #include "crypto/distinguished_name.h"
 #include "crypto/extensions.h"
 #include "crypto/pem.h"
+#include "crypto/serial_number.h"
 
 namespace assay::crypto {
-namespace {
-
-// RFC 5280 §4.1.2.2 says 20, and that readers should handle those of careless writers.
-constexpr size_t kMaxSerialBytes = 32;
-
-// Big-endian bytes as a decimal number.
-std::string Decimal(std::string_view bytes) {
-  std::string digits;  // Least first.
-  for (const char c : bytes) {
-    unsigned carry = static_cast<unsigned char>(c);
-    for (char& digit : digits) {
-      carry += static_cast<unsigned>(digit - '0') * 256;
-      digit = static_cast<char>('0' + carry % 10);
-      carry /= 10;
-    }
-    for (; carry > 0; carry /= 10) {
-      digits += static_cast<char>('0' + carry % 10);
-    }
-  }
-  std::reverse(digits.begin(), digits.end());
-  return digits.empty() ? "0" : digits;
-}
-
-}  // namespace
 
 // Fills a certificate from its DER, one part a function.
 class CertificateParser {
@@ -120,7 +95,7 @@ absl::Status CertificateParser::ParseSerial(DerReader& reader) {
     return InvalidArgument("serial number of {} bytes", serial.size());
   }
   certificate_.serial_bytes_ = serial.empty() ? std::string(1, '\0') : std::string(serial);
-  certificate_.serial_ = Decimal(serial);
+  certificate_.serial_ = DecimalSerial(serial);
   return absl::OkStatus();
 }
 

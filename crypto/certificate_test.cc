@@ -7,6 +7,7 @@
 #include "crypto/digest.h"
 #include "crypto/extensions.h"
 #include "crypto/pem.h"
+#include "crypto/serial_number.h"
 #include "tests/support/fake_ca.h"
 #include "tests/support/status_matchers.h"
 
@@ -107,7 +108,10 @@ TEST(CertificateTest, WritesSerialsAsDecimalNumbers) {
         "spiffe://example.org/a", {.change = [&c](Template& what) { what.serial = c.bytes; }});
     EXPECT_EQ(leaf.certificate.serial(), c.decimal);
     EXPECT_EQ(leaf.certificate.serial_bytes(), c.bytes);
+    EXPECT_EQ(SerialOf(leaf.certificate.der() + Ca().certificate().der()), c.decimal);
   }
+  EXPECT_EQ(SerialOf(""), "");
+  EXPECT_EQ(SerialOf("no certificate"), "");
 }
 
 TEST(CertificateTest, ReadsTheYear9999) {

@@ -21,6 +21,8 @@
 
 namespace assay {
 
+class Audit;
+
 struct CallContext {
   std::string_view service;                  // As the log calls it: "WorkloadAPI".
   std::string_view subsystem = "endpoints";  // As the log calls it, too.
@@ -35,6 +37,7 @@ struct CallContext {
   const ShownSelectors& shown;
   // Whether the gate tells the log itself whom it does not admit.
   bool gate_logs = false;
+  Audit* audit = nullptr;  // Of what calls hand out; null: nobody asks.
 };
 
 // The status of a call whose caller has no identity, which is told to the log and to on_refused.

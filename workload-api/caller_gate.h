@@ -3,8 +3,13 @@
 // process has, having made sure that it is still the one that connected.
 #pragma once
 
+#include <absl/time/time.h>
+#include <sys/types.h>
+
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "base/status.h"
 #include "rpc/call.h"
@@ -20,6 +25,16 @@ class CallerObserver {
   virtual void OnCallerGone(const absl::Status& why) = 0;
 };
 
+// What the audit log says of a caller besides its number and user; what is not known is empty.
+struct AuditedCaller {
+  uint64_t start_ticks = 0;  // From the machine's boot to its start (proc(5)): tells it from others
+                             // of its number.
+  absl::Time started;        // The same by the wall clock.
+  std::string cgroup;        // Its path.
+  std::string executable_sha256;  // Hex.
+  pid_t asks_for = 0;             // Of a delegate: the process whose identities it gets.
+};
+
 class CallerGate {
  public:
   // The caller's identities, perhaps none; Unavailable when they cannot be told, PermissionDenied
@@ -33,6 +48,8 @@ class CallerGate {
   // Until Forget, which must come before the call is destroyed.
   virtual void Observe(rpc::Call& call, CallerObserver& observer) = 0;
   virtual void Forget(rpc::Call& call, CallerObserver& observer) = 0;
+  // As it was when the caller was attested.
+  virtual AuditedCaller Audited(rpc::Call& /*call*/) { return {}; }
 };
 
 }  // namespace assay

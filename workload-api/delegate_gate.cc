@@ -190,6 +190,14 @@ void DelegateGate::Forget(rpc::Call& call, CallerObserver& observer) {
   context_.call.gate.Forget(call, observer);
 }
 
+AuditedCaller DelegateGate::Audited(rpc::Call& call) {
+  AuditedCaller caller = context_.call.gate.Audited(call);
+  if (subject_.has_value() && subject_->ok()) {
+    caller.asks_for = (*subject_)->pid;
+  }
+  return caller;
+}
+
 absl::Status DelegateGate::Check() {
   return caller_ == nullptr ? Internal("the caller was not admitted") : FindDelegate().status();
 }

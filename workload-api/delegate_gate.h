@@ -50,6 +50,7 @@ class DelegateGate final : public CallerGate, private IdentityObserver, private 
   void Admit(rpc::Call& call, Admitted admitted) override;
   void Observe(rpc::Call& call, CallerObserver& observer) override;
   void Forget(rpc::Call& call, CallerObserver& observer) override;
+  AuditedCaller Audited(rpc::Call& call) override;
 
   // Whether the caller, which was admitted, is a delegate now. What is wrong is told to the log.
   absl::Status Check();

@@ -39,7 +39,8 @@ class DelegatedCall final : public rpc::CallHandler {
             .on_refused = context.on_refused,
             .refusals = context.refusals,
             .shown = context.shown,
-            .gate_logs = true};
+            .gate_logs = true,
+            .audit = context.audit};
   }
 
   DelegateGate gate_;
@@ -66,7 +67,8 @@ void DelegatedIdentityService::AddTo(rpc::Registry& registry) {
                                          .first_state_deadline = first_state_deadline_,
                                          .on_refused = on_refused_,
                                          .refusals = refusals_,
-                                         .shown = shown_},
+                                         .shown = shown_,
+                                         .audit = context_.audit},
                                 .sets = context_.sets,
                                 .processes = context_.processes,
                                 .delegates = delegates_};

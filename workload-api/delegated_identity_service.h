@@ -32,6 +32,7 @@ class DelegatedIdentityService final {
     IdentitySets& sets;
     JwtTokens& jwt_tokens;
     ReferredProcesses& processes;
+    Audit* audit = nullptr;
   };
   // on_refused: as WorkloadService's.
   DelegatedIdentityService(const Context& context, std::function<void()> on_refused);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "spire/api/agent/delegatedidentity/v1/delegatedidentity.pb.h"
+#include "workload-api/audit.h"
 #include "workload-api/delegated_request.h"
 
 namespace assay {
@@ -36,6 +37,10 @@ StateStream::Answer DelegatedSvidStream::Look(IdentitySet& identities) {
   return {.frame = identities.x509_svids(),
           .partial = !identities.complete() && !identities.overdue(),
           .withdrawals = identities.withdrawals()};
+}
+
+absl::Status DelegatedSvidStream::Declare(IdentitySet& identities) {
+  return DeclareX509Svids(context(), call(), name(), identities);
 }
 
 StateStream::Answer DelegatedBundleStream::Look(IdentitySet& /*identities*/) {

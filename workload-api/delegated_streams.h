@@ -26,6 +26,7 @@ class DelegatedSvidStream final : public StateStream {
  protected:
   absl::Status Take(std::string_view request) override;
   Answer Look(IdentitySet& identities) override;
+  absl::Status Declare(IdentitySet& identities) override;
   absl::Status Refusal(IdentitySet& /*identities*/) override { return refusal_; }
   std::string_view name() const override { return kName; }
 

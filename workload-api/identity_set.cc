@@ -67,6 +67,21 @@ const std::vector<EntryIndex::Slot>& IdentitySet::identities() {
   return identities_;
 }
 
+std::vector<EntryIndex::Slot> IdentitySet::answered() {
+  Update();
+  std::vector<EntryIndex::Slot> answered;
+  // In one order: what is missing was found going through the identities.
+  auto missing = missing_.begin();
+  for (const EntryIndex::Slot slot : identities_) {
+    if (missing != missing_.end() && *missing == slot) {
+      ++missing;
+    } else {
+      answered.push_back(slot);
+    }
+  }
+  return answered;
+}
+
 uint64_t IdentitySet::withdrawals() {
   Update();
   return of_identities_.withdrawals();

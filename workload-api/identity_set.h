@@ -79,6 +79,8 @@ class IdentitySet final {
   const ServedState::Bundle* FindBundle(std::string_view trust_domain);
   // The entries that grant the identities, sorted by id (WLAPI-48), one for each hint.
   const std::vector<EntryIndex::Slot>& identities();
+  // Those of them whose SVIDs x509_svids() has.
+  std::vector<EntryIndex::Slot> answered();
   // All entries that grant identities, sorted by id: of those with one hint each (SDS and delegates
   // have no use for hints).
   const std::vector<EntryIndex::Slot>& granted() {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "workload-api/audit.h"
 
 namespace assay {
 namespace {
@@ -101,7 +102,8 @@ void JwtSvidCall::Look(IdentitySet& identities) {
   if (granted.empty()) {
     Fail(RefuseForLackOfIdentity(context(), call(), name(), identities));
   } else if (complete && MayReply()) {
-    Answer(granted);
+    const absl::Status declared = Declare(granted);
+    declared.ok() ? Answer(granted) : Fail(declared);
   } else if (!ended()) {
     Wait(granted);
   }
@@ -114,6 +116,17 @@ void JwtSvidCall::Wait(const std::vector<Granted>& granted) {
     }
   }
   Charge(kept_bytes() + granted.size() * (2 * kept_bytes() + kBytesOfIdentity));
+}
+
+absl::Status JwtSvidCall::Declare(const std::vector<Granted>& granted) {
+  if (context().audit == nullptr) {
+    return absl::OkStatus();
+  }
+  std::vector<HandedOut> what;
+  for (const auto& [entry, token] : granted) {
+    what.push_back(JwtHandedOut(entry, audience_, token->text.Reveal(), token->expires_at));
+  }
+  return DeclareHandedOut(context(), call(), name(), what);
 }
 
 void JwtSvidCall::LogFetched(const Granted& one) {

@@ -65,6 +65,8 @@ class JwtSvidCall : public UnaryCall, public JwtWaiter {
   // What is there is given, though half of its life be over.
   void TakeWhatIsThere();
   void Wait(const std::vector<Granted>& granted);
+  // Tells the audit of these, before they are given.
+  absl::Status Declare(const std::vector<Granted>& granted);
 
   JwtTokens& tokens_;
   std::vector<std::string> audience_;

@@ -99,6 +99,9 @@ class SdsCall : public rpc::CallHandler,
   void NoteMissing(const Found& found);
   // Why something is missing that the caller might have; empty: it is not known.
   std::string ReasonOf(const Found& found) const;
+  // Tells the audit of the keys in what is about to be told. False: they may not be told, and the
+  // call has ended.
+  bool Declare(const std::vector<SharedSdsResource>& resources);
   // Whether the client has this very content.
   bool Has(const SdsResource& resource) const;
   void End(const absl::Status& status);

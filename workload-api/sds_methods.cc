@@ -109,9 +109,16 @@ class StreamSecrets final : public SdsCall {
       told.insert(told_.extract(told_.find(name)));
     }
     told_ = std::move(told);
-    Answer answer;
+    std::vector<SharedSdsResource> resources;
     for (const auto& [name, one] : told_) {
-      answer.Add(*one.resource);
+      resources.push_back(one.resource);
+    }
+    if (!Declare(resources)) {
+      return;
+    }
+    Answer answer;
+    for (const SharedSdsResource& resource : resources) {
+      answer.Add(*resource);
     }
     ++answers_;
     version_ = answer.version();
@@ -166,6 +173,15 @@ class DeltaSecrets final : public SdsCall {
            !Gone(found).empty();
   }
   void Tell(const Found& found) override {
+    std::vector<SharedSdsResource> added_now;
+    for (const auto& [name, resource] : found.resources) {
+      if (!Has(*resource)) {
+        added_now.push_back(resource);
+      }
+    }
+    if (!Declare(added_now)) {
+      return;
+    }
     discovery::DeltaDiscoveryResponse response;
     response.set_type_url(std::string(kSdsTypeUrl));
     for (const auto& [name, resource] : found.resources) {
@@ -258,8 +274,15 @@ class FetchSecrets final : public SdsCall {
       End(reason.empty() ? NotAuthorized(found) : InvalidArgument("{}", reason));
       return;
     }
-    Answer answer;
+    std::vector<SharedSdsResource> resources;
     for (const auto& [name, resource] : found.resources) {
+      resources.push_back(resource);
+    }
+    if (!Declare(resources)) {
+      return;
+    }
+    Answer answer;
+    for (const SharedSdsResource& resource : resources) {
       answer.Add(*resource);
     }
     call_.Send(answer.Take(/*nonce=*/""));

@@ -102,7 +102,7 @@ SharedSdsResource SdsResources::Offer::Find(std::string_view name, bool settled)
     return FindDefaultSvid(settled);
   }
   const auto found = svids().find(name);
-  return found == svids().end() ? nullptr : resources_.SvidResource(name, *found->second);
+  return found == svids().end() ? nullptr : resources_.SvidResource(name, found->second);
 }
 
 std::vector<SharedSdsResource> SdsResources::Offer::All() {
@@ -111,8 +111,8 @@ std::vector<SharedSdsResource> SdsResources::Offer::All() {
     all.push_back(
         resources_.BundleResource(IdOf(trust_domain), {{trust_domain, bundle}}, validation_));
   }
-  for (const auto& [id, svid] : svids()) {
-    all.push_back(resources_.SvidResource(id, *svid));
+  for (const auto& [id, slot] : svids()) {
+    all.push_back(resources_.SvidResource(id, slot));
   }
   std::erase(all, nullptr);
   return all;
@@ -123,8 +123,8 @@ const SdsResources::Offer::Svids& SdsResources::Offer::svids() {
     svids_.emplace();
     cost_ += identities_.granted().size();
     for (EntryIndex::Slot slot : identities_.granted()) {
-      if (const ServedState::Svid* svid = SvidOf(slot)) {
-        svids_->try_emplace(resources_.context_.state.entries().Get(slot).spiffe_id, svid);
+      if (SvidOf(slot) != nullptr) {
+        svids_->try_emplace(resources_.context_.state.entries().Get(slot).spiffe_id, slot);
       }
     }
   }
@@ -158,8 +158,8 @@ SharedSdsResource SdsResources::Offer::FindBundles(std::string_view name) {
 SharedSdsResource SdsResources::Offer::FindDefaultSvid(bool settled) {
   for (EntryIndex::Slot slot : identities_.granted()) {
     ++cost_;
-    if (const ServedState::Svid* svid = SvidOf(slot)) {
-      return resources_.SvidResource(resources_.options_.default_svid_name, *svid);
+    if (SvidOf(slot) != nullptr) {
+      return resources_.SvidResource(resources_.options_.default_svid_name, slot);
     }
     if (!settled) {
       break;
@@ -168,7 +168,8 @@ SharedSdsResource SdsResources::Offer::FindDefaultSvid(bool settled) {
   return nullptr;
 }
 
-SharedSdsResource SdsResources::SvidResource(std::string_view name, const ServedState::Svid& svid) {
+SharedSdsResource SdsResources::SvidResource(std::string_view name, EntryIndex::Slot slot) {
+  const ServedState::Svid& svid = *context_.state.FindSvid(slot);
   return Shared(fmt::format("svid {} {}", svid.version, name), [&]() -> SharedSdsResource {
     const std::string chain = PemOf(svid.chain);
     if (chain.empty()) {
@@ -185,7 +186,8 @@ SharedSdsResource SdsResources::SvidResource(std::string_view name, const Served
     // The key is that of the leaf: a version says nothing about it.
     return std::make_shared<const SdsResource>(
         SdsResource{std::string(name), VersionOf(fmt::format("{}\n{}", name, chain)),
-                    /*is_svid=*/true, std::move(bytes)});
+                    /*is_svid=*/true, X509HandedOut(context_.state.entries().Get(slot), svid),
+                    std::move(bytes)});
   });
 }
 
@@ -219,8 +221,11 @@ SharedSdsResource SdsResources::BundleResource(std::string_view name, const Bund
     }
     Secret bytes = Serialized(message);
     std::string version = VersionOf(bytes.Reveal());
-    return std::make_shared<const SdsResource>(
-        SdsResource{std::string(name), std::move(version), /*is_svid=*/false, std::move(bytes)});
+    return std::make_shared<const SdsResource>(SdsResource{std::string(name),
+                                                           std::move(version),
+                                                           /*is_svid=*/false,
+                                                           {},
+                                                           std::move(bytes)});
   });
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/secret.h"
+#include "workload-api/audit.h"
 #include "workload-api/identity_set.h"
 #include "workload-api/sds_options.h"
 #include "workload-api/sds_subscription.h"
@@ -29,7 +30,8 @@ struct SdsResource {
   std::string name;
   std::string version;  // Equal for equal content, also after a restart.
   bool is_svid = false;
-  Secret bytes;  // A serialized envoy.extensions.transport_sockets.tls.v3.Secret.
+  HandedOut key = {};  // Of an SVID: what is handed out with it.
+  Secret bytes;        // A serialized envoy.extensions.transport_sockets.tls.v3.Secret.
 };
 using SharedSdsResource = std::shared_ptr<const SdsResource>;
 
@@ -77,7 +79,7 @@ class SdsResources final {
     SharedSdsResource FindDefaultSvid(bool settled);
     const ServedState::Svid* SvidOf(EntryIndex::Slot slot) const;
     // By SPIFFE ID: of two entries with one the first that has an SVID counts.
-    using Svids = std::map<std::string_view, const ServedState::Svid*>;
+    using Svids = std::map<std::string_view, EntryIndex::Slot>;
     const Svids& svids();
 
     SdsResources& resources_;
@@ -94,7 +96,8 @@ class SdsResources final {
 
  private:
   Bundles BundlesOf(IdentitySet& identities) const;
-  SharedSdsResource SvidResource(std::string_view name, const ServedState::Svid& svid);
+  // Of an entry that has one.
+  SharedSdsResource SvidResource(std::string_view name, EntryIndex::Slot slot);
   SharedSdsResource BundleResource(std::string_view name, const Bundles& bundles,
                                    SdsValidation validation);
   // What there is under the key, else what is built.

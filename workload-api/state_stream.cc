@@ -156,6 +156,10 @@ void StateStream::Push(bool admitted) {
   waited_ = waited_ && answer.partial;
   sent_withdrawals_ = answer.withdrawals;
   if (answer.frame != sent_) {
+    if (absl::Status declared = Declare(*identities_); !declared.ok()) {
+      End(declared);
+      return;
+    }
     sent_ = std::move(answer.frame);
     call_.Send(sent_);
   }

@@ -46,8 +46,14 @@ class StateStream : public rpc::CallHandler, public IdentityObserver, public Cal
   virtual absl::Status Refusal(IdentitySet& identities);
   // Looks again, for there is something new besides the identities.
   void LookAgain();
+  // Before the frame is sent, in the same breath: tells the audit what is in it. The call ends with
+  // an error, and then the frame is not sent.
+  virtual absl::Status Declare(IdentitySet& /*identities*/) { return absl::OkStatus(); }
   // "FetchX509SVID", as the log calls it.
   virtual std::string_view name() const = 0;
+
+  const Context& context() const { return context_; }
+  rpc::Call& call() { return call_; }
 
  private:
   void OnAdmitted(absl::StatusOr<std::shared_ptr<IdentitySet>> identities);

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "workload-api/audit.h"
 #include "workload-api/state_stream.h"
 
 namespace assay {
@@ -27,6 +28,9 @@ class FetchX509Svid final : public StateStream {
     return {.frame = identities.x509_svids(),
             .partial = !identities.complete() && !identities.overdue(),
             .withdrawals = identities.withdrawals()};
+  }
+  absl::Status Declare(IdentitySet& identities) override {
+    return DeclareX509Svids(context(), call(), name(), identities);
   }
   std::string_view name() const override { return "FetchX509SVID"; }
 };
@@ -82,7 +86,8 @@ CallContext WorkloadService::CallsOf(std::string_view service) {
           .first_state_deadline = first_state_deadline_,
           .on_refused = options_.on_refused,
           .refusals = refusals_,
-          .shown = shown_};
+          .shown = shown_,
+          .audit = context_.audit};
 }
 
 void WorkloadService::AddTo(rpc::Registry& registry) {

@@ -48,6 +48,7 @@ class WorkloadService final {
     const ServedState& state;
     CallerGate& gate;
     JwtTokens& jwt_tokens;
+    Audit* audit = nullptr;
   };
   WorkloadService(const Context& context, Options options);
 

@@ -32,6 +32,11 @@ class FakeGate final : public CallerGate {
   }
   void Observe(rpc::Call&, CallerObserver& observer) override { observed = &observer; }
   void Forget(rpc::Call&, CallerObserver&) override {}
+  AuditedCaller Audited(rpc::Call&) override {
+    AuditedCaller caller;
+    caller.cgroup = "/somewhere";
+    return caller;
+  }
 
   absl::StatusOr<std::shared_ptr<IdentitySet>> answer = Unavailable("unset");
   CallerObserver* observed = nullptr;

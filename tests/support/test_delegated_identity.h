@@ -11,6 +11,7 @@
 
 #include "assay/roles.pb.h"
 #include "spire/api/agent/delegatedidentity/v1/delegatedidentity.pb.h"
+#include "tests/support/fake_audit.h"
 #include "tests/support/test_server.h"
 #include "tests/support/test_workload_api.h"
 #include "workload-api/delegated_identity_service.h"
@@ -231,10 +232,11 @@ class TestDelegatedIdentity {
          return true;
        }}};
   FakeGate gate_;
+  FakeAudit audit_;
   FakeProcesses processes_;
   int refused_ = 0;
   DelegatedIdentityService service_{
-      {server_.loop(), server_.clock, state_, gate_, sets_, jwt_tokens_, processes_},
+      {server_.loop(), server_.clock, state_, gate_, sets_, jwt_tokens_, processes_, &audit_},
       [this] { ++refused_; }};
   std::unique_ptr<Http2Client> client_;
 };

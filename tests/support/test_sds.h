@@ -14,6 +14,7 @@
 #include "assay/roles.pb.h"
 #include "envoy/extensions/transport_sockets/tls/v3/secret.pb.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
+#include "tests/support/fake_audit.h"
 #include "tests/support/test_callers.h"
 #include "workload-api/sds_service.h"
 
@@ -142,6 +143,7 @@ class SdsTest : public testing::Test, public TestCallers {
   const std::function<void()> on_refused_ = [this] { ++refused_; };
   RefusalLog<uid_t> refusals_{server_.loop(), "uid"};
   ShownSelectors shown_;
+  FakeAudit audit_;
   SdsService service_{{.service = "SDS.v3",
                        .loop = server_.loop(),
                        .clock = server_.clock,
@@ -150,7 +152,8 @@ class SdsTest : public testing::Test, public TestCallers {
                        .first_state_deadline = server_.clock.SinceBoot() + absl::Seconds(1),
                        .on_refused = on_refused_,
                        .refusals = refusals_,
-                       .shown = shown_},
+                       .shown = shown_,
+                       .audit = &audit_},
                       "example.org",
                       {}};
 };

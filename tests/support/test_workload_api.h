@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "assay/roles.pb.h"
+#include "tests/support/fake_audit.h"
 #include "tests/support/test_callers.h"
 #include "workload-api/workload_service.h"
 
@@ -65,8 +66,9 @@ class TestWorkloadApi : public TestCallers {
          }
          return identity_reads_;
        }}};
+  FakeAudit audit_;
   WorkloadService service_{
-      {server_.loop(), server_.clock, state_, gate_, jwt_tokens_},
+      {server_.loop(), server_.clock, state_, gate_, jwt_tokens_, &audit_},
       {.on_refused = [] {}, .jwt = {.trust_domain = "example.org", .allowed_foreign_claims = {}}}};
 
  protected:
