@@ -36,6 +36,7 @@ class Caller final : public rpc::PeerState {
   void Admit(CallerGate::Admitted admitted);
   void Observe(CallerObserver& observer);
   void Forget(CallerObserver& observer);
+  AuditedCaller Audited() const;
 
  private:
   struct Waiting {
@@ -61,6 +62,7 @@ class Caller final : public rpc::PeerState {
   absl::Duration asked_ = -absl::InfiniteDuration();  // When the last question was.
   absl::Status refused_;                              // For good.
   std::shared_ptr<IdentitySet> identities_;
+  roles::Origin origin_;      // Where there is an audit log.
   bool attest_anew_ = false;  // At each call: the selectors may have changed.
   std::vector<Waiting> waiting_;
   std::vector<CallerObserver*> observers_;
@@ -137,6 +139,7 @@ void Caller::OnAttested(const absl::StatusOr<roles::AttestReply>& reply) {
     return;
   }
   attest_anew_ = answer.attest_anew();
+  origin_ = answer.origin();
   identities_ = context_.sets.Get(SelectorsOf(answer));
   Admit();
 }
@@ -239,6 +242,23 @@ void Caller::Forget(CallerObserver& observer) {
   }
 }
 
+AuditedCaller Caller::Audited() const {
+  AuditedCaller audited{.start_ticks = origin_.start_ticks(),
+                        .started = absl::FromUnixMillis(origin_.started_at_ms()),
+                        .cgroup = origin_.cgroup(),
+                        .executable_sha256 = {}};
+  if (identities_ == nullptr) {
+    return audited;
+  }
+  constexpr std::string_view kDigest = "sha256:";
+  for (const Selector& selector : identities_->selectors()) {
+    if (selector.type == "unix" && selector.value.starts_with(kDigest)) {
+      audited.executable_sha256 = selector.value.substr(kDigest.size());
+    }
+  }
+  return audited;
+}
+
 void Caller::OnGone() {
   refused_ = Unavailable("the caller has exited");
   EndCalls();
@@ -280,5 +300,7 @@ void Callers::Admit(rpc::Call& call, Admitted admitted) {
 void Callers::Observe(rpc::Call& call, CallerObserver& observer) { Of(call)->Observe(observer); }
 
 void Callers::Forget(rpc::Call& call, CallerObserver& observer) { Of(call)->Forget(observer); }
+
+AuditedCaller Callers::Audited(rpc::Call& call) { return Of(call)->Audited(); }
 
 }  // namespace assay

@@ -40,6 +40,7 @@ class Callers final : public CallerGate {
   void Admit(rpc::Call& call, Admitted admitted) override;
   void Observe(rpc::Call& call, CallerObserver& observer) override;
   void Forget(rpc::Call& call, CallerObserver& observer) override;
+  AuditedCaller Audited(rpc::Call& call) override;
 
  private:
   const Context context_;

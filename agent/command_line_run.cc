@@ -85,6 +85,10 @@ MonitorOptions OptionsOf(const AgentConfig& config) {
   }
   AddIdentityPaths(config, options);
   options.log = config.log;
+  if (const AuditLogConfig& audit = config.audit_log; !audit.file.empty()) {
+    options.audit = {.file = audit.file,
+                     .refuse = audit.when_unwritable == AuditLogConfig::WhenUnwritable::kRefuse};
+  }
   return options;
 }
 

@@ -120,6 +120,13 @@ struct TelemetryConfig {
   std::vector<std::string> allowed_labels, blocked_labels;  // Allowed: empty for all.
 };
 
+// Block "audit_log".
+struct AuditLogConfig {
+  enum class WhenUnwritable { kRefuse, kServe };
+  std::string file;  // Empty: there is none.
+  WhenUnwritable when_unwritable = WhenUnwritable::kRefuse;
+};
+
 struct AgentConfig {
   std::string trust_domain;
   std::vector<std::string> server_addresses;  // The first is used while it can be.
@@ -143,6 +150,7 @@ struct AgentConfig {
   std::string join_token_file;
 
   log::Options log;
+  AuditLogConfig audit_log;
 
   crypto::KeyType workload_x509_svid_key_type = crypto::KeyType::kEcP256;
   std::optional<absl::Duration> availability_target;

@@ -29,9 +29,9 @@ mistake, in a plugin's options too, with file, line and column.
 | signal | does |
 |---|---|
 | TERM, INT | stops within 10 s, exit status 0 |
-| HUP | reads the file anew: takes up the options marked "yes" below, and names in the log those that have changed and need a restart. A file with a mistake changes nothing |
+| HUP | reads the file anew: takes up the options marked "yes" below, and names in the log those that have changed and need a restart. A file with a mistake changes nothing. Opens the audit log's file anew |
 | USR1 | the same for what each `plugin_data_file` holds |
-| USR2 | opens `log_file` anew, after a rotation has moved it |
+| USR2 | opens `log_file` and the audit log's file anew, after a rotation has moved them |
 )";
 
 constexpr std::string_view kPlugins = R"(

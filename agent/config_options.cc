@@ -99,6 +99,19 @@ OptionTable SdsTable(SdsOptions& sds) {
   };
 }
 
+OptionTable AuditLogTable(AuditLogConfig& audit_log) {
+  using When = AuditLogConfig::WhenUnwritable;
+  return {
+      {.name = "file",
+       .read = Into(audit_log.file),
+       .doc = "Its file, opened anew at SIGHUP and SIGUSR2 after a rotation has moved it.",
+       .required = true},
+      {"when_unwritable",
+       OneOf<When>(audit_log.when_unwritable, {{"refuse", When::kRefuse}, {"serve", When::kServe}}),
+       "What callers get while it cannot be written to: nothing, or keys and tokens all the same."},
+  };
+}
+
 OptionTable ExperimentalOptions(AgentConfig& config) {
   return {
       {.name = "sync_interval",
@@ -185,6 +198,9 @@ OptionTable AgentOptions(AgentConfig& config) {
        .read = Into(config.log.source_location),
        .doc = "The place in the source in log lines.",
        .reloads = true},
+      {"audit_log", Section(AuditLogTable(config.audit_log)),
+       "A line for each key and token that is handed out; absent: none. spire-agent has no such "
+       "block."},
       {.name = "log_selectors",
        .read = Into(config.log_selectors),
        .doc = "What a selector may begin with that is logged of a caller without an identity.",

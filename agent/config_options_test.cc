@@ -34,6 +34,21 @@ std::vector<std::string> Told(const std::vector<OptionChange>& changes) {
   return told;
 }
 
+TEST(ConfigOptionsTest, AnAuditLogNeedsAFileAndRefusesUnlessToldOtherwise) {
+  using When = AuditLogConfig::WhenUnwritable;
+  EXPECT_EQ(ParseAgent("")->audit_log.file, "");
+  const auto refuses = ParseAgent(R"(audit_log { file = "/a" })");
+  ASSERT_OK(refuses);
+  EXPECT_EQ(refuses->audit_log.file, "/a");
+  EXPECT_EQ(refuses->audit_log.when_unwritable, When::kRefuse);
+  EXPECT_EQ(ParseAgent(R"(audit_log { file = "/a" when_unwritable = "serve" })")
+                ->audit_log.when_unwritable,
+            When::kServe);
+  EXPECT_THAT(ParseAgent("audit_log {}"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("audit_log.file")));
+  EXPECT_FALSE(ParseAgent(R"(audit_log { file = "/a" when_unwritable = "wait" })").ok());
+}
+
 TEST(ConfigOptionsTest, OfANodeAttestorEachOptionSaysWhetherItIsTakenUp) {
   const auto with = [](std::string_view data) {
     return Config("", fmt::format("NodeAttestor \"tpm_devid\" {{ plugin_data {{ {} }} }}", data));

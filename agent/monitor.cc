@@ -17,6 +17,7 @@
 #include <string>
 #include <utility>
 
+#include "agent/audit_log.h"
 #include "agent/log_pipe.h"
 #include "agent/monitor_sockets.h"
 #include "agent/privileges.h"
@@ -63,6 +64,8 @@ class Monitor final {
  private:
   absl::Status WatchSignals();
   absl::Status Prepare();
+  absl::Status OpenAuditLog();
+  void ReopenAuditLog();
 
   absl::Status StartRole(Running& role);
   absl::Status Introduce(Running& role);
@@ -74,6 +77,7 @@ class Monitor final {
   void TakeUp(MonitorReload reload);
   void SetLogLevel(int32_t level);
   void Restart(Running& role);
+  absl::Status TellAuditState(Running& serve) const;
 
   void OnSignal();
   void OnMessage(Running& role, std::string_view bytes, const UniqueFd& fd);
@@ -99,6 +103,7 @@ class Monitor final {
   bool announced_ = false;
   int exit_status_ = 0;
   RoleStarts starts_;
+  std::unique_ptr<AuditLog> audit_;  // Null: there is none.
 };
 
 absl::Status Monitor::Begin() {
@@ -108,6 +113,7 @@ absl::Status Monitor::Begin() {
   }
   RETURN_IF_ERROR(sockets_.Bind(options_));
   RETURN_IF_ERROR(Prepare());
+  RETURN_IF_ERROR(OpenAuditLog());
   for (auto& [role, running] : roles_) {
     RETURN_IF_ERROR(StartRole(running));
   }
@@ -146,6 +152,32 @@ absl::Status Monitor::Prepare() {
   return geteuid() == 0 ? KeepOnlyMonitorCapabilities(capabilities) : absl::OkStatus();
 }
 
+// Its thread has what capabilities the monitor has by then.
+absl::Status Monitor::OpenAuditLog() {
+  if (!options_.audit.has_value()) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(audit_, AuditLog::Create(loop_, clock_, options_.audit->file, [this] {
+                     Running& serve = roles_[{roles::SERVE, 0}];
+                     if (serve.process != nullptr && !TellAuditState(serve).ok()) {
+                       serve.process->Kill();
+                     }
+                   }));
+  return absl::OkStatus();
+}
+
+void Monitor::ReopenAuditLog() {
+  if (audit_ != nullptr) {
+    audit_->Reopen();
+  }
+}
+
+absl::Status Monitor::TellAuditState(Running& serve) const {
+  roles::MonitorToRole message;
+  *message.mutable_audit() = audit_->state();
+  return serve.process->control().Send(message);
+}
+
 absl::Status Monitor::StartRole(Running& role) {
   const RoleProgram program{
       .executable = options_.executable,
@@ -177,6 +209,10 @@ absl::Status Monitor::Introduce(Running& role) {
   RETURN_IF_ERROR(Tell(role, starts_.Start(role.key, progress)));
   if (const auto reloaded = starts_.Reloaded(role.key, progress); reloaded.has_value()) {
     RETURN_IF_ERROR(Tell(role, *reloaded));
+  }
+  if (audit_ != nullptr && role.spec->role == roles::SERVE) {
+    audit_->BeginSource();
+    RETURN_IF_ERROR(TellAuditState(role));
   }
   for (const MonitorSockets::Socket& socket : sockets_.all()) {
     const auto& endpoints = role.spec->endpoints;
@@ -263,7 +299,9 @@ void Monitor::OnSignal() {
       if (log_pipe_.has_value()) {
         log_pipe_->Reopen();
       }
+      ReopenAuditLog();
     } else if (info.ssi_signo == SIGHUP) {
+      ReopenAuditLog();
       Reload(ReloadScope::kAll);
     } else if (info.ssi_signo == SIGUSR1) {
       log::Info("Reconfigure signal received", {{"subsystem_name", "reconfigurer"}});
@@ -280,6 +318,10 @@ void Monitor::OnMessage(Running& role, std::string_view bytes, const UniqueFd& f
       message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) && !fd.valid()
           ? CheckPermitted(role.spec->role, roles::MONITOR, message.what_case())
           : InvalidArgument("a message that does not parse, or with a descriptor");
+  if (permitted.ok() && message.has_handed_out()) {
+    permitted = audit_ == nullptr ? FailedPrecondition("there is no audit log")
+                                  : audit_->Take(std::move(*message.mutable_handed_out()));
+  }
   if (!permitted.ok()) {
     log::Error("Role broke the rules and is ended", {{"role", role.name}, {"error", permitted}});
     role.process->Kill();
@@ -291,7 +333,7 @@ void Monitor::OnMessage(Running& role, std::string_view bytes, const UniqueFd& f
     OnBroken(role, message.broken());
   } else if (message.has_log_level()) {
     SetLogLevel(message.log_level());
-  } else {
+  } else if (message.has_exit()) {
     OnExit(role, message.exit());
   }
 }
@@ -368,6 +410,10 @@ void Monitor::Reap() {
 }
 
 void Monitor::OnDeath(Running& role, int wait_status) {
+  if (audit_ != nullptr) {
+    // What it handed out before is told, though that be by what it said last.
+    role.process->control().ReadAll();
+  }
   role.process.reset();
   // A plugin may take its time to say that it will not do.
   const bool lived = role.ready || role.spec->role != roles::PLUGIN;

@@ -50,6 +50,13 @@ struct MonitorServe {
   std::optional<absl::Duration> jwt_renewal_wait;
 };
 
+// The audit log (agent/audit_log.h).
+struct MonitorAudit {
+  std::string file;
+  // What cannot be written down is not handed out.
+  bool refuse = true;
+};
+
 // What of the configuration is read anew: all of it, or what its plugin_data_files hold.
 enum class ReloadScope { kAll, kPluginFiles };
 
@@ -92,6 +99,7 @@ struct MonitorOptions {
   std::vector<std::string> identity_devices;
 
   log::Options log;  // With a file: opened by the monitor alone, reopened on SIGUSR2.
+  std::optional<MonitorAudit> audit;  // Reopened on SIGHUP and SIGUSR2.
 
   // On SIGHUP and SIGUSR1; null: nothing is read anew. `current` is the identity_start before.
   std::function<absl::StatusOr<MonitorReload>(ReloadScope scope, int current)> reload;

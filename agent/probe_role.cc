@@ -11,6 +11,7 @@
 
 #include "agent/plugin_links.h"
 #include "agent/prober.h"
+#include "agent/process_origin.h"
 #include "agent/role_context.h"
 #include "agent/role_main.h"
 #include "agent/roles.h"
@@ -33,7 +34,8 @@ constexpr size_t kMaxQueued = 4096;
 static_assert(kThreads == WorkloadAttestorPlugin::kSlowUsers * kThreadsOfUser);
 
 // What else there is in a reply is short.
-static_assert(Prober::kMaxSelectorBytes + 1024 <= Channel::kMaxMessageBytes);
+static_assert(Prober::kMaxSelectorBytes + ProcessOrigin::kMaxCgroupBytes + 1024 <=
+              Channel::kMaxMessageBytes);
 
 void FillFacts(const Attestation& attestation, roles::AttestReply& reply) {
   roles::Facts& facts = *reply.mutable_facts();
@@ -56,6 +58,17 @@ roles::AttestReply Failure(uint64_t id, const absl::Status& why) {
   reply.set_code(static_cast<int>(why.code()));
   reply.set_error(std::string(Message(why)));
   return reply;
+}
+
+void FillOrigin(int folder, const Clock& clock, roles::Origin& out) {
+  const ProcessOrigin origin = ReadOrigin(folder);
+  out.set_start_ticks(origin.start_ticks);
+  out.set_cgroup(origin.cgroup);
+  if (origin.start_ticks > 0) {
+    const absl::Duration since_boot =
+        absl::Seconds(static_cast<double>(origin.start_ticks) / sysconf(_SC_CLK_TCK));
+    out.set_started_at_ms(absl::ToUnixMillis(clock.Now() - clock.SinceBoot() + since_boot));
+  }
 }
 
 // The facts come also with a failure: they are of the program that connected, and a later attempt
@@ -96,6 +109,7 @@ class ProbeRole final : public RoleBody {
   RoleContext& context_;
   PluginLinks plugins_;
   bool has_plugins_ = false;
+  bool tells_origin_ = false;
   std::unique_ptr<const Prober> prober_;
   std::unique_ptr<Channel> serve_;
   uint64_t link_ = 0;      // Counts the links, so that no answer goes to another serve.
@@ -103,6 +117,7 @@ class ProbeRole final : public RoleBody {
 };
 
 absl::Status ProbeRole::OnStart(const roles::Start& start) {
+  tells_origin_ = start.probe().tells_origin();
   std::vector<std::unique_ptr<WorkloadAttestor>> attestors;
   if (start.probe().has_unix()) {
     attestors.push_back(std::make_unique<UnixAttestor>(
@@ -188,6 +203,9 @@ void ProbeRole::Attest(const roles::AttestRequest& request, UniqueFd pidfd) {
 
 roles::AttestReply ProbeRole::FinishReply(uint64_t id, Attestation& attestation) const {
   roles::AttestReply reply = Finish(*prober_, id, attestation);
+  if (tells_origin_) {
+    FillOrigin(attestation.folder.get(), context_.clock(), *reply.mutable_origin());
+  }
   // A plugin may look at what changes while the process runs, or be away just now.
   reply.set_attest_anew(has_plugins_);
   return reply;

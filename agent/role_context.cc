@@ -41,6 +41,8 @@ absl::Status RoleBody::OnListen(roles::Endpoint endpoint, UniqueFd listener) {
       static_cast<int>(endpoint));
 }
 
+void RoleBody::OnAuditState(const roles::AuditState& /*state*/) {}
+
 absl::StatusOr<std::unique_ptr<RoleContext>> RoleContext::Create(roles::Role self,
                                                                  UniqueFd control) {
   std::unique_ptr<RoleContext> context(new RoleContext(self));
@@ -92,6 +94,12 @@ void RoleContext::SetLogLevel(log::Level level) {
   if (absl::Status sent = control_->Send(message); !sent.ok()) {
     Fail(sent);
   }
+}
+
+absl::Status RoleContext::TellHandedOut(const roles::HandedOutKeys& keys) {
+  roles::RoleToMonitor message;
+  *message.mutable_handed_out() = keys;
+  return control_->Send(message);
 }
 
 void RoleContext::LinkEnded(roles::Role peer, const absl::Status& why, uint32_t plugin) {
@@ -172,6 +180,9 @@ absl::Status RoleContext::Dispatch(const roles::MonitorToRole& message, UniqueFd
       return TakeLink(message, std::move(fd));
     case roles::MonitorToRole::kListen:
       return body_->OnListen(message.listen().endpoint(), std::move(fd));
+    case roles::MonitorToRole::kAudit:
+      body_->OnAuditState(message.audit());
+      return absl::OkStatus();
     case roles::MonitorToRole::kStop:
       loop_->Stop();
       return absl::OkStatus();

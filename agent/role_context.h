@@ -21,6 +21,8 @@
 namespace assay {
 
 namespace roles {
+class AuditState;
+class HandedOutKeys;
 class MonitorToRole;
 class Start;
 }  // namespace roles
@@ -42,6 +44,8 @@ class RoleBody {
   virtual absl::Status OnPluginLink(uint32_t plugin, UniqueFd channel);
   // A bound, listening socket of one of the role's endpoints (agent/roles.cc).
   virtual absl::Status OnListen(roles::Endpoint endpoint, UniqueFd listener);
+  // How it is with the audit log's file; to the serve role alone.
+  virtual void OnAuditState(const roles::AuditState& state);
 };
 
 class RoleContext final {
@@ -67,6 +71,9 @@ class RoleContext final {
   void ExitAgent(int code, std::string_view reason);
   // Asks the monitor to give all roles' logs this level; for serve alone.
   void SetLogLevel(log::Level level);
+  // Tells the monitor what is about to be handed out; for serve alone. When this returns that is
+  // out of this process's hands, unless the monitor reads slowly.
+  absl::Status TellHandedOut(const roles::HandedOutKeys& keys);
   // The channel to the peer has ended. The monitor is asked to end the peer: at once when it broke
   // the channel's rules (InvalidArgument, PermissionDenied), else when no new link comes within
   // kRelinkGrace.

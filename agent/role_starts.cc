@@ -73,6 +73,9 @@ roles::ServeStart RoleStarts::ServeStart(const Progress& progress) const {
     sds.set_default_all_bundles_name(options_.sds->default_all_bundles_name);
     sds.set_disable_spiffe_cert_validation(options_.sds->disable_spiffe_cert_validation);
   }
+  if (options_.audit.has_value()) {
+    start.mutable_audit()->set_refuse(options_.audit->refuse);
+  }
   start.set_started_at(absl::ToUnixSeconds(progress.agent_started));
   start.set_launch_log_level(static_cast<int32_t>(options_.log.level));
   start.set_allow_unauthenticated_verifiers(serve_.allow_unauthenticated_verifiers);
@@ -89,6 +92,7 @@ roles::ServeStart RoleStarts::ServeStart(const Progress& progress) const {
 
 roles::ProbeStart RoleStarts::ProbeStart() const {
   roles::ProbeStart start;
+  start.set_tells_origin(options_.audit.has_value());
   for (uint32_t number = 1; number <= options_.plugins.size(); ++number) {
     const PluginName& plugin = options_.plugins[number - 1].plugin;
     if (plugin.type == PluginType::kWorkloadAttestor) {

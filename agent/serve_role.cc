@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/audit_sender.h"
 #include "agent/caller.h"
 #include "agent/pinned_processes.h"
 #include "agent/probe_client.h"
@@ -53,6 +54,7 @@ struct ServiceOptions {
   SdsOptions sds;
   DebugService::Options debug;
   LoggerService::Options logger;
+  std::optional<AuditSender::Options> audit;  // Unset: there is no audit log.
 };
 
 // Everything that needs the configuration.
@@ -63,10 +65,13 @@ struct Service {
         sets(state, context.clock(), context.loop(), options.sets),
         jwt_tokens(context.loop(), context.clock(), state, std::move(options.jwt)),
         callers({context.loop(), context.clock(), probe, sets, counts}),
+        audit(options.audit.has_value() ? std::make_unique<AuditSender>(*std::move(options.audit))
+                                        : nullptr),
         processes(context.loop(), probe),
-        delegated({context.loop(), context.clock(), state, callers, sets, jwt_tokens, processes},
+        delegated({context.loop(), context.clock(), state, callers, sets, jwt_tokens, processes,
+                   audit.get()},
                   options.workload.on_refused),
-        workload({context.loop(), context.clock(), state, callers, jwt_tokens},
+        workload({context.loop(), context.clock(), state, callers, jwt_tokens, audit.get()},
                  std::move(options.workload)),
         sds(workload.CallsOf("SDS.v3"), options.sets.trust_domain, std::move(options.sds)),
         debug(std::move(options.debug), context.clock(), state, jwt_tokens),
@@ -82,6 +87,7 @@ struct Service {
   IdentitySets sets;
   JwtTokens jwt_tokens;
   Callers callers;
+  std::unique_ptr<AuditSender> audit;  // Null: there is no audit log.
   PinnedProcesses processes;
   DelegatedIdentityService delegated;
   WorkloadService workload;
@@ -107,6 +113,11 @@ class ServeRole final : public RoleBody {
   absl::Status OnReload(const roles::Start& start) override;
   absl::Status OnLink(roles::Role peer, UniqueFd channel) override;
   absl::Status OnListen(roles::Endpoint endpoint, UniqueFd listener) override;
+  void OnAuditState(const roles::AuditState& state) override {
+    if (service_->audit != nullptr) {
+      service_->audit->OnState(state);
+    }
+  }
 
  private:
   absl::Status LinkIdentity(UniqueFd channel);
@@ -118,6 +129,7 @@ class ServeRole final : public RoleBody {
   void Tell(const roles::ServeRequest& request);
   // False: the identity role is away, or has not read what it was told before.
   bool TellIfRead(const roles::ServeRequest& request);
+  std::optional<AuditSender::Options> AuditOptionsOf(const roles::ServeStart& start);
 
   RoleContext& context_;
   ProbeClient probe_;
@@ -133,6 +145,15 @@ SdsOptions SdsOptionsOf(const roles::SdsStart& sds) {
           .default_bundle_name = sds.default_bundle_name(),
           .default_all_bundles_name = sds.default_all_bundles_name(),
           .disable_spiffe_cert_validation = sds.disable_spiffe_cert_validation()};
+}
+
+std::optional<AuditSender::Options> ServeRole::AuditOptionsOf(const roles::ServeStart& start) {
+  if (!start.has_audit()) {
+    return std::nullopt;
+  }
+  return AuditSender::Options{
+      .refuse = start.audit().refuse(),
+      .tell = [this](const roles::HandedOutKeys& keys) { return context_.TellHandedOut(keys); }};
 }
 
 absl::Status ServeRole::OnStart(const roles::Start& start) {
@@ -154,7 +175,8 @@ absl::Status ServeRole::OnStart(const roles::Start& start) {
           .debug = {.trust_domain = std::move(trust_domain),
                     .started_at = absl::FromUnixSeconds(start.serve().started_at())},
           .logger = {.launch_level = static_cast<log::Level>(start.serve().launch_log_level()),
-                     .set = [this](log::Level level) { context_.SetLogLevel(level); }}});
+                     .set = [this](log::Level level) { context_.SetLogLevel(level); }},
+          .audit = AuditOptionsOf(start.serve())});
   if (!start.serve().disable_workload_api()) {
     service_->workload.AddTo(service_->registry);
   }

@@ -109,11 +109,17 @@ void Channel::OnReady(uint32_t events) {
     return;
   }
   if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
-    Read();
+    (void)Read();
   }
 }
 
-void Channel::Read() {
+void Channel::ReadAll() {
+  const std::shared_ptr<bool> alive = alive_;
+  while (*alive && fd_.valid() && Read()) {
+  }
+}
+
+bool Channel::Read() {
   const std::shared_ptr<bool> alive = alive_;
   for (int i = 0; i < kMessagesPerRound && *alive && fd_.valid(); ++i) {
     iovec vec{buffer_.get(), kMaxMessageBytes};
@@ -125,23 +131,24 @@ void Channel::Read() {
     message.msg_controllen = sizeof(control);
     const ssize_t got = recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-      return;
+      return false;
     }
     if (got <= 0) {
       Close(got == 0 ? Unavailable("the other role closed its channel")
                      : ErrnoStatus(errno, "reading a role channel"));
-      return;
+      return false;
     }
     UniqueFd fd;
     if (!TakeDescriptor(message, fd) || (message.msg_flags & MSG_TRUNC) != 0) {
       Close(InvalidArgument("the other role sent more than a message may hold"));
-      return;
+      return false;
     }
     on_message_({buffer_.get(), static_cast<size_t>(got)}, std::move(fd));
     if (*alive) {
       Wipe(buffer_.get(), static_cast<size_t>(got));
     }
   }
+  return true;
 }
 
 bool Channel::Flush() {

@@ -43,6 +43,9 @@ class Channel final {
   // Sends a message, and a duplicate of fd when it is not -1. A message over the cap is our bug and
   // is refused with Internal; a closed channel drops it silently (on_closed has told).
   absl::Status Send(const google::protobuf::MessageLite& message, int fd = -1);
+  // Reads what has come, of which the loop may not have told yet. As OnMessage does, it may destroy
+  // the channel.
+  void ReadAll();
   // Bytes queued because the other end reads slowly.
   size_t queued_bytes() const { return queued_bytes_; }
 
@@ -54,7 +57,8 @@ class Channel final {
 
   Channel(EventLoop& loop, UniqueFd fd, OnMessage on_message, OnClosed on_closed);
   void OnReady(uint32_t events);
-  void Read();
+  // False: there is no more for now.
+  bool Read();
   bool Flush();
   // Whether the kernel took the packet; sets closed when the other end is gone.
   bool Write(std::string_view bytes, int fd);

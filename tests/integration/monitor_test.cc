@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -21,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/audit_verifier.h"
 #include "agent/role_context.h"
 #include "agent/role_main.h"
 #include "agent/role_process.h"
@@ -172,27 +174,32 @@ class Agent final {
     return 0;
   }
 
-  // What FetchX509SVID's first message has, or the status it ends with.
+  // What FetchX509SVID's first message has, or the status it ends with; empty: nobody serves.
+  std::string FetchOnce() const {
+    UniqueFd connection = ConnectUnix(socket());
+    if (!connection.valid()) {
+      return "";
+    }
+    Http2Client client(std::move(connection));
+    const int32_t stream =
+        client.Start("/SpiffeWorkloadAPI/FetchX509SVID", "", {{"workload.spiffe.io", "true"}});
+    client.WaitFor(
+        [&] { return !client.stream(stream).data.empty() || client.stream(stream).closed; });
+    const Http2Client::Stream& answer = client.stream(stream);
+    if (answer.data.find("spiffe://example.org/e") != std::string::npos) {
+      return "identity";
+    }
+    return answer.status() == -1 ? ""
+                                 : fmt::format("status {}: {}", answer.status(), answer.message());
+  }
+  // The same, waiting for another answer than that who asks is to try again.
   std::string Fetch() const {
     for (int waited = 0; waited < kPatienceMs; waited += 50) {
-      UniqueFd connection = ConnectUnix(socket());
-      if (!connection.valid()) {
-        poll(nullptr, 0, 50);
-        continue;
+      const std::string answer = FetchOnce();
+      if (!answer.empty() && !answer.starts_with("status 14")) {
+        return answer;
       }
-      Http2Client client(std::move(connection));
-      const int32_t stream =
-          client.Start("/SpiffeWorkloadAPI/FetchX509SVID", "", {{"workload.spiffe.io", "true"}});
-      client.WaitFor(
-          [&] { return !client.stream(stream).data.empty() || client.stream(stream).closed; });
-      const Http2Client::Stream& answer = client.stream(stream);
-      if (answer.data.find("spiffe://example.org/e") != std::string::npos) {
-        return "identity";
-      }
-      if (answer.status() != static_cast<int>(absl::StatusCode::kUnavailable) &&
-          answer.status() != -1) {
-        return "status " + std::to_string(answer.status());
-      }
+      poll(nullptr, 0, 50);
     }
     return "nothing";
   }
@@ -405,6 +412,90 @@ TEST(MonitorTest, WritesTheLogOfAllRolesToItsFileAndReopensIt) {
   EXPECT_EQ(agent.Wait(), "exit status 0");
 }
 
+// Waits for a text in a file.
+void AwaitIn(const std::string& path, const std::string& text) {
+  for (int waited = 0; waited < kPatienceMs; waited += 10) {
+    if (ReadFile(path).value_or("").find(text) != std::string::npos) {
+      return;
+    }
+    poll(nullptr, 0, 10);
+  }
+  ADD_FAILURE() << "no " << text << " in " << ReadFile(path).value_or("no file");
+}
+
+std::string VerifyAudit(const std::vector<std::string>& paths) {
+  AuditVerifier verifier;
+  return std::string(Message(VerifyAuditFiles(paths, verifier)));
+}
+
+TEST(MonitorTest, KeepsAnAuditLogThroughDeathsAndARotation) {
+  TempFolder folder;
+  const std::string log = folder.path() + "/audit.log";
+  Agent agent(folder.path(), {.config = "audit"});
+  ASSERT_EQ(agent.Fetch(), "identity");
+  AwaitIn(log, fmt::format(R"("kind":"x509_svid","service":"WorkloadAPI",)"
+                           R"("method":"FetchX509SVID","pid":{},"pid_started":"20)",
+                           getpid()));
+  AwaitIn(log, R"("entry":"e","spiffe_id":"spiffe://example.org/e",)"
+               R"("expires":"2096-10-02T07:06:40Z","previous":")");
+  EXPECT_EQ(ModeOf(log), 0600u);
+  kill(agent.AwaitPidOf("serve"), SIGKILL);
+  EXPECT_EQ(agent.Fetch(), "identity");
+  std::filesystem::rename(log, log + ".1");
+  agent.Signal(SIGHUP);
+  AwaitIn(log, "\"kind\":\"opened\"");
+  EXPECT_EQ(agent.Fetch(), "identity");
+  AwaitIn(log, "x509_svid");
+  agent.Signal(SIGTERM);
+  EXPECT_EQ(agent.Wait(), "exit status 0");
+  EXPECT_THAT(ReadFile(log).value(), HasSubstr("\"kind\":\"closed\""));
+  EXPECT_EQ(VerifyAudit({log + ".1", log}), "");
+}
+
+TEST(MonitorTest, WhatServeHandedOutBeforeItDiedIsInTheAuditLog) {
+  TempFolder folder;
+  const std::string log = folder.path() + "/audit.log";
+  Agent agent(folder.path(), {.config = "audit"});
+  ASSERT_EQ(agent.Fetch(), "identity");
+  AwaitIn(log, "x509_svid");
+  // The monitor has not read it when serve dies.
+  agent.Signal(SIGSTOP);
+  const pid_t serve = agent.AwaitPidOf("serve");
+  ASSERT_EQ(agent.FetchOnce(), "identity");
+  kill(serve, SIGKILL);
+  agent.Signal(SIGCONT);
+  agent.AwaitPidOf("serve", serve);
+  agent.Signal(SIGTERM);
+  EXPECT_EQ(agent.Wait(), "exit status 0");
+  const std::string text = ReadFile(log).value();
+  const size_t first = text.find("x509_svid");
+  EXPECT_NE(text.find("x509_svid", first + 1), std::string::npos) << text;
+}
+
+TEST(MonitorTest, HandsOutNothingThatCannotBeWrittenDown) {
+  TempFolder folder;
+  const std::string log = folder.path() + "/audit.log";
+  Agent agent(folder.path(), {.config = "audit"});
+  ASSERT_EQ(agent.Fetch(), "identity");
+  AwaitIn(log, "x509_svid");
+  rlimit before{};
+  rlimit full{std::filesystem::file_size(log) + 10, RLIM_INFINITY};
+  ASSERT_EQ(prlimit(agent.pid(), RLIMIT_FSIZE, nullptr, &before), 0);
+  full.rlim_max = before.rlim_max;
+  ASSERT_EQ(prlimit(agent.pid(), RLIMIT_FSIZE, &full, nullptr), 0);
+  std::string answer;
+  for (int waited = 0; waited < kPatienceMs && !answer.starts_with("status"); waited += 10) {
+    answer = agent.FetchOnce();
+    poll(nullptr, 0, 10);
+  }
+  EXPECT_EQ(answer, "status 14: the audit log cannot be written at this time");
+  ASSERT_EQ(prlimit(agent.pid(), RLIMIT_FSIZE, &before, nullptr), 0);
+  EXPECT_EQ(agent.Fetch(), "identity") << "the disk has room again";
+  agent.Signal(SIGTERM);
+  EXPECT_EQ(agent.Wait(), "exit status 0");
+  EXPECT_EQ(VerifyAudit({log}), "");
+}
+
 int RunTestMonitor(char** arguments) {
   const std::string folder = arguments[0];
   MonitorOptions options;
@@ -417,6 +508,9 @@ int RunTestMonitor(char** arguments) {
   options.identity_folders = {{.path = folder + "/data"}};
   if (config.starts_with("read ")) {
     options.identity_files = {config.substr(5)};
+  }
+  if (config == "audit") {
+    options.audit = {.file = folder + "/audit.log"};
   }
   options.log.file = arguments[2];
   return RunMonitor(options);
