@@ -95,7 +95,7 @@ void ExecutableDigests::Finish(const Key& key, const absl::StatusOr<std::string>
   known_.emplace(key, *digest);
 }
 
-absl::StatusOr<std::string> ExecutableDigests::Get(const Subject& subject, std::string_view path) {
+absl::StatusOr<std::string> ExecutableDigests::Get(const Subject& subject) {
   const absl::Duration deadline = clock_.SinceBoot() + kTimeout;
   UniqueFd file(openat(subject.folder, "exe", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   struct stat before {};
@@ -103,7 +103,7 @@ absl::StatusOr<std::string> ExecutableDigests::Get(const Subject& subject, std::
     return ErrnoStatus(errno, "SHA256 digest: opening the executable");
   }
   if (limit_ > 0 && before.st_size > limit_) {
-    return ResourceExhausted("SHA256 digest: workload {} exceeds size limit ({} > {})", path,
+    return ResourceExhausted("SHA256 digest: the executable exceeds size limit ({} > {})",
                              before.st_size, limit_);
   }
   const Key key = KeyOf(before);

@@ -12,7 +12,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <string_view>
 
 #include "attestors/workload/workload_attestor.h"
 #include "base/clock.h"
@@ -29,9 +28,10 @@ class ExecutableDigests final {
   // limit: bytes of the largest file that is hashed; 0: any.
   ExecutableDigests(const Clock& clock, int64_t limit) : clock_(clock), limit_(limit) {}
 
-  // The digest of the process's executable in lower-case hex; path is what errors call it. Reads
-  // the file when it must, and gives up when the process dies, or after kTimeout.
-  absl::StatusOr<std::string> Get(const Subject& subject, std::string_view path);
+  // The digest of the process's executable in lower-case hex. Reads the file when it must, and
+  // gives up when the process dies, or after kTimeout. Errors do not name the file, which would put
+  // the value of a selector into the log.
+  absl::StatusOr<std::string> Get(const Subject& subject);
 
  private:
   // What tells that a file is the same, unchanged: a write moves ctime, which nobody can set.

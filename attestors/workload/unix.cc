@@ -117,7 +117,7 @@ absl::Status UnixAttestor::AddExecutable(const Subject& subject, std::vector<Sel
     selectors.push_back(Unix("path", executable));
   }
   if (options_.workload_size_limit >= 0) {
-    absl::StatusOr<std::string> digest = digests_.Get(subject, executable);
+    absl::StatusOr<std::string> digest = digests_.Get(subject);
     RETURN_IF_ERROR(digest.status());
     selectors.push_back(Unix("sha256", *digest));
   }
