@@ -19,4 +19,15 @@ std::vector<Selector> SelectorsOf(roles::AttestReply& reply) {
   return Normalized(std::move(selectors));
 }
 
+AttestorRuns RunsOf(const roles::AttestReply& reply) {
+  AttestorRuns runs;
+  for (const roles::AttestorRun& run : reply.runs()) {
+    if (runs.size() < kMostRuns) {
+      runs.push_back({run.name().substr(0, kMostRunName), absl::Microseconds(run.microseconds()),
+                      run.error().substr(0, kMostRunError)});
+    }
+  }
+  return runs;
+}
+
 }  // namespace assay

@@ -37,6 +37,7 @@ class Caller final : public rpc::PeerState {
   void Observe(CallerObserver& observer);
   void Forget(CallerObserver& observer);
   AuditedCaller Audited() const;
+  const AttestorRuns& runs() const { return runs_; }
 
  private:
   struct Waiting {
@@ -64,6 +65,7 @@ class Caller final : public rpc::PeerState {
   std::shared_ptr<IdentitySet> identities_;
   roles::Origin origin_;      // Where there is an audit log.
   bool attest_anew_ = false;  // At each call: the selectors may have changed.
+  AttestorRuns runs_;         // Of the last attestation.
   std::vector<Waiting> waiting_;
   std::vector<CallerObserver*> observers_;
 };
@@ -134,6 +136,7 @@ void Caller::OnAttested(const absl::StatusOr<roles::AttestReply>& reply) {
   roles::AttestReply answer = *reply;
   context_.counts.NoteAttestation(static_cast<absl::StatusCode>(answer.code()), elapsed,
                                   static_cast<size_t>(answer.selectors_size()));
+  runs_ = RunsOf(answer);
   if (absl::Status status = TakeFacts(answer); !status.ok()) {
     Refuse(status);
     return;
@@ -302,5 +305,6 @@ void Callers::Observe(rpc::Call& call, CallerObserver& observer) { Of(call)->Obs
 void Callers::Forget(rpc::Call& call, CallerObserver& observer) { Of(call)->Forget(observer); }
 
 AuditedCaller Callers::Audited(rpc::Call& call) { return Of(call)->Audited(); }
+AttestorRuns Callers::LastRuns(rpc::Call& call) { return Of(call)->runs(); }
 
 }  // namespace assay

@@ -41,6 +41,7 @@ class Callers final : public CallerGate {
   void Observe(rpc::Call& call, CallerObserver& observer) override;
   void Forget(rpc::Call& call, CallerObserver& observer) override;
   AuditedCaller Audited(rpc::Call& call) override;
+  AttestorRuns LastRuns(rpc::Call& call) override;
 
  private:
   const Context context_;

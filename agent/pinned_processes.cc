@@ -46,6 +46,7 @@ class PinnedProcess final : public ReferredProcess {
     });
   }
   void Attest(Attested attested) override;
+  AttestorRuns LastRuns() const override { return runs_; }
 
  private:
   void OnAnswer(const absl::StatusOr<roles::AttestReply>& reply, const Attested& attested);
@@ -60,6 +61,7 @@ class PinnedProcess final : public ReferredProcess {
   const ProbeClient::Caller process_;
   const UniqueFd pidfd_;
   uint64_t question_ = 0;  // That the probe has to answer; 0: none.
+  AttestorRuns runs_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
@@ -79,6 +81,7 @@ void PinnedProcess::OnAnswer(const absl::StatusOr<roles::AttestReply>& reply,
                              const Attested& attested) {
   question_ = 0;
   const Attested tell = attested;  // This may go in the call.
+  runs_ = reply.ok() ? RunsOf(*reply) : AttestorRuns();
   const absl::Status status = reply.ok() ? StatusOf(*reply) : reply.status();
   if (!Alive() || absl::IsNotFound(status)) {
     tell(NotFound("process {} has ended", process_.pid));

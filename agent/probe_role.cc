@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/attest_answer.h"
 #include "agent/plugin_links.h"
 #include "agent/prober.h"
 #include "agent/process_origin.h"
@@ -34,7 +35,8 @@ constexpr size_t kMaxQueued = 4096;
 static_assert(kThreads == WorkloadAttestorPlugin::kSlowUsers * kThreadsOfUser);
 
 // What else there is in a reply is short.
-static_assert(Prober::kMaxSelectorBytes + ProcessOrigin::kMaxCgroupBytes + 1024 <=
+constexpr size_t kMaxRunBytes = kMostRuns * (kMostRunName + kMostRunError + 24);
+static_assert(Prober::kMaxSelectorBytes + ProcessOrigin::kMaxCgroupBytes + kMaxRunBytes + 1024 <=
               Channel::kMaxMessageBytes);
 
 void FillFacts(const Attestation& attestation, roles::AttestReply& reply) {
@@ -49,6 +51,18 @@ void FillSelectors(Attestation& attestation, roles::AttestReply& reply) {
     roles::Selector& out = *reply.add_selectors();
     out.set_type(std::move(selector.type));
     out.set_value(std::move(selector.value));
+  }
+}
+
+void FillRuns(const Attestation& attestation, roles::AttestReply& reply) {
+  for (const AttestorRun& run : attestation.runs) {
+    if (static_cast<size_t>(reply.runs_size()) == kMostRuns) {
+      break;
+    }
+    roles::AttestorRun& out = *reply.add_runs();
+    out.set_name(run.name.substr(0, kMostRunName));
+    out.set_microseconds(absl::ToInt64Microseconds(run.took));
+    out.set_error(run.error.substr(0, kMostRunError));
   }
 }
 
@@ -82,6 +96,7 @@ roles::AttestReply Finish(const Prober& prober, uint64_t id, Attestation& attest
     FillSelectors(attestation, reply);
   }
   FillFacts(attestation, reply);
+  FillRuns(attestation, reply);
   return reply;
 }
 
@@ -132,7 +147,7 @@ absl::Status ProbeRole::OnStart(const roles::Start& start) {
         plugins_.Add(plugin.number(), {PluginType::kWorkloadAttestor, plugin.name()}),
         context_.clock()));
   }
-  prober_ = std::make_unique<const Prober>(std::move(attestors));
+  prober_ = std::make_unique<const Prober>(std::move(attestors), context_.clock());
   context_.Ready();
   return absl::OkStatus();
 }

@@ -11,6 +11,7 @@
 
 #include "base/files.h"
 #include "base/log.h"
+#include "base/printable.h"
 
 namespace assay {
 namespace {
@@ -53,9 +54,10 @@ size_t BytesOf(const std::vector<Selector>& selectors) {
 
 }  // namespace
 
-Prober::Prober(std::vector<std::unique_ptr<WorkloadAttestor>> attestors)
+Prober::Prober(std::vector<std::unique_ptr<WorkloadAttestor>> attestors, const Clock& clock)
     : proc_(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC)),
       attestors_(std::move(attestors)),
+      clock_(clock),
       reads_processes_(std::any_of(attestors_.begin(), attestors_.end(),
                                    [](const auto& attestor) { return attestor->ReadsProcess(); })),
       sees_all_users_(SeesAllUsers()) {}
@@ -144,14 +146,18 @@ bool Prober::MayBlock(const Attestation& attestation) const {
 }
 
 // What the attestors found that do not fail.
-std::vector<Prober::Findings> Prober::Ask(const Attestation& attestation) const {
+std::vector<Prober::Findings> Prober::Ask(Attestation& attestation) const {
   const Subject subject = SubjectOf(attestation);
   std::vector<Findings> all;
   for (const auto& attestor : attestors_) {
+    const absl::Duration begun = clock_.SinceBoot();
     absl::StatusOr<std::vector<Selector>> selectors = attestor->Attest(subject);
+    const size_t run = attestation.runs.size();
+    attestation.runs.push_back({std::string(attestor->type()), clock_.SinceBoot() - begun,
+                                Printable(Message(selectors.status()))});
     if (selectors.ok()) {
       const size_t bytes = BytesOf(*selectors);
-      all.push_back({attestor.get(), *std::move(selectors), bytes});
+      all.push_back({attestor.get(), run, *std::move(selectors), bytes});
     } else if (!absl::IsAborted(selectors.status()) && Alive(attestation.pidfd.get())) {
       // Of a process that has just died every attestor fails, and nobody needs to know.
       LogFailure(*attestor, selectors.status(), attestation.pid);
@@ -169,10 +175,10 @@ absl::Status Prober::Finish(Attestation& attestation) const {
   while (bytes > kMaxSelectorBytes) {
     const auto most = std::max_element(
         all.begin(), all.end(), [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
-    LogFailure(*most->attestor,
-               ResourceExhausted("{} selectors of {} bytes are more than are taken",
-                                 most->selectors.size(), most->bytes),
-               attestation.pid);
+    const absl::Status why = ResourceExhausted("{} selectors of {} bytes are more than are taken",
+                                               most->selectors.size(), most->bytes);
+    LogFailure(*most->attestor, why, attestation.pid);
+    attestation.runs[most->run].error = Message(why);
     bytes -= most->bytes;
     all.erase(most);
   }

@@ -12,9 +12,11 @@
 
 #include "agent/process_facts.h"
 #include "attestors/workload/workload_attestor.h"
+#include "base/clock.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "spiffe/selector.h"
+#include "workload-api/attestor_run.h"
 
 namespace assay {
 
@@ -27,6 +29,7 @@ struct Attestation {
   ExecutableFile executable;
   bool waited = false;  // Finish runs some time after Begin.
   std::vector<Selector> selectors;
+  AttestorRuns runs;
 };
 
 class Prober final {
@@ -46,17 +49,18 @@ class Prober final {
     bool any_owner = false;
   };
 
-  explicit Prober(std::vector<std::unique_ptr<WorkloadAttestor>> attestors);
+  // The clock, which must outlive it, says how long each attestor takes.
+  Prober(std::vector<std::unique_ptr<WorkloadAttestor>> attestors, const Clock& clock);
 
   // Reads what pins the process, and its groups unless they are claimed. NotFound when it is gone,
   // PermissionDenied when its credentials are not the claimed ones.
   absl::StatusOr<Attestation> Begin(const Claim& claim, UniqueFd pidfd) const;
   // Whether Finish would wait or read much.
   bool MayBlock(const Attestation& attestation) const;
-  // Fills in the selectors. An attestor that fails is logged and skipped; so is, as long as there
-  // are too many in all, the one that found most. NotFound when the process died meanwhile;
-  // Unavailable when all fail, or when it is another program by now, or has other credentials, and
-  // an attestor has read it or waited.
+  // Fills in the selectors, and, whatever comes of it, how the attestors did. An attestor that
+  // fails is logged and skipped; so is, as long as there are too many in all, the one that found
+  // most. NotFound when the process died meanwhile; Unavailable when all fail, or when it is
+  // another program by now, or has other credentials, and an attestor has read it or waited.
   absl::Status Finish(Attestation& attestation) const;
 
   // What may change while the process lives, by its number: the asker holds its pidfd and must see
@@ -68,15 +72,17 @@ class Prober final {
   ExecutableFile LookAtExecutable(const Claim& claim, int folder, const std::string& path) const;
   struct Findings {
     const WorkloadAttestor* attestor;
+    size_t run;  // Its place among the attestation's.
     std::vector<Selector> selectors;
     size_t bytes;
   };
-  std::vector<Findings> Ask(const Attestation& attestation) const;
+  std::vector<Findings> Ask(Attestation& attestation) const;
   absl::Status CheckUnchanged(const Attestation& attestation) const;
   Subject SubjectOf(const Attestation& attestation) const;
 
   const UniqueFd proc_;
   const std::vector<std::unique_ptr<WorkloadAttestor>> attestors_;
+  const Clock& clock_;
   const bool reads_processes_;  // An attestor does.
   const bool sees_all_users_;   // Every user of the machine has a number here.
   mutable std::atomic<bool> told_groups_ = false;

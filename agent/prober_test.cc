@@ -10,6 +10,7 @@
 
 #include <csignal>
 
+#include "tests/support/fake_clock.h"
 #include "tests/support/status_matchers.h"
 
 namespace assay {
@@ -46,7 +47,8 @@ Prober MakeProber(std::vector<FakeAttestor*> fakes) {
   for (FakeAttestor* fake : fakes) {
     attestors.emplace_back(fake);
   }
-  return Prober(std::move(attestors));
+  static const SystemClock kClock;
+  return Prober(std::move(attestors), kClock);
 }
 
 // A child that waits until it is told to execute another program, or killed.
@@ -114,6 +116,24 @@ TEST(ProberTest, RefusesADeadProcess) {
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("is gone")));
 }
 
+TEST(ProberTest, TellsHowLongEachAttestorTookAndWhyOneFailed) {
+  FakeClock clock;
+  auto* slow = new FakeAttestor(kOne);
+  slow->during = [&clock](const Subject&) { clock.Advance(absl::Milliseconds(30)); };
+  std::vector<std::unique_ptr<WorkloadAttestor>> attestors;
+  attestors.emplace_back(slow);
+  attestors.emplace_back(new FakeAttestor(Internal("no socket\n")));
+  attestors.emplace_back(new FakeAttestor(kTwo));
+  const Prober prober(std::move(attestors), clock);
+  Child child;
+  auto attestation = prober.Begin(child.Claim(), child.OpenPidfd());
+  ASSERT_OK(attestation);
+  ASSERT_OK(prober.Finish(*attestation));
+  EXPECT_THAT(attestation->runs,
+              ElementsAre(AttestorRun{"fake", absl::Milliseconds(30), ""},
+                          AttestorRun{"fake", {}, "no socket\\x0a"}, AttestorRun{"fake", {}, ""}));
+}
+
 TEST(ProberTest, TheAttestorThatFoundTooMuchIsLeftOutAlone) {
   std::vector<Selector> most(1000, {"fake", std::string(100, 'm')});
   std::vector<Selector> many(1000, {"fake", std::string(40, 'n')});
@@ -126,6 +146,7 @@ TEST(ProberTest, TheAttestorThatFoundTooMuchIsLeftOutAlone) {
   EXPECT_OK(prober.Finish(*attestation));
   EXPECT_THAT(testing::internal::GetCapturedStdout(),
               HasSubstr("attestor=fake error=\"1000 selectors of 120000 bytes"));
+  EXPECT_THAT(attestation->runs.at(1).error, HasSubstr("1000 selectors of 120000 bytes"));
   EXPECT_EQ(attestation->selectors.size(), many.size() + 2);
   EXPECT_THAT(attestation->selectors, testing::Not(testing::Contains(most[0])));
 }

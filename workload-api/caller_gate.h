@@ -13,6 +13,7 @@
 
 #include "base/status.h"
 #include "rpc/call.h"
+#include "workload-api/attestor_run.h"
 #include "workload-api/identity_set.h"
 
 namespace assay {
@@ -50,6 +51,9 @@ class CallerGate {
   virtual void Forget(rpc::Call& call, CallerObserver& observer) = 0;
   // As it was when the caller was attested.
   virtual AuditedCaller Audited(rpc::Call& /*call*/) { return {}; }
+  // How the attestors did when the process that the call is answered for was attested last; empty
+  // when nobody knows.
+  virtual AttestorRuns LastRuns(rpc::Call& /*call*/) { return {}; }
 };
 
 }  // namespace assay

@@ -51,6 +51,9 @@ class DelegateGate final : public CallerGate, private IdentityObserver, private 
   void Observe(rpc::Call& call, CallerObserver& observer) override;
   void Forget(rpc::Call& call, CallerObserver& observer) override;
   AuditedCaller Audited(rpc::Call& call) override;
+  AttestorRuns LastRuns(rpc::Call& /*call*/) override {
+    return process_ == nullptr ? AttestorRuns() : process_->LastRuns();
+  }
 
   // Whether the caller, which was admitted, is a delegate now. What is wrong is told to the log.
   absl::Status Check();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A process that a delegate refers to by its number: it is pinned when the delegate names it, so
-// that no later process of that number is taken for it.
+// A process that a delegate, or an operator, refers to by its number: it is pinned when he names
+// it, so that no later process of that number is taken for it.
 #pragma once
 
 #include <sys/types.h>
@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "spiffe/selector.h"
+#include "workload-api/attestor_run.h"
 
 namespace assay {
 
@@ -22,6 +23,8 @@ class ReferredProcess {
   virtual ~ReferredProcess() = default;
   // Calls back once on the loop's thread, later, unless the object goes before; one at a time.
   virtual void Attest(Attested attested) = 0;
+  // How the attestors did in the last attestation, also in one that failed.
+  virtual AttestorRuns LastRuns() const { return {}; }
 };
 
 class ReferredProcesses {
