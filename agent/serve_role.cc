@@ -68,11 +68,11 @@ struct Service {
         audit(options.audit.has_value() ? std::make_unique<AuditSender>(*std::move(options.audit))
                                         : nullptr),
         processes(context.loop(), probe),
-        delegated({context.loop(), context.clock(), state, callers, sets, jwt_tokens, processes,
-                   audit.get()},
-                  options.workload.on_refused),
         workload({context.loop(), context.clock(), state, callers, jwt_tokens, audit.get()},
-                 std::move(options.workload)),
+                 options.workload),
+        delegated({context.loop(), context.clock(), state, callers, sets, jwt_tokens, processes,
+                   workload.last_refusals(), audit.get()},
+                  std::move(options.workload.on_refused)),
         sds(workload.CallsOf("SDS.v3"), options.sets.trust_domain, std::move(options.sds)),
         debug(std::move(options.debug), context.clock(), state, jwt_tokens),
         logger(std::move(options.logger)) {
@@ -89,8 +89,8 @@ struct Service {
   Callers callers;
   std::unique_ptr<AuditSender> audit;  // Null: there is no audit log.
   PinnedProcesses processes;
-  DelegatedIdentityService delegated;
   WorkloadService workload;
+  DelegatedIdentityService delegated;
   SdsService sds;
   HealthService health{/*serving=*/false};
   DebugService debug;

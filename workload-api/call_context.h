@@ -16,6 +16,7 @@
 #include "rpc/call.h"
 #include "workload-api/caller_gate.h"
 #include "workload-api/identity_set.h"
+#include "workload-api/last_refusals.h"
 #include "workload-api/served_state.h"
 #include "workload-api/shown_selectors.h"
 
@@ -35,16 +36,23 @@ struct CallContext {
   const std::function<void()>& on_refused;
   RefusalLog<uid_t>& refusals;
   const ShownSelectors& shown;
+  LastRefusals& last_refusals;
   // Whether the gate tells the log itself whom it does not admit.
   bool gate_logs = false;
   Audit* audit = nullptr;  // Of what calls hand out; null: nobody asks.
 };
 
-// The status of a call whose caller has no identity, which is told to the log and to on_refused.
-// The name is the method's as the log has it: "FetchX509SVID".
+// The status of a call whose caller has no identity, which is told to the log and to on_refused,
+// and remembered. The name is the method's as the log has it: "FetchX509SVID"; asked_for the SPIFFE
+// ID that alone was wanted, if any.
 absl::Status RefuseForLackOfIdentity(const CallContext& context, rpc::Call& call,
-                                     std::string_view name, const IdentitySet& identities);
-// Tells the log that the gate did not admit the caller.
+                                     std::string_view name, const IdentitySet& identities,
+                                     std::string_view asked_for = "");
+// The same without the log, and without on_refused: "no identity issued (reason=7GQ4ZKM2X9TB)", by
+// whose end operators find it among the last refusals.
+absl::Status NoIdentityIssued(const CallContext& context, rpc::Call& call, std::string_view name,
+                              const IdentitySet& identities);
+// Tells the log that the gate did not admit the caller, and remembers it, unless he has exited.
 void LogUnadmitted(const CallContext& context, rpc::Call& call, std::string_view name,
                    const absl::Status& why);
 

@@ -91,7 +91,7 @@ absl::StatusOr<std::string> DelegateGate::FindDelegate() {
   }
   const rpc::ProcessPeer& process = call_.peer().process;
   if (matching.empty()) {
-    const absl::Status why = PermissionDenied("no identity issued");
+    const absl::Status why = NoIdentityIssued(context_.call, call_, method_, *caller_);
     Log("No identity issued", why);
     context_.call.on_refused();
     return why;

@@ -39,6 +39,7 @@ class DelegatedCall final : public rpc::CallHandler {
             .on_refused = context.on_refused,
             .refusals = context.refusals,
             .shown = context.shown,
+            .last_refusals = context.last_refusals,
             .gate_logs = true,
             .audit = context.audit};
   }
@@ -68,6 +69,7 @@ void DelegatedIdentityService::AddTo(rpc::Registry& registry) {
                                          .on_refused = on_refused_,
                                          .refusals = refusals_,
                                          .shown = shown_,
+                                         .last_refusals = context_.last_refusals,
                                          .audit = context_.audit},
                                 .sets = context_.sets,
                                 .processes = context_.processes,

@@ -32,6 +32,7 @@ class DelegatedIdentityService final {
     IdentitySets& sets;
     JwtTokens& jwt_tokens;
     ReferredProcesses& processes;
+    LastRefusals& last_refusals;
     Audit* audit = nullptr;
   };
   // on_refused: as WorkloadService's.

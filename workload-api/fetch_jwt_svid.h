@@ -22,6 +22,7 @@ class FetchJwtSvid final : public JwtSvidCall {
   bool Wants(const EntryIndex::View& entry) const override {
     return spiffe_id_.empty() || entry.spiffe_id == spiffe_id_;
   }
+  std::string_view asked_for() const override { return spiffe_id_; }
   void OnPatienceEnded() override { FailFetch(spiffe_id_, kNoAnswerInTime); }
   void Answer(const std::vector<Granted>& granted) override;
   std::string_view name() const override { return "FetchJWTSVID"; }

@@ -100,7 +100,7 @@ void JwtSvidCall::Look(IdentitySet& identities) {
     granted.push_back({entry, *std::move(token)});
   }
   if (granted.empty()) {
-    Fail(RefuseForLackOfIdentity(context(), call(), name(), identities));
+    Fail(RefuseForLackOfIdentity(context(), call(), name(), identities, asked_for()));
   } else if (complete && MayReply()) {
     const absl::Status declared = Declare(granted);
     declared.ok() ? Answer(granted) : Fail(declared);

@@ -43,6 +43,8 @@ class JwtSvidCall : public UnaryCall, public JwtWaiter {
   void OnPatienceEnded() override { FailFetch("", kNoAnswerInTime); }
   // Whether the call is for this identity.
   virtual bool Wants(const EntryIndex::View& /*entry*/) const { return true; }
+  // The SPIFFE ID that it is for alone, if any.
+  virtual std::string_view asked_for() const { return ""; }
   // Replies with these, which are all there.
   virtual void Answer(const std::vector<Granted>& granted) = 0;
   // Tells the log of one that was given.

@@ -75,6 +75,7 @@ WorkloadService::WorkloadService(const Context& context, Options options)
       first_state_deadline_(context.clock.SinceBoot() + kFirstStateGrace),
       options_(std::move(options)),
       refusals_(context.loop, "uid"),
+      last_refusals_(context.clock),
       jwt_(context.loop, options_.jwt, context.jwt_tokens) {}
 
 CallContext WorkloadService::CallsOf(std::string_view service) {
@@ -87,6 +88,7 @@ CallContext WorkloadService::CallsOf(std::string_view service) {
           .on_refused = options_.on_refused,
           .refusals = refusals_,
           .shown = shown_,
+          .last_refusals = last_refusals_,
           .audit = context_.audit};
 }
 

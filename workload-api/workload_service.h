@@ -19,6 +19,7 @@
 #include "workload-api/caller_gate.h"
 #include "workload-api/identity_set.h"
 #include "workload-api/jwt_methods.h"
+#include "workload-api/last_refusals.h"
 #include "workload-api/shown_selectors.h"
 
 namespace assay {
@@ -56,6 +57,8 @@ class WorkloadService final {
   // For the calls of a service, by its name in the log. Others beside this one so share what is
   // said of callers that are turned away. It must not outlive this.
   CallContext CallsOf(std::string_view service);
+  // Of all those that share it.
+  LastRefusals& last_refusals() { return last_refusals_; }
   // Of callers that are refused; as ShownSelectors::Set.
   void ShowSelectors(std::vector<std::string> prefixes) { shown_.Set(std::move(prefixes)); }
   // These for the calls that begin from now on.
@@ -77,6 +80,7 @@ class WorkloadService final {
   Options options_;
   RefusalLog<uid_t> refusals_;
   ShownSelectors shown_;
+  LastRefusals last_refusals_;
   JwtMethods jwt_;
 };
 

@@ -153,7 +153,7 @@ MATCHER_P2(EndsWith, code, message, "") {
          testing::ExplainMatchResult(message, arg.error_message(), result_listener);
 }
 
-const char kNoIdentity[] = "no identity issued";
+const testing::Matcher<std::string> kNoIdentity = testing::StartsWith("no identity issued");
 
 TEST(WorkloadApiTest, IsExactlyTheServiceOfTheSpecification) {
   // WLAPI-01 WLAPI-02 WLAPI-03 WLEP-20

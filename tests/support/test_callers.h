@@ -37,13 +37,20 @@ class FakeGate final : public CallerGate {
     caller.cgroup = "/somewhere";
     return caller;
   }
+  AttestorRuns LastRuns(rpc::Call&) override { return runs; }
 
   absl::StatusOr<std::shared_ptr<IdentitySet>> answer = Unavailable("unset");
   CallerObserver* observed = nullptr;
   int asked = 0;
+  AttestorRuns runs;
   bool waits = false;  // Who asks waits for AdmitWaiting.
   std::vector<Admitted> waiting;
 };
+
+// "no identity issued", without the id behind it.
+inline std::string WithoutReason(const std::string& text) {
+  return text.substr(0, text.find(" (reason="));
+}
 
 class TestCallers {
  public:

@@ -164,11 +164,13 @@ class TestDelegatedIdentity {
     }
     return messages;
   }
-  // "7 no identity issued"; empty while the call goes on.
+  // "7 no identity issued", without the reason's id; empty while the call goes on.
   std::string StatusOf(int32_t call) {
     Step();
     const auto& stream = client_->stream(call);
-    return stream.status() == -1 ? "" : fmt::format("{} {}", stream.status(), stream.message());
+    return stream.status() == -1
+               ? ""
+               : WithoutReason(fmt::format("{} {}", stream.status(), stream.message()));
   }
 
   int32_t Subscribe(const std::vector<Selector>& selectors, pid_t pid = 0) {
@@ -235,9 +237,10 @@ class TestDelegatedIdentity {
   FakeAudit audit_;
   FakeProcesses processes_;
   int refused_ = 0;
-  DelegatedIdentityService service_{
-      {server_.loop(), server_.clock, state_, gate_, sets_, jwt_tokens_, processes_, &audit_},
-      [this] { ++refused_; }};
+  LastRefusals last_refusals_{server_.clock};
+  DelegatedIdentityService service_{{server_.loop(), server_.clock, state_, gate_, sets_,
+                                     jwt_tokens_, processes_, last_refusals_, &audit_},
+                                    [this] { ++refused_; }};
   std::unique_ptr<Http2Client> client_;
 };
 

@@ -29,11 +29,13 @@ class TestWorkloadApi : public TestCallers {
     Step();
     return client_->stream(call).messages();
   }
-  // "7 no identity issued"; empty while the call goes on.
+  // "7 no identity issued", without the reason's id; empty while the call goes on.
   std::string StatusOf(int32_t call) {
     Step();
     const auto& stream = client_->stream(call);
-    return stream.status() == -1 ? "" : fmt::format("{} {}", stream.status(), stream.message());
+    return stream.status() == -1
+               ? ""
+               : WithoutReason(fmt::format("{} {}", stream.status(), stream.message()));
   }
   template <typename Response>
   struct Outcome {
