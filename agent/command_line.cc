@@ -34,6 +34,7 @@ constexpr Entry kCommands[] = {
     {"audit verify", "Verifies the chain of an audit log's files", VerifyAuditCommand},
     {"debug", "", nullptr},
     {"debug getinfo", "Prints debug information about the agent", DebugInfoCommand},
+    {"explain", "Explains why a process has its identities, or calls were refused", ExplainCommand},
     {"healthcheck", "Determines agent health status", HealthcheckCommand},
     {"logger", "", nullptr},
     {"logger get", "Gets the logger details", LoggerGetCommand},

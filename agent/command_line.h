@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The agent's command line: the commands, flags, output and exit statuses of spire-agent, so that
-// scripts written for it work, and `audit verify` and `tpm provision` besides.
+// scripts written for it work, and `audit verify`, `explain` and `tpm provision` besides.
 #pragma once
 
 #include <iosfwd>

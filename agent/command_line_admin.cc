@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // logger get, logger set, logger reset, debug getinfo: on the admin socket.
+#include "agent/command_line_admin.h"
+
 #include <absl/time/clock.h>
 
 #include <algorithm>
@@ -7,7 +9,6 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
-#include "agent/api_connection.h"
 #include "agent/command_line_command.h"
 #include "spire/api/agent/debug/v1/debug.grpc.pb.h"
 #include "spire/api/agent/logger/v1/logger.grpc.pb.h"
@@ -20,42 +21,6 @@ namespace logger = spire::api::agent::logger::v1;
 using nlohmann::json;
 using spire::api::types::LogLevel;
 using spire::api::types::LogLevel_Name;
-
-constexpr absl::Duration kTimeout = absl::Seconds(5);
-constexpr std::string_view kDefaultAdminSocket = "/tmp/spire-agent/private/admin.sock";
-// As the reference's client names the socket in its errors.
-constexpr std::string_view kSocketPrefix = "//";
-
-struct AdminFlags {
-  explicit AdminFlags(std::string_view command) : arguments(command) {
-    arguments.Add("output", OutputReader(json),
-                  "Desired output format (pretty, json); default: pretty.");
-    arguments.Add("socketPath", socket_path, "Path to the SPIRE Agent admin API socket");
-  }
-
-  Arguments arguments;
-  std::string socket_path{kDefaultAdminSocket};
-  bool json = false;
-};
-
-// Connects, calls, and shows the response.
-template <typename Service, typename Request, typename Response>
-absl::StatusOr<Response> Ask(const AdminFlags& flags, const Request& request,
-                             grpc::Status (Service::Stub::*method)(grpc::ClientContext*,
-                                                                   const Request&, Response*)) {
-  ASSIGN_OR_RETURN(const auto channel, ConnectToAgent(flags.socket_path, kSocketPrefix));
-  const auto stub = Service::NewStub(channel);
-  grpc::ClientContext context;
-  SetDeadline(context, kTimeout);
-  Response response;
-  const grpc::Status status = (stub.get()->*method)(&context, request, &response);
-  return status.ok() ? absl::StatusOr<Response>(std::move(response)) : RpcError(status);
-}
-
-int Failed(const absl::Status& why, const CommandStreams& streams) {
-  streams.err << "Error: " << Message(why) << "\n";
-  return 1;
-}
 
 // The reference's name of a level, and the other way round.
 struct LevelName {
@@ -111,11 +76,6 @@ std::string IdText(const debug::GetInfoResponse::Cert& certificate) {
                               : "(none)";
 }
 
-std::string TimeText(int64_t unix_seconds) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(unix_seconds),
-                          absl::UTCTimeZone());
-}
-
 // As Go writes durations of whole seconds: "1h0m5s".
 std::string UptimeText(int32_t seconds) {
   const int32_t hours = seconds / 3600, minutes = seconds / 60 % 60;
@@ -167,15 +127,26 @@ void PrintJson(const debug::GetInfoResponse& info, std::ostream& out) {
 
 }  // namespace
 
+int AdminCallFailed(const absl::Status& why, const CommandStreams& streams) {
+  streams.err << "Error: " << Message(why) << "\n";
+  return 1;
+}
+
+std::string TimeText(int64_t unix_seconds) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(unix_seconds),
+                          absl::UTCTimeZone());
+}
+
 int LoggerGetCommand(const CommandArguments& arguments, const CommandStreams& streams) {
   AdminFlags flags("logger get");
   if (absl::Status status = flags.arguments.Parse(arguments); !status.ok()) {
     return Misused(status, flags.arguments.Usage(), streams, kHelpRequested);
   }
   const auto levels =
-      Ask<logger::Logger>(flags, logger::GetLoggerRequest(), &logger::Logger::Stub::GetLogger);
-  return levels.ok() ? ShowLogger(flags, *levels, streams)
-                     : Failed(WithContext(levels.status(), "error fetching logger"), streams);
+      AskAgent<logger::Logger>(flags, logger::GetLoggerRequest(), &logger::Logger::Stub::GetLogger);
+  return levels.ok()
+             ? ShowLogger(flags, *levels, streams)
+             : AdminCallFailed(WithContext(levels.status(), "error fetching logger"), streams);
 }
 
 int LoggerSetCommand(const CommandArguments& arguments, const CommandStreams& streams) {
@@ -188,13 +159,14 @@ int LoggerSetCommand(const CommandArguments& arguments, const CommandStreams& st
   }
   const absl::StatusOr<LogLevel> level = ParseLogLevel(text);
   if (!level.ok()) {
-    return Failed(level.status(), streams);
+    return AdminCallFailed(level.status(), streams);
   }
   logger::SetLogLevelRequest request;
   request.set_new_level(*level);
-  const auto levels = Ask<logger::Logger>(flags, request, &logger::Logger::Stub::SetLogLevel);
-  return levels.ok() ? ShowLogger(flags, *levels, streams)
-                     : Failed(WithContext(levels.status(), "failed to set log level"), streams);
+  const auto levels = AskAgent<logger::Logger>(flags, request, &logger::Logger::Stub::SetLogLevel);
+  return levels.ok()
+             ? ShowLogger(flags, *levels, streams)
+             : AdminCallFailed(WithContext(levels.status(), "failed to set log level"), streams);
 }
 
 int LoggerResetCommand(const CommandArguments& arguments, const CommandStreams& streams) {
@@ -202,10 +174,11 @@ int LoggerResetCommand(const CommandArguments& arguments, const CommandStreams& 
   if (absl::Status status = flags.arguments.Parse(arguments); !status.ok()) {
     return Misused(status, flags.arguments.Usage(), streams, kHelpRequested);
   }
-  const auto levels = Ask<logger::Logger>(flags, logger::ResetLogLevelRequest(),
-                                          &logger::Logger::Stub::ResetLogLevel);
-  return levels.ok() ? ShowLogger(flags, *levels, streams)
-                     : Failed(WithContext(levels.status(), "failed to reset logger"), streams);
+  const auto levels = AskAgent<logger::Logger>(flags, logger::ResetLogLevelRequest(),
+                                               &logger::Logger::Stub::ResetLogLevel);
+  return levels.ok()
+             ? ShowLogger(flags, *levels, streams)
+             : AdminCallFailed(WithContext(levels.status(), "failed to reset logger"), streams);
 }
 
 int DebugInfoCommand(const CommandArguments& arguments, const CommandStreams& streams) {
@@ -213,9 +186,10 @@ int DebugInfoCommand(const CommandArguments& arguments, const CommandStreams& st
   if (absl::Status status = flags.arguments.Parse(arguments); !status.ok()) {
     return Misused(status, flags.arguments.Usage(), streams, kHelpRequested);
   }
-  const auto info = Ask<debug::Debug>(flags, debug::GetInfoRequest(), &debug::Debug::Stub::GetInfo);
+  const auto info =
+      AskAgent<debug::Debug>(flags, debug::GetInfoRequest(), &debug::Debug::Stub::GetInfo);
   if (!info.ok()) {
-    return Failed(info.status(), streams);
+    return AdminCallFailed(info.status(), streams);
   }
   flags.json ? PrintJson(*info, streams.out) : PrintPretty(*info, streams.out);
   return 0;

@@ -24,6 +24,7 @@ int LoggerGetCommand(const CommandArguments& arguments, const CommandStreams& st
 int LoggerSetCommand(const CommandArguments& arguments, const CommandStreams& streams);
 int LoggerResetCommand(const CommandArguments& arguments, const CommandStreams& streams);
 int DebugInfoCommand(const CommandArguments& arguments, const CommandStreams& streams);
+int ExplainCommand(const CommandArguments& arguments, const CommandStreams& streams);
 int FetchJwtCommand(const CommandArguments& arguments, const CommandStreams& streams);
 int ValidateJwtCommand(const CommandArguments& arguments, const CommandStreams& streams);
 int WatchCommand(const CommandArguments& arguments, const CommandStreams& streams);

@@ -17,7 +17,7 @@ struct Served {
   std::array<std::string_view, 7> methods;
 };
 
-constexpr std::array<Served, 8> kServed = {{
+constexpr std::array<Served, 9> kServed = {{
     {"SpiffeWorkloadAPI",
      "workload_api",
      "workload_api",
@@ -36,6 +36,7 @@ constexpr std::array<Served, 8> kServed = {{
      "grpc_reflection_v1alpha_server_reflection",
      "",
      {"ServerReflectionInfo"}},
+    {"assay.agent.v1.Explain", "explain", "explain_api", {"ExplainProcess", "ExplainRefusals"}},
     {"spire.agent.debug.v1.Debug", "debug", "debug_api", {"GetInfo"}},
     {"spire.api.agent.delegatedidentity.v1.DelegatedIdentity",
      "delegated_identity",

@@ -27,6 +27,7 @@
 #include "rpc/server.h"
 #include "workload-api/debug_service.h"
 #include "workload-api/delegated_identity_service.h"
+#include "workload-api/explain_service.h"
 #include "workload-api/health_service.h"
 #include "workload-api/identity_set.h"
 #include "workload-api/logger_service.h"
@@ -75,12 +76,15 @@ struct Service {
                   std::move(options.workload.on_refused)),
         sds(workload.CallsOf("SDS.v3"), options.sets.trust_domain, std::move(options.sds)),
         debug(std::move(options.debug), context.clock(), state, jwt_tokens),
-        logger(std::move(options.logger)) {
+        logger(std::move(options.logger)),
+        explained(context.loop(), probe),
+        explain(context.loop(), state, explained, workload.last_refusals()) {
     health.AddTo(registry);
     AddReflection(registry);
     delegated.AddTo(admin_registry);
     debug.AddTo(admin_registry);
     logger.AddTo(admin_registry);
+    explain.AddTo(admin_registry);
   }
 
   ServeCounts counts;  // Before the servers, which tell it.
@@ -95,6 +99,8 @@ struct Service {
   HealthService health{/*serving=*/false};
   DebugService debug;
   LoggerService logger;
+  PinnedProcesses explained;
+  ExplainService explain;
   rpc::Registry registry;
   rpc::Registry admin_registry;
   std::unique_ptr<rpc::Server> server;

@@ -98,6 +98,41 @@ std::vector<EntryIndex::Slot> EntryIndex::Match(std::span<const Selector> select
   return matching;
 }
 
+EntryIndex::Held EntryIndex::HeldOf(std::span<const Selector> selectors) const {
+  Held held;
+  held.symbols_.resize(selectors_.capacity());
+  for (const Selector& selector : selectors) {
+    if (const std::optional<Symbol> symbol = selectors_.Find(selector.ToString())) {
+      held.symbols_[*symbol] = true;
+    }
+  }
+  return held;
+}
+
+std::optional<EntryIndex::Comparison> EntryIndex::Compare(Slot slot, const Held& held) const {
+  const std::span<const Symbol> needed = SelectorsOf(records_[slot]);
+  if (needed.empty()) {
+    return std::nullopt;
+  }
+  Comparison comparison;
+  for (const Symbol symbol : needed) {
+    ++(held.symbols_[symbol] ? comparison.held : comparison.missing);
+  }
+  return comparison;
+}
+
+std::vector<std::string> EntryIndex::Missing(Slot slot, const Held& held, size_t most) const {
+  std::vector<std::string> missing;
+  for (const Symbol symbol : SelectorsOf(records_[slot])) {
+    if (!held.symbols_[symbol]) {
+      missing.emplace_back(selectors_.Text(symbol));
+    }
+  }
+  std::sort(missing.begin(), missing.end());
+  missing.resize(std::min(missing.size(), most));
+  return missing;
+}
+
 std::span<const EntryIndex::Symbol> EntryIndex::SelectorsOf(const Record& record) const {
   return {record.block.get(), record.selectors};
 }

@@ -67,6 +67,24 @@ class EntryIndex final {
   // nobody's.
   std::vector<Slot> Match(std::span<const Selector> selectors) const;
 
+  // Which selectors somebody has, to hold many entries against; valid until the entries change.
+  class Held {
+   private:
+    friend class EntryIndex;
+    std::vector<bool> symbols_;  // By symbol of a selector.
+  };
+  Held HeldOf(std::span<const Selector> selectors) const;
+  struct Comparison {
+    size_t held = 0;  // Selectors of the entry's,
+    size_t missing = 0;
+  };
+  // Nothing: there is no entry in the slot, or one without selectors, which is nobody's.
+  std::optional<Comparison> Compare(Slot slot, const Held& held) const;
+  // The entry's selectors that are not held, at most so many, as "type:value", sorted.
+  std::vector<std::string> Missing(Slot slot, const Held& held, size_t most) const;
+  // All slots are smaller.
+  Slot end() const { return static_cast<Slot>(records_.size()); }
+
  private:
   using Symbol = Interner::Symbol;
   static constexpr uint32_t kNone = UINT32_MAX;

@@ -51,6 +51,26 @@ struct Index {
   EntryIndex entries;
 };
 
+TEST(EntryIndexTest, ComparesAnEntryWithWhatSomebodyHas) {
+  Index index;
+  index.Put("e", "a b c");
+  index.Put("nobodys", "");
+  index.Put("gone", "a");
+  index.entries.Remove("gone");
+  const EntryIndex::Held held = index.entries.HeldOf(Selectors("b z"));
+  std::vector<std::string> seen;
+  for (EntryIndex::Slot slot = 0; slot < index.entries.end(); ++slot) {
+    if (const auto compared = index.entries.Compare(slot, held)) {
+      seen.emplace_back(index.entries.Get(slot).id);
+      EXPECT_EQ(compared->held, 1U);
+      EXPECT_EQ(compared->missing, 2U);
+      EXPECT_THAT(index.entries.Missing(slot, held, 9), ElementsAre("test:a", "test:c"));
+      EXPECT_THAT(index.entries.Missing(slot, held, 1), ElementsAre("test:a"));
+    }
+  }
+  EXPECT_THAT(seen, ElementsAre("e"));
+}
+
 TEST(EntryIndexTest, MatchesEntriesAllOfWhoseSelectorsTheCallerHas) {
   Index index;
   index.Put("e3", "a");

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The admin socket by the agent's commands: debug getinfo; logger get, set and reset, which change
-# the level of every role.
+# the level of every role; explain, of a process and of a call that was refused.
 #
 #   admin_test.sh BUILD_FOLDER
 set -euo pipefail
@@ -23,6 +23,7 @@ refused() { # status 1 and these words, command
   got=$("$@" 2>&1 >/dev/null) || status=$?
   [[ "$status" -eq 1 && "$got" == *"$wanted"* ]] || fail "$*: status $status: $got"
 }
+is_refused() { ! fetch; }
 logged() { grep -qF -- "$1" "$work/agent.log"; }
 
 for tool in openssl jq; do
@@ -45,6 +46,19 @@ jq -e --arg id "${parent#spiffe://$domain}" '.cached_x509_svids_count == 1 and .
 run debug getinfo | grep -q "    \[0\] SPIFFE ID:  $parent" || fail "debug getinfo shows no chain"
 echo "PASSED: debug getinfo"
 
+run explain -pid $$ -output json >"$work/explain.json"
+jq -e --arg id "spiffe://$domain/workload" --arg uid "unix:uid:$(id -u)" '
+  .explanation | .matched_count == 1 and .matched[0].spiffe_id == $id and .matched[0].has_svid and
+  .attestors[0].name == "unix" and (.attestors[0].selectors | index($uid) != null)' \
+  "$work/explain.json" >/dev/null || fail "explain tells something else: $(cat "$work/explain.json")"
+run explain -pid $$ | grep -qF "  1 of 1 entries matches" || fail "explain shows no entries"
+refused "Error: rpc error: code = NotFound desc = there is no process 2147483647" \
+  "$agent" explain -pid 2147483647 -socketPath "$socket"
+refused "Error: -pid 0 is no process's number" "$agent" explain -pid 0 -socketPath "$socket"
+refused 'Error: rpc error: code = NotFound desc = no refusal of reason "X" is remembered' \
+  "$agent" explain -reason X -socketPath "$socket"
+echo "PASSED: explain a process"
+
 info=$'Logger Level : info\nLaunch Level : info'
 expect "$info" logger get
 logged level=debug && fail "details are logged that were not asked for"
@@ -53,6 +67,23 @@ expect '{"current_level":"DEBUG","launch_level":"INFO"}' logger get -output json
 server_command "$authority" entry delete -entryID "$(awk '/Entry ID/ {print $NF}' "$work/entry.log")" \
   >/dev/null
 await "the identity role's details" agent logged 'level=debug msg="Entry removed"'
+await "a refusal" agent is_refused
+reason=$(grep -o 'reason=[0-9A-Z]*' "$work/fetch.log") || fail "no reason: $(cat "$work/fetch.log")"
+grep -qF "code = PermissionDenied desc = no identity issued ($reason)" "$work/fetch.log" ||
+  fail "refused otherwise: $(cat "$work/fetch.log")"
+logged " $reason " || fail "the log does not have $reason"
+run explain -reason "$reason" >"$work/explain.log"
+grep -qF "Refusal ${reason#reason=}: no identity issued" "$work/explain.log" &&
+  grep -qF "      unix:uid:$(id -u)" "$work/explain.log" &&
+  grep -qF "  0 of 0 entries match" "$work/explain.log" ||
+  fail "explain shows: $(cat "$work/explain.log")"
+run explain -output json | jq -e --arg reason "${reason#reason=}" '
+  .refusals[0].reason == $reason and
+  .refusals[0].method == "FetchX509SVID" and .refusals[0].explanation.entries_count == 0' \
+  >/dev/null || fail "explain prints other JSON"
+grep "No identity issued" "$work/agent.log" | grep -q "unix:" && fail "the log has selectors"
+echo "PASSED: explain a refusal"
+
 expect "$info" logger reset
 expect $'Logger Level : warning\nLaunch Level : info' logger set -level warn
 expect "$info" logger reset

@@ -143,6 +143,7 @@ class SdsTest : public testing::Test, public TestCallers {
   const std::function<void()> on_refused_ = [this] { ++refused_; };
   RefusalLog<uid_t> refusals_{server_.loop(), "uid"};
   ShownSelectors shown_;
+  LastRefusals last_refusals_{server_.clock};
   FakeAudit audit_;
   SdsService service_{{.service = "SDS.v3",
                        .loop = server_.loop(),
@@ -153,6 +154,7 @@ class SdsTest : public testing::Test, public TestCallers {
                        .on_refused = on_refused_,
                        .refusals = refusals_,
                        .shown = shown_,
+                       .last_refusals = last_refusals_,
                        .audit = &audit_},
                       "example.org",
                       {}};
