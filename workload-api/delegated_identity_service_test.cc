@@ -73,6 +73,36 @@ TEST_F(DelegatedIdentityTest, WhoHasNoIdentityHasAnEmptyAnswerAndMayGetOneLater)
   EXPECT_THAT(Paths(call), ElementsAre(IsEmpty(), ElementsAre("/later")));
 }
 
+TEST_F(DelegatedIdentityTest, WhatIsTakenBackIsSaidThoughItsSuccessorIsNotSigned) {
+  Commit(First());
+  const int32_t call = SubscribeToWorkload();
+  EXPECT_THAT(Paths(call), ElementsAre(ElementsAre("/w")));
+  Change change;
+  change.add_removed_entries("w");
+  AddEntry(change, "w2", "uid:2");
+  Commit(change);
+  EXPECT_THAT(Paths(call), ElementsAre(ElementsAre("/w"), IsEmpty()));
+  // Who has nothing waits.
+  const int32_t later = SubscribeToWorkload();
+  EXPECT_THAT(Paths(later), IsEmpty());
+  Change signed_now;
+  AddSvid(signed_now, "w2");
+  Commit(signed_now);
+  EXPECT_THAT(Paths(call), ElementsAre(ElementsAre("/w"), IsEmpty(), ElementsAre("/w2")));
+  EXPECT_THAT(Paths(later), ElementsAre(ElementsAre("/w2")));
+}
+
+TEST_F(DelegatedIdentityTest, WhoWaitsInVainForAFirstSvidIsToldSo) {
+  Change first = First();
+  first.clear_svids();
+  Commit(first);
+  const int32_t call = SubscribeToWorkload();
+  Step();
+  server_.clock.Advance(IdentitySet::kPatience);
+  EXPECT_EQ(StatusOf(call), "14 no SVID could be had from the upstream in time");
+  EXPECT_THAT(Paths(call), IsEmpty());
+}
+
 TEST_F(DelegatedIdentityTest, NeverGivesTheIdentitiesOfAdminsAndDownstreamServers) {
   Change change = First();
   AddEntry(change, "admin", "uid:2").set_privileged(true);

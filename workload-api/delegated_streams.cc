@@ -36,6 +36,7 @@ StateStream::Answer DelegatedSvidStream::Look(IdentitySet& identities) {
   identities.Want();
   return {.frame = identities.x509_svids(),
           .partial = !identities.complete() && !identities.overdue(),
+          .empty = identities.awaits_first(),
           .withdrawals = identities.withdrawals()};
 }
 

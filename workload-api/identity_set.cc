@@ -40,6 +40,11 @@ bool IdentitySet::all_signed() {
   return of_granted_.complete();
 }
 
+bool IdentitySet::awaits_first() {
+  Update();
+  return !identities_.empty() && missing_.size() == identities_.size();
+}
+
 rpc::SharedFrame IdentitySet::x509_svids() {
   Update();
   return svids_;
@@ -116,7 +121,7 @@ void IdentitySet::Want() {
 void IdentitySet::TellUse() {
   Update();
   const absl::Duration now = sets_.clock_.SinceBoot();
-  if (svids_ == nullptr || now - use_told_ < IdentitySets::kUseInterval) {
+  if (svids_ == nullptr || awaits_first() || now - use_told_ < IdentitySets::kUseInterval) {
     return;
   }
   use_told_ = now;
@@ -277,10 +282,9 @@ void IdentitySet::BuildSvids() {
   of_granted_.Update(IssuedOf(matching_, now), now);
   earliest_expiry_ =
       std::min({earliest_expiry_, of_identities_.next_expiry(), of_granted_.next_expiry()});
-  // A delegate is told that there are no identities; a process is refused.
-  const bool is_answer = key_.whom == For::kDelegate && identities_.empty();
-  // Nothing can be verified by an own bundle without authorities.
-  if (!is_answer && (items.empty() || authorities.empty())) {
+  // A delegate is told that there are none, and of bundles by other streams. Nothing can be
+  // verified by an own bundle without authorities.
+  if (key_.whom == For::kProcess && (items.empty() || authorities.empty())) {
     svids_ = nullptr;
     return;
   }

@@ -67,8 +67,10 @@ class IdentitySet final {
   bool all_signed();
   // FetchX509SVID's answer of the SVIDs that there are; null when there are none, or nothing to
   // verify them by (an own bundle without authorities). For a delegate SubscribeToX509SVIDs', also
-  // of no identities.
+  // of none.
   rpc::SharedFrame x509_svids();
+  // Whether there are identities, and none has an SVID.
+  bool awaits_first();
   // FetchX509Bundles' answer, of a set without identities the own bundle alone; null as long as
   // that is unknown.
   rpc::SharedFrame x509_bundles();

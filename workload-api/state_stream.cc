@@ -134,6 +134,9 @@ void StateStream::Push(bool admitted) {
     End(Refusal(*identities_));
     return;
   }
+  if (answer.empty && sent_ == nullptr) {
+    answer.frame = nullptr;
+  }
   const bool good_enough = sent_ == nullptr || answer.withdrawals == sent_withdrawals_;
   if (answer.frame != nullptr && answer.frame != sent_ && answer.partial && !waited_ &&
       good_enough) {

@@ -35,6 +35,7 @@ class StateStream : public rpc::CallHandler, public IdentityObserver, public Cal
     bool refused = false;              // It has no identity.
     rpc::SharedFrame frame = nullptr;  // Its state; null: there is none yet.
     bool partial = false;              // More is on its way, and worth waiting for.
+    bool empty = false;  // The frame takes back what was sent, and is not for who has nothing.
     // While this is the same, what was sent before the frame is still good.
     uint64_t withdrawals = 0;
   };
