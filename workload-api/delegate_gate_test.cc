@@ -53,6 +53,16 @@ TEST_F(DelegateGateTest, ADelegateWhoseEntryGoesIsSentNothingMore) {
   EXPECT_THAT(Bundles(bundles), SizeIs(1));
 }
 
+TEST_F(DelegateGateTest, ADelegateWithoutAnSvidWhoseEntryIsAnothersNowIsSentNothingMore) {
+  Commit(First());
+  const int32_t bundles = SubscribeToBundles();
+  Step();
+  Change change;
+  AddEntry(change, "delegate", "uid:1").set_spiffe_id("spiffe://example.org/another");
+  Commit(change);
+  EXPECT_EQ(StatusOf(bundles), kNotAuthorized);
+}
+
 TEST_F(DelegateGateTest, ADelegateThatWaitsIsLookedAtAgainBeforeItsFirstMessage) {
   Change first = First();
   first.clear_svids();

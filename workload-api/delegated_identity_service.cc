@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "workload-api/delegated_jwt_svids.h"
 #include "workload-api/delegated_streams.h"
@@ -57,6 +58,15 @@ DelegatedIdentityService::DelegatedIdentityService(const Context& context,
       on_refused_(std::move(on_refused)),
       refusals_(context.loop, "uid"),
       bundles_(context.state) {}
+
+void DelegatedIdentityService::Refresh() {
+  // The sets tell of answers that have changed; a delegate needs no SVID to be one.
+  const uint64_t version = context_.state.entries_version();
+  if (std::exchange(entries_version_, version) != version) {
+    delegates_.Recheck();
+  }
+  bundles_.Refresh();
+}
 
 void DelegatedIdentityService::AddTo(rpc::Registry& registry) {
   const DelegateContext context{.call = {.service = "DelegatedIdentity",

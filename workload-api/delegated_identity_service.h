@@ -7,6 +7,7 @@
 #include <absl/time/time.h>
 #include <sys/types.h>
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <utility>
@@ -46,7 +47,7 @@ class DelegatedIdentityService final {
   // Of callers that are refused; as ShownSelectors::Set.
   void ShowSelectors(std::vector<std::string> prefixes) { shown_.Set(std::move(prefixes)); }
   // After a commit of the state, when the sets know it.
-  void Refresh() { bundles_.Refresh(); }
+  void Refresh();
 
  private:
   const Context context_;
@@ -56,6 +57,7 @@ class DelegatedIdentityService final {
   ShownSelectors shown_;
   Delegates delegates_;
   DelegatedBundles bundles_;
+  uint64_t entries_version_ = 0;  // By which the delegates were last looked at.
 };
 
 }  // namespace assay

@@ -11,6 +11,10 @@ void Delegates::Authorize(Ids ids) {
     return;
   }
   authorized_ = std::move(ids);
+  Recheck();
+}
+
+void Delegates::Recheck() {
   const std::vector<DelegateObserver*> observers(observers_.begin(), observers_.end());
   for (DelegateObserver* observer : observers) {
     observer->OnDelegatesChanged();

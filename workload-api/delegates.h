@@ -19,6 +19,7 @@ namespace assay {
 class DelegateObserver {
  public:
   virtual ~DelegateObserver() = default;
+  // He may be none now.
   virtual void OnDelegatesChanged() = 0;
 };
 
@@ -51,6 +52,9 @@ class Delegates final {
   };
   // ResourceExhausted when the delegate has too many already.
   absl::StatusOr<std::unique_ptr<Share>> Take(const std::string& spiffe_id);
+
+  // Their identities may have changed: calls of who is no delegate any more end.
+  void Recheck();
 
   void Observe(DelegateObserver& observer) { observers_.insert(&observer); }
   void Forget(DelegateObserver& observer) { observers_.erase(&observer); }
