@@ -13,6 +13,7 @@ using google::protobuf::internal::WireFormatLite;
 using google::protobuf::io::CodedInputStream;
 
 constexpr int kExtensionsOfNode = 9;
+constexpr int kDetailsOfStatus = 3;
 
 struct Field {
   int number = 0;
@@ -31,6 +32,10 @@ absl::StatusOr<Field> Next(std::string_view& bytes) {
                          static_cast<int>(bytes.size()));
   const uint32_t tag = input.ReadTag();
   Field field{.number = WireFormatLite::GetTagFieldNumber(tag), .whole = {}, .content = {}};
+  // No message of SDS has one, and it would count as one field, however many are in it.
+  if (WireFormatLite::GetTagWireType(tag) == WireFormatLite::WIRETYPE_START_GROUP) {
+    return InvalidArgument("the request has a group, field {}", field.number);
+  }
   if (WireFormatLite::GetTagWireType(tag) == WireFormatLite::WIRETYPE_LENGTH_DELIMITED) {
     uint32_t size = 0;
     if (!input.ReadVarint32(&size) ||
@@ -81,8 +86,13 @@ absl::Status CheckNode(std::string_view node, Counts& counts) {
 
 absl::Status CheckErrorDetail(std::string_view detail, Counts& counts) {
   while (!detail.empty()) {
-    RETURN_IF_ERROR(Next(detail).status());
+    ASSIGN_OR_RETURN(const Field field, Next(detail));
     RETURN_IF_ERROR(counts.error_detail.Add("error_detail"));
+    std::string_view any = field.number == kDetailsOfStatus ? field.content : "";
+    while (!any.empty()) {
+      RETURN_IF_ERROR(Next(any).status());
+      RETURN_IF_ERROR(counts.error_detail.Add("error_detail"));
+    }
   }
   return absl::OkStatus();
 }

@@ -68,6 +68,19 @@ TEST(SdsRequestCheckTest, RefusesMoreFieldsThanAreWorthParsing) {
   }
 }
 
+TEST(SdsRequestCheckTest, RefusesFieldsThatAreHiddenInOne) {
+  const std::string many = Repeated(Field(15, ""), kMaxSdsFields + 1);
+  for (const std::string& group : {"\x7b" + many + "\x7c", "\x4b" + many + "\x4c"}) {
+    for (const SdsRequestForm& form : {kWholeForm, kDeltaForm}) {
+      EXPECT_EQ(CodeOf(group, form), StatusCode::kInvalidArgument);
+      EXPECT_EQ(CodeOf(Field(form.node, group), form), StatusCode::kInvalidArgument);
+      EXPECT_EQ(CodeOf(Field(form.error_detail, group), form), StatusCode::kInvalidArgument);
+      EXPECT_EQ(CodeOf(Field(form.error_detail, Field(3, many)), form),
+                StatusCode::kInvalidArgument);
+    }
+  }
+}
+
 TEST(SdsRequestCheckTest, RefusesANodeOfManyWords) {
   const auto node = [](size_t bytes) { return Field(2, Field(3, std::string(bytes, 'x'))); };
   EXPECT_EQ(CodeOf(node(kMaxSdsNodeBytes - 4)), StatusCode::kOk);
@@ -77,8 +90,8 @@ TEST(SdsRequestCheckTest, RefusesANodeOfManyWords) {
 TEST(SdsRequestCheckTest, RefusesWhatIsNoMessage) {
   for (const std::string& bytes : std::vector<std::string>{
            std::string("\xff"), std::string("\x1a\x05") + "ab",
-           std::string("\x1a\xff\xff\xff\xff\x0f"), std::string("\x1b"), std::string(1, '\0'),
-           std::string("\x09\x01"), Field(2, "\x1a\x05"), Field(6, "\x1a\x05")}) {
+           std::string("\x1a\xff\xff\xff\xff\x0f"), std::string(1, '\0'), std::string("\x09\x01"),
+           Field(2, "\x1a\x05"), Field(6, "\x1a\x05")}) {
     EXPECT_EQ(CodeOf(bytes), StatusCode::kInternal) << bytes;
   }
 }
