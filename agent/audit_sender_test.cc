@@ -39,7 +39,9 @@ class AuditSenderTest : public testing::Test {
   }
   // Tells so much that there is no room for more.
   void Fill(AuditSender& sender) const {
-    const std::vector<HandedOut> many(1000, Key());
+    HandedOut large = Key();
+    large.audience.assign(8, std::string(1000, 'x'));
+    const std::vector<HandedOut> many(50, large);
     while (bytes_ < AuditSender::kMaxUnwritten) {
       ASSERT_OK(sender.Take(receiver_, many));
     }

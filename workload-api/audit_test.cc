@@ -55,7 +55,7 @@ class AuditTest : public testing::Test, protected TestWorkloadApi {
     return Start("FetchJWTSVID", request.SerializeAsString());
   }
   // As the identity role does.
-  void Mint(nlohmann::json more) {
+  void Mint(const nlohmann::json& more = nlohmann::json::object()) {
     nlohmann::json claims =
         TestJwtKey::Claims("spiffe://example.org/a", {"x", "y"}, server_.clock.Now());
     claims.update(more);
@@ -116,14 +116,14 @@ TEST_F(AuditTest, TellsOfATokenByItsJtiAndNeverByItself) {
   EXPECT_THAT(audit_.last.audience, ElementsAre("x", "y"));
   EXPECT_EQ(audit_.last.jti, "number 7");
   EXPECT_EQ(audit_.last.expires_at, absl::ToUnixSeconds(server_.clock.Now() + absl::Minutes(5)));
-  Mint(nlohmann::json::object());
+  Mint();
   EXPECT_EQ(StatusOf(FetchJwt()), "0 ");
   EXPECT_EQ(audit_.last.jti, "");
 }
 
 TEST_F(AuditTest, WhatItDoesNotTakeIsNotHandedOut) {
   Sign("a", "\x11");
-  Mint(nlohmann::json::object());
+  Mint();
   const int32_t open = FetchX509();
   ASSERT_THAT(Messages(open), SizeIs(1));
   audit_.answer = Unavailable("full");

@@ -13,7 +13,7 @@ for tool in openssl jq; do
   has "$tool" || { skip "$tool is not on PATH"; exit 77; }
 done
 
-readonly log=$work/audit/audit.log
+readonly trail=$work/audit/audit.log
 readonly id=spiffe://$domain/workload
 run_agent() {
   start agent "$agent" run -config "$work/agent.conf"
@@ -21,7 +21,7 @@ run_agent() {
 }
 api() { "$agent" api "$@" -socketPath "$work/api/api.sock"; }
 # Lines of this kind, or of what else jq selects.
-lines() { jq -c "select($1)" "$log"; }
+lines() { jq -c "select($1)" "$trail"; }
 of_kind() { lines ".kind == \"$1\""; }
 count() { of_kind "$1" | wc -l; }
 verify() { "$agent" audit verify "$@" >"$work/verify.log" 2>&1; }
@@ -48,7 +48,7 @@ agent {
   data_dir = "$work/agent"
   socket_path = "$work/api/api.sock"
   join_token = "$token"
-  audit_log { file = "$log" }
+  audit_log { file = "$trail" }
 }
 plugins {
   NodeAttestor "join_token" { plugin_data {} }
@@ -62,7 +62,7 @@ create_entry "$authority" 3600
 entry=$(awk '/Entry ID/ {print $NF}' "$work/entry.log")
 await "an X509-SVID" agent fetch
 
-[[ "$(stat -c %a "$log")" == 600 ]] || fail "others can read the audit log"
+[[ "$(stat -c %a "$trail")" == 600 ]] || fail "others can read the audit log"
 serial=$(openssl x509 -in "$work/svids/svid.0.pem" -noout -serial | cut -d= -f2)
 digest=$(sha256sum "$agent" | cut -d' ' -f1)
 logged() { of_kind x509_svid | tail -n 1 | jq -e "$@" >/dev/null; }
@@ -82,8 +82,8 @@ lines '.kind == "jwt_svid"' | tail -n 1 | jq -e --arg id "$id" \
   >/dev/null || fail "of the JWT-SVID the log says: $(of_kind jwt_svid)"
 token=$(sed -n 2p "$work/jwt.log" | tr -d '\t ')
 [[ "${#token}" -gt 100 ]] || fail "no token in: $(cat "$work/jwt.log")"
-grep -qF -- "${token##*.}" "$log" && fail "the token's signature is in the log"
-verified "$log"
+grep -qF -- "${token##*.}" "$trail" && fail "the token's signature is in the log"
+verified "$trail"
 echo "PASSED: a line for each key and each token, with who got it"
 
 start watch "$agent" api watch -socketPath "$work/api/api.sock"
@@ -105,59 +105,59 @@ updated() { [[ "$(of_watcher | wc -l)" -gt "$before" ]]; }
 await "a line of an update" watch updated
 echo "PASSED: a stream's first message and each update have lines, with the process's start and cgroup"
 
-lines_before=$(wc -l <"$log")
-mv "$log" "$log.1"
+lines_before=$(wc -l <"$trail")
+mv "$trail" "$trail.1"
 kill -HUP "$agent_pid"
-await "a new file" agent test -s "$log"
+await "a new file" agent test -s "$trail"
 fetch || fail "nothing is served after a rotation"
-verified "$log.1" "$log"
-last=$(tail -n 1 "$log.1" | jq -r .hash)
-[[ "$(head -n 1 "$log" | jq -r .previous)" == "$last" ]] || fail "the new file begins elsewhere"
-[[ "$(wc -l <"$log.1")" -eq "$lines_before" ]] || fail "the old file has other lines"
-found "it does not follow" "$log" "$log.1"
+verified "$trail.1" "$trail"
+last=$(tail -n 1 "$trail.1" | jq -r .hash)
+[[ "$(head -n 1 "$trail" | jq -r .previous)" == "$last" ]] || fail "the new file begins elsewhere"
+[[ "$(wc -l <"$trail.1")" -eq "$lines_before" ]] || fail "the old file has other lines"
+found "a log begins anew here" "$trail" "$trail.1"
 echo "PASSED: the next file begins with the hash of the last line of the old one"
 
-cp "$log.1" "$work/copy"
+cp "$trail.1" "$work/copy"
 total=$(wc -l <"$work/copy")
 tampered() { # what is found, sed script
-  sed "$2" "$log.1" >"$work/copy"
+  sed "$2" "$trail.1" >"$work/copy"
   found "$1" "$work/copy"
 }
 tampered "$work/copy:2: it is not what its hash" "2s/\"uid\":/\"uid\":1/"
 tampered "$work/copy:3: it does not follow" "3d"
 tampered "$work/copy:2: it does not follow" "2{h;d};3{G}"
 tampered "$work/copy:$((total + 1)): " "\$a {}"
-head -c -20 "$log.1" >"$work/copy"
+head -c -20 "$trail.1" >"$work/copy"
 found "$work/copy:$total: the last line is cut off" "$work/copy"
-head -n -1 "$log.1" >"$work/copy"
+head -n -1 "$trail.1" >"$work/copy"
 verified "$work/copy"
 found "no line has the hash" -anchor "$last" "$work/copy"
-verified -anchor "$last" "$log.1" "$log"
+verified -anchor "$last" "$trail.1" "$trail"
 echo "PASSED: a line that was changed, removed, swapped, appended or cut off is found"
 
 serve=$(role serve)
 kill -KILL "$serve"
 served() { [[ "$(role serve)" != "$serve" ]] && fetch; }
 await "another serve role" agent served
-verified "$log.1" "$log"
+verified "$trail.1" "$trail"
 # The monitor itself: what is half written stays, and is told of.
 serve=$(role serve)
 kill -KILL "$agent_pid"
 ended() { [[ ! -d "/proc/$serve" ]]; }
 wait "$agent_pid" 2>/dev/null || true
-printf '{"time":"2' >>"$log"
+printf '{"time":"2' >>"$trail"
 await "the end of the roles" agent ended
 run_agent
 await "an X509-SVID after a crash" agent fetch
-verified "$log.1" "$log"
+verified "$trail.1" "$trail"
 grep -q "a piece of a line" "$work/verify.log" || fail "of the piece verify says nothing"
 grep -q "Audit log ends with what is no line" "$work/agent.log" || fail "nor does the agent"
 echo "PASSED: the chain goes on after a serve role and an agent were killed"
 
 kill -TERM "$agent_pid"
 wait "$agent_pid" || fail "the agent did not stop in order"
-[[ "$(tail -n 1 "$log" | jq -r .kind)" == closed ]] || fail "the log does not say that it was closed"
-verified "$log.1" "$log"
+[[ "$(tail -n 1 "$trail" | jq -r .kind)" == closed ]] || fail "the log does not say that it was closed"
+verified "$trail.1" "$trail"
 
 small=$work/small
 mkdir "$small"
